@@ -1,0 +1,113 @@
+//! Where things stand, and the one environment in which every cargo call of ours runs.
+//!
+//! `torch-sys` builds again when `LIBTORCH` changes, so that a cargo call without it, or with
+//! another value, would cost minutes. Every verb that builds goes through [`Toolchain`], which
+//! sets it once and alike for all. Next: the verbs (`test`, `ci`, `demo`) call it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::libtorch;
+
+/// The programs that make up the product, by package; each package has one binary of its name.
+pub(crate) const PROGRAMS: [&str; 3] = ["potluck", "potluck-aggregator", "potluck-train"];
+
+/// The repository's root folder.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("this package stands two folders below the root").to_path_buf()
+}
+
+/// Cargo's target folder: `CARGO_TARGET_DIR`, or `target` in the root.
+pub(crate) fn target_dir() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// Cargo with libtorch in place: evidence that the set-up has run.
+pub(crate) struct Toolchain {
+    libtorch: PathBuf,
+}
+
+impl Toolchain {
+    /// Makes sure that libtorch is there, downloading it once.
+    ///
+    /// # Errors
+    /// When libtorch cannot be had; see [`libtorch::ensure`].
+    pub(crate) fn set_up() -> Result<Self> {
+        Ok(Self { libtorch: libtorch::ensure()? })
+    }
+
+    /// The folder in which the built programs stand.
+    pub(crate) fn bin_dir(&self) -> PathBuf {
+        target_dir().join("release")
+    }
+
+    /// A cargo command in the repository's root and in our environment.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = bare_cargo();
+        command.env("LIBTORCH", &self.libtorch);
+        command
+    }
+
+    /// Builds the product's programs and returns the folder in which they stand.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub(crate) fn build_programs(&self) -> Result<PathBuf> {
+        let mut build = self.cargo();
+        build.args(["build", "--release"]);
+        for program in PROGRAMS {
+            build.args(["--package", program]);
+        }
+        run(&mut build)?;
+        Ok(self.bin_dir())
+    }
+}
+
+/// Cargo for work that builds nothing, such as `fmt` and `metadata`: needs no libtorch.
+pub(crate) fn bare_cargo() -> Command {
+    // Cargo tells its children which cargo it was.
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command with our own streams.
+///
+/// # Errors
+/// When it cannot be started, or does not exit with 0; the text names the command.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
+    if !status.success() {
+        bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a command and returns what it wrote to standard output.
+///
+/// # Errors
+/// As [`run`], and when the output is no UTF-8.
+pub(crate) fn output_of(command: &mut Command) -> Result<String> {
+    let output = command
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start {}", shown(command)))?;
+    if !output.status.success() {
+        bail!("{} ended with {}", shown(command), output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("the output of {}", shown(command)))
+}
+
+/// The command line as a person would type it.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
