@@ -1,0 +1,153 @@
+//! What is refused, and by which code.
+//!
+//! The order in which admission asks its questions is fixed (each later one may rely on the earlier):
+//! size and shape of the envelope; signature by an active key; sequence; federation and base; content digest;
+//! header; names, shapes and types; every weight finite; norm of the change.
+//!
+//! A code is public and stable: scripts and other implementations may rely on it. The sentence beside it is
+//! for people and says what was wrong and where.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// The stable name of a reason for refusal.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code, for tables and tests.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The code as it is sent and printed.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl FromStr for Code {
+            type Err = UnknownCode;
+            fn from_str(text: &str) -> Result<Self, UnknownCode> {
+                match text { $($text => Ok(Self::$variant),)* _ => Err(UnknownCode) }
+            }
+        }
+    };
+}
+
+/// A code that this version does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a code that this version does not know")]
+pub struct UnknownCode;
+
+codes! {
+    /// Not an envelope of this version, or too large.
+    EnvelopeMalformed = "envelope-malformed",
+    /// Signed by a key that is not active in this federation.
+    KeyUnknown = "key-unknown",
+    /// The signature does not verify.
+    SignatureInvalid = "signature-invalid",
+    /// The payload is not a statement, or not of the kind that its type says.
+    StatementMalformed = "statement-malformed",
+    /// The statement speaks for somebody else than the key's owner.
+    AuthorMismatch = "author-mismatch",
+    /// Not the author's next entry.
+    SequenceWrong = "sequence-wrong",
+    /// Signed for another federation.
+    FederationMismatch = "federation-mismatch",
+    /// This author may not say this.
+    NotPermitted = "not-permitted",
+    /// The party is not in the charter, or is in already.
+    PartyRefused = "party-refused",
+    /// Trained from other weights than the federation's base.
+    BaseMismatch = "base-mismatch",
+    /// The manifest lists other files than an expert has.
+    ManifestRefused = "manifest-refused",
+    /// Larger than the charter allows.
+    ExpertTooLarge = "expert-too-large",
+    /// The bytes are not those of the digest, in an upload.
+    ContentCorrupt = "content-corrupt",
+    /// The bytes are not those of the digest, in the store.
+    StoredContentCorrupt = "stored-content-corrupt",
+    /// Not a safetensors file as we accept it.
+    HeaderInvalid = "header-invalid",
+    /// Other tensors than the base's.
+    TensorsDiffer = "tensors-differ",
+    /// A weight is NaN or infinite.
+    WeightsNotFinite = "weights-not-finite",
+    /// A tensor changed more than the charter allows.
+    ChangeTooLarge = "change-too-large",
+    /// The round is not the one that this needs.
+    RoundWrong = "round-wrong",
+    /// The λ does not speak of exactly the round's parties.
+    LambdaRefused = "lambda-refused",
+    /// The recipe is not the one that follows from the ledger.
+    RecipeMismatch = "recipe-mismatch",
+    /// The soup's digests are not those of the recipe.
+    SoupMismatch = "soup-mismatch",
+    /// The entry stands at another place than the next, or its record is not its envelope's.
+    EntryMismatch = "entry-mismatch",
+    /// There is no such thing here.
+    NotFound = "not-found",
+    /// The message is not one of this protocol's version.
+    ProtocolError = "protocol-error",
+    /// Too much is under way: try again later.
+    Busy = "busy",
+    /// The aggregator's own fault; its log says more.
+    Internal = "internal",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl TryFrom<String> for Code {
+    type Error = UnknownCode;
+    fn try_from(text: String) -> Result<Self, UnknownCode> {
+        text.parse()
+    }
+}
+
+impl From<Code> for String {
+    fn from(code: Code) -> Self {
+        code.as_str().to_owned()
+    }
+}
+
+/// A refusal: a stable code and a public sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{sentence} [{code}]")]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// For scripts.
+    pub code: Code,
+    /// For people.
+    pub sentence: String,
+}
+
+impl Refusal {
+    /// A refusal with its sentence.
+    pub fn new(code: Code, sentence: impl Into<String>) -> Self {
+        Self { code, sentence: sentence.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_read_back() {
+        for (position, code) in Code::ALL.iter().enumerate() {
+            assert_eq!(code.as_str().parse::<Code>(), Ok(*code));
+            assert!(Code::ALL[..position].iter().all(|other| other.as_str() != code.as_str()));
+        }
+    }
+}

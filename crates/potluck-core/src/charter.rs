@@ -1,0 +1,207 @@
+//! The federation's rules, fixed at its genesis.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{FederationName, PartyId};
+use crate::lambda::MAX_PARTIES;
+
+/// Why a charter was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CharterError {
+    /// The text is no charter.
+    #[error("{0}")]
+    Text(String),
+    /// No party or too many.
+    #[error("the charter names {0} parties; 1 to {MAX_PARTIES} are allowed")]
+    Parties(usize),
+    /// A party that nobody could hear.
+    #[error("parties.{0}.weight is 0: give it at least 1, or leave the party out")]
+    Weight(PartyId),
+    /// A limit that would refuse everything.
+    #[error("limits.{0} is 0, which would refuse every expert")]
+    Limit(&'static str),
+}
+
+/// How λ is decided from the parties' proposals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// The weighted mean of the proposed λ.
+    Mean,
+}
+
+impl Rule {
+    /// Its name in charters and agreements.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+        }
+    }
+}
+
+/// Who may read something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// The admitted parties and the operator.
+    Parties,
+    /// Anybody who asks.
+    Anyone,
+}
+
+/// One party in the charter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seat {
+    /// Its weight in every decision, at least 1.
+    pub weight: u32,
+    /// Why it has this weight, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// What admission lets through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The largest expert, in bytes.
+    pub expert_bytes: u64,
+    /// The largest change of a tensor, in thousandths of the Euclidean norm of the base's tensor.
+    pub change_permille: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // A 70-billion-parameter model in BF16 fits; RL fine-tuning moves a tensor by a few per cent.
+        Self { expert_bytes: 160_000_000_000, change_permille: 1000 }
+    }
+}
+
+/// Who may read what. The ledger is always open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// The base and the experts.
+    pub experts: Audience,
+    /// The published soups.
+    pub soups: Audience,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { experts: Audience::Parties, soups: Audience::Anyone }
+    }
+}
+
+/// The rules of one federation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "CharterText", into = "CharterText")]
+pub struct Charter(CharterText);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CharterText {
+    name: FederationName,
+    rule: Rule,
+    parties: BTreeMap<PartyId, Seat>,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    access: Access,
+}
+
+impl Charter {
+    /// Reads a charter from TOML; `configs/charter.toml` is a commented example.
+    ///
+    /// # Errors
+    /// [`CharterError`], with the line for an unknown key or a malformed value.
+    pub fn from_toml(text: &str) -> Result<Self, CharterError> {
+        // `toml` wraps our own checks into its error, with the place; its text is what a person needs.
+        toml::from_str(text)
+            .map_err(|error| CharterError::Text(error.to_string().trim_end().to_owned()))
+    }
+
+    /// The federation's name.
+    pub fn name(&self) -> &FederationName {
+        &self.0.name
+    }
+
+    /// How λ is decided.
+    pub fn rule(&self) -> Rule {
+        self.0.rule
+    }
+
+    /// The parties that may be admitted, in ascending order.
+    pub fn parties(&self) -> &BTreeMap<PartyId, Seat> {
+        &self.0.parties
+    }
+
+    /// What admission lets through.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Who may read what.
+    pub fn access(&self) -> &Access {
+        &self.0.access
+    }
+}
+
+impl TryFrom<CharterText> for Charter {
+    type Error = CharterError;
+    fn try_from(text: CharterText) -> Result<Self, CharterError> {
+        if text.parties.is_empty() || text.parties.len() > MAX_PARTIES {
+            return Err(CharterError::Parties(text.parties.len()));
+        }
+        if let Some((party, _)) = text.parties.iter().find(|(_, seat)| seat.weight == 0) {
+            return Err(CharterError::Weight(party.clone()));
+        }
+        if text.limits.expert_bytes == 0 {
+            return Err(CharterError::Limit("expert_bytes"));
+        }
+        if text.limits.change_permille == 0 {
+            return Err(CharterError::Limit("change_permille"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Charter> for CharterText {
+    fn from(charter: Charter) -> Self {
+        charter.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str =
+        "name = 'news'\nrule = 'mean'\n[parties.a]\nweight = 1\n[parties.b]\nweight = 2\n";
+
+    #[test]
+    fn what_is_left_out_has_safe_defaults() {
+        let charter = Charter::from_toml(GOOD).unwrap();
+        assert_eq!(charter.access().experts, Audience::Parties);
+        assert_eq!(charter.parties()[&"b".parse().unwrap()].weight, 2);
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        let error = |from: &str, to: &str| {
+            Charter::from_toml(&GOOD.replacen(from, to, 1)).unwrap_err().to_string()
+        };
+        assert!(error("rule", "ruel").contains("ruel"));
+        assert!(error("'mean'", "'coin'").contains("coin"));
+        assert!(error("weight = 2", "weight = 0").contains("parties.b.weight is 0"));
+        assert!(
+            error("weight = 2", "weight = 2\n[limits]\nexpert_bytes = 0\nchange_permille = 1")
+                .contains("limits.expert_bytes")
+        );
+        assert!(
+            error("[parties.b]\nweight = 2\n", "[parties.B]\nweight = 2\n").contains("no name")
+        );
+    }
+}

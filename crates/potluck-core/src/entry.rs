@@ -1,0 +1,288 @@
+//! What the ledger holds: statements that their authors signed, and the records by which the log orders them.
+//!
+//! An entry is one envelope beside its record, the log's leaf. The record says nothing that the envelope
+//! does not: it is computed from it ([`Record::of`]), and an entry whose two halves disagree does not parse.
+
+use serde::{Deserialize, Serialize};
+
+use crate::charter::Charter;
+use crate::envelope::{Envelope, EnvelopeError};
+use crate::ids::{Blake3, KeyId, PartyId, Sha256};
+use crate::keys::PublicKey;
+use crate::lambda::Lambda;
+use crate::manifest::{FileEntry, Manifest};
+use crate::recipe::Recipe;
+
+/// The largest record, in bytes of its JSON text.
+pub const MAX_RECORD: usize = 1024;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// What an entry says.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Kind {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Kind {
+            /// Its name in records and payload types.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            pub(crate) fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The operator founds the federation: charter, keys, base.
+    Genesis = "genesis",
+    /// The operator admits a party's key.
+    Admit = "admit",
+    /// A party hands in an expert.
+    Submit = "submit",
+    /// The operator opens a round over the experts that are in.
+    OpenRound = "open_round",
+    /// A party shows the λ that it proposes.
+    Reveal = "reveal",
+    /// The operator publishes the soup of an agreement.
+    Publish = "publish",
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// The aggregator's operator.
+    Operator,
+    /// A party.
+    Party(PartyId),
+}
+
+impl std::fmt::Display for Author {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Operator => f.pad("operator"),
+            Self::Party(party) => f.pad(party.as_str()),
+        }
+    }
+}
+
+/// What every payload holds: the author's own chain, and what it says.
+///
+/// `sequence` counts the author's entries from 0, `previous` is the SHA-256 of the envelope before. So a
+/// replayed, reordered or second envelope is refused by what it says, not by anybody's memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// Who speaks.
+    pub author: Author,
+    /// How many entries of this author came before.
+    pub sequence: u64,
+    /// SHA-256 of the author's envelope before this one; nothing for its first.
+    pub previous: Option<Sha256>,
+    /// What is said.
+    pub body: Body,
+}
+
+impl Statement {
+    /// The payload to sign.
+    pub fn to_payload(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings, integers and lists always have a JSON form")
+    }
+}
+
+/// What is said, by kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// See [`Kind::Genesis`].
+    Genesis(Box<Genesis>),
+    /// See [`Kind::Admit`].
+    Admit(Admit),
+    /// See [`Kind::Submit`].
+    Submit(Submission),
+    /// See [`Kind::OpenRound`].
+    OpenRound(OpenRound),
+    /// See [`Kind::Reveal`].
+    Reveal(Reveal),
+    /// See [`Kind::Publish`].
+    Publish(Publish),
+}
+
+impl Body {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Genesis(_) => Kind::Genesis,
+            Self::Admit(_) => Kind::Admit,
+            Self::Submit(_) => Kind::Submit,
+            Self::OpenRound(_) => Kind::OpenRound,
+            Self::Reveal(_) => Kind::Reveal,
+            Self::Publish(_) => Kind::Publish,
+        }
+    }
+
+    /// BLAKE3 of the content that it speaks of, where there is some.
+    fn content(&self) -> Option<Blake3> {
+        match self {
+            Self::Genesis(genesis) => Some(genesis.base.digest()),
+            Self::Submit(submission) => Some(submission.manifest.digest()),
+            Self::Publish(publish) => Some(publish.soup.blake3),
+            Self::Admit(_) | Self::OpenRound(_) | Self::Reveal(_) => None,
+        }
+    }
+}
+
+/// The founding of a federation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// Its rules.
+    pub charter: Charter,
+    /// The key that signs as the operator, this entry too.
+    pub operator: PublicKey,
+    /// The key that signs the log's checkpoints, and by which the aggregator is known on the network.
+    pub log: PublicKey,
+    /// The checkpoint from which every expert starts.
+    pub base: Manifest,
+    /// Random, so that two federations of one charter and base are two.
+    pub nonce: Blake3,
+}
+
+/// The admission of a party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admit {
+    /// A party that the charter names.
+    pub party: PartyId,
+    /// The key with which it signs, and by which it is known on the network.
+    pub key: PublicKey,
+}
+
+/// An expert handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submission {
+    /// BLAKE3 of the weights from which the expert was trained.
+    pub base: Blake3,
+    /// The expert's files.
+    pub manifest: Manifest,
+    /// BLAKE3 over the reward's definition and a nonce, so that the party can show later what it optimised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_commitment: Option<Blake3>,
+}
+
+/// The opening of a round over the experts that stand in the ledger at this entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRound {
+    /// Counts from 1.
+    pub round: u64,
+}
+
+/// A proposed λ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reveal {
+    /// The open round.
+    pub round: u64,
+    /// What the party proposes, over exactly the round's parties.
+    pub lambda: Lambda,
+}
+
+/// A soup published: the recipe that follows from the round's agreement, and what came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// The agreed round.
+    pub round: u64,
+    /// Must be the recipe that the ledger derives.
+    pub recipe: Recipe,
+    /// The file of weights. Anyone can recompute its digests from the recipe.
+    pub soup: FileEntry,
+}
+
+/// The log's leaf: which envelope stands at this place, and what it speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The format's version, 1.
+    pub v: u8,
+    /// What the envelope says.
+    pub kind: Kind,
+    /// The key that signed it.
+    pub key: KeyId,
+    /// SHA-256 of the envelope.
+    pub envelope: Sha256,
+    /// BLAKE3 of the content that it speaks of, where there is some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Blake3>,
+}
+
+impl Record {
+    /// The record of an envelope that says `statement`.
+    pub fn of(envelope: &Envelope, statement: &Statement) -> Self {
+        Self {
+            v: 1,
+            kind: statement.body.kind(),
+            key: envelope.key(),
+            envelope: envelope.sha256(),
+            content: statement.body.content(),
+        }
+    }
+
+    /// The leaf's bytes: compact JSON, fields in the order of their definition here.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and integers always have a JSON form")
+    }
+}
+
+/// Why bytes are no entry.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// The envelope's half.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// The record is no record, or not spelt as we spell it.
+    #[error("the record is malformed")]
+    Record,
+}
+
+/// An envelope and the bytes of its record. Nothing is verified yet: that is `Federation::apply`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    record: Vec<u8>,
+    envelope: Envelope,
+}
+
+impl Entry {
+    pub(crate) fn new(record: &Record, envelope: Envelope) -> Self {
+        Self { record: record.to_bytes(), envelope }
+    }
+
+    /// Parses both halves as they were stored or received.
+    ///
+    /// # Errors
+    /// [`EntryError`]. Whether the record is the envelope's own is checked when the entry is applied.
+    pub fn parse(record: &[u8], envelope: &[u8]) -> Result<Self, EntryError> {
+        if record.len() > MAX_RECORD {
+            return Err(EntryError::Record);
+        }
+        Ok(Self { record: record.to_vec(), envelope: Envelope::parse(envelope)? })
+    }
+
+    /// The leaf's bytes.
+    pub fn record(&self) -> &[u8] {
+        &self.record
+    }
+
+    /// The signed statement.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+}

@@ -1,0 +1,270 @@
+//! Signed statements: DSSE envelopes over stored bytes.
+//!
+//! What is signed is the pre-authentication encoding of a payload type and the payload's bytes as they
+//! stand ([DSSE v1.0, protocol.md]). Nothing is re-serialised before it is verified, and nothing is parsed
+//! as a statement before its signature held.
+//!
+//! The payload type is the domain: it names kind, version and federation, so that a signature made for one
+//! can never be shown as one for another.
+//!
+//! ```text
+//! PAE = "DSSEv1" SP len(type) SP type SP len(payload) SP payload
+//! type = "application/vnd.potluck." kind "+json;v=1;federation=" ("new" | 64 hex digits)
+//! ```
+//!
+//! [DSSE v1.0, protocol.md]: https://github.com/secure-systems-lab/dsse/blob/v1.0.0/protocol.md
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::Kind;
+use crate::ids::{FederationId, KeyId, Sha256};
+use crate::keys::{BadSignature, PrivateKey, PublicKey};
+
+/// The largest envelope, in bytes of its JSON text.
+pub const MAX_ENVELOPE: usize = 1 << 20;
+
+/// Why bytes are no envelope.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvelopeError {
+    /// More bytes than [`MAX_ENVELOPE`].
+    #[error("the envelope has {0} bytes; at most {MAX_ENVELOPE} are allowed")]
+    TooLarge(usize),
+    /// Not the JSON of a DSSE envelope with one signature.
+    #[error("the envelope is malformed: {0}")]
+    Malformed(String),
+    /// The payload type is none of ours.
+    #[error("the payload type is not one that this version knows")]
+    Type,
+}
+
+/// The domain of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Domain {
+    /// What is said.
+    pub kind: Kind,
+    /// To which federation; a genesis, which makes one, has none.
+    pub federation: Option<FederationId>,
+}
+
+impl Domain {
+    /// The DSSE payload type.
+    pub fn payload_type(&self) -> String {
+        let federation = self.federation.map_or_else(|| "new".to_owned(), |id| id.to_string());
+        format!("application/vnd.potluck.{}+json;v=1;federation={federation}", self.kind.as_str())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("application/vnd.potluck.")?;
+        let (kind, federation) = rest.split_once("+json;v=1;federation=")?;
+        let federation = match federation {
+            "new" => None,
+            id => Some(id.parse().ok()?),
+        };
+        Some(Self { kind: Kind::parse(kind)?, federation })
+    }
+}
+
+/// An envelope whose shape is known and whose signature is not: hostile until [`Envelope::open`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    bytes: Vec<u8>,
+    domain: Domain,
+    payload: Vec<u8>,
+    key: KeyId,
+    signature: [u8; 64],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnvelopeText {
+    payload: String,
+    #[serde(rename = "payloadType")]
+    payload_type: String,
+    signatures: [SignatureText; 1],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureText {
+    keyid: KeyId,
+    sig: String,
+}
+
+impl Envelope {
+    /// Signs `payload`.
+    pub fn sign(domain: Domain, payload: Vec<u8>, key: &PrivateKey) -> Self {
+        let signature = key.sign(&pre_authentication_encoding(&domain.payload_type(), &payload));
+        let key = key.public().id();
+        let text = EnvelopeText {
+            payload: BASE64.encode(&payload),
+            payload_type: domain.payload_type(),
+            signatures: [SignatureText { keyid: key, sig: BASE64.encode(signature) }],
+        };
+        let bytes = serde_json::to_vec(&text).expect("strings always have a JSON form");
+        Self { bytes, domain, payload, key, signature }
+    }
+
+    /// Parses the JSON text of an envelope.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`]; nothing larger than [`MAX_ENVELOPE`] is looked at.
+    pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        let malformed = |why: &str| EnvelopeError::Malformed(why.to_owned());
+        if bytes.len() > MAX_ENVELOPE {
+            return Err(EnvelopeError::TooLarge(bytes.len()));
+        }
+        let text: EnvelopeText = serde_json::from_slice(bytes)
+            .map_err(|error| EnvelopeError::Malformed(error.to_string()))?;
+        let [SignatureText { keyid, sig }] = text.signatures;
+        let signature = BASE64.decode(sig).map_err(|_| malformed("the signature is no base64"))?;
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            domain: Domain::parse(&text.payload_type).ok_or(EnvelopeError::Type)?,
+            payload: BASE64
+                .decode(text.payload)
+                .map_err(|_| malformed("the payload is no base64"))?,
+            key: keyid,
+            signature: signature
+                .try_into()
+                .map_err(|_| malformed("the signature has not 64 bytes"))?,
+        })
+    }
+
+    /// The text as it was received or made: what is stored, hashed and sent.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// SHA-256 of the text.
+    pub fn sha256(&self) -> Sha256 {
+        Sha256::of(&self.bytes)
+    }
+
+    /// What it claims to say, and to whom.
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// The key that it claims to be signed with.
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// The payload of a genesis before its own key is known: it names the key that must have signed it.
+    pub(crate) fn unverified_payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The payload, if `key` signed it.
+    ///
+    /// # Errors
+    /// [`BadSignature`] where it did not.
+    pub fn open(&self, key: &PublicKey) -> Result<&[u8], BadSignature> {
+        let encoding = pre_authentication_encoding(&self.domain.payload_type(), &self.payload);
+        key.verify(&encoding, &self.signature)?;
+        Ok(&self.payload)
+    }
+}
+
+/// DSSE v1.0, "Signature Definition": PAE(type, body).
+fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    let mut encoding =
+        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    encoding.extend_from_slice(payload);
+    encoding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key() -> PrivateKey {
+        PrivateKey::from_seed(&[7; 32])
+    }
+
+    fn domain(kind: Kind) -> Domain {
+        Domain { kind, federation: Some(FederationId::from_bytes([1; 32])) }
+    }
+
+    #[test]
+    fn the_encoding_is_that_of_the_specification() {
+        // The example of DSSE's protocol.md.
+        assert_eq!(
+            pre_authentication_encoding("http://example.com/HelloWorld", b"hello world"),
+            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+        );
+    }
+
+    #[test]
+    fn only_the_signer_opens_it() {
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key());
+        let parsed = Envelope::parse(envelope.as_bytes()).unwrap();
+        assert_eq!(parsed, envelope);
+        assert_eq!(parsed.open(&key().public()), Ok(&b"{}"[..]));
+        assert_eq!(parsed.open(&PrivateKey::from_seed(&[8; 32]).public()), Err(BadSignature));
+    }
+
+    #[test]
+    fn a_signature_for_one_domain_is_none_for_another() {
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key());
+        let text = String::from_utf8(envelope.as_bytes().to_vec()).unwrap();
+        for (from, to) in [("reveal", "publish"), ("=0101", "=0201")] {
+            let moved = Envelope::parse(text.replace(from, to).as_bytes()).unwrap();
+            assert_eq!(moved.open(&key().public()), Err(BadSignature), "{to}");
+        }
+    }
+
+    #[test]
+    fn shapes_that_are_not_exactly_ours_are_refused() {
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key());
+        let text = String::from_utf8(envelope.as_bytes().to_vec()).unwrap();
+        for (from, to) in [
+            ("{\"payload\"", "{\"extra\":1,\"payload\""),
+            ("{\"payload\"", "{\"payload\":\"\",\"payload\""),
+            (";v=1;", ";v=2;"),
+            ("reveal", "unheard-of"),
+            ("\"sig\":\"", "\"sig\":\"AA"),
+        ] {
+            assert!(Envelope::parse(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+        }
+        assert!(matches!(
+            Envelope::parse(&vec![b' '; MAX_ENVELOPE + 1]),
+            Err(EnvelopeError::TooLarge(_))
+        ));
+        let nested = "[".repeat(100_000);
+        assert!(Envelope::parse(nested.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_known_envelope_keeps_its_bytes() {
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{\"a\":1}".to_vec(), &key());
+        assert_eq!(
+            envelope.sha256().to_string(),
+            "d54b0542b958784f7cd38d7c7aaa9fe50b3f1cfa8d30ee5bf77334703d6b7d7e"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Envelope::parse(&bytes);
+        }
+
+        #[test]
+        fn no_flipped_bit_opens(bit in 0usize..8 * 400) {
+            let envelope = Envelope::sign(domain(Kind::Reveal), b"{\"a\":1}".to_vec(), &key());
+            let mut bytes = envelope.as_bytes().to_vec();
+            let position = (bit / 8) % bytes.len();
+            bytes[position] ^= 1 << (bit % 8);
+            if let Ok(parsed) = Envelope::parse(&bytes) {
+                // A flip in the claimed key id leaves a valid signature of the true key: the ledger looks the
+                // key up by that id, so it finds none.
+                let opened = parsed.key() == envelope.key() && parsed.open(&key().public()).is_ok();
+                prop_assert!(!opened);
+            }
+        }
+    }
+}

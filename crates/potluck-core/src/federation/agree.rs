@@ -1,0 +1,40 @@
+//! The agreement that follows from a round's proposals.
+
+use potluck_bargain::{Shares, weighted_mean};
+use serde::Serialize;
+
+use crate::charter::{Charter, Rule};
+use crate::federation::Round;
+use crate::lambda::Lambda;
+
+/// The outcome of a round: derived, never asserted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    /// Which round.
+    pub round: u64,
+    /// The charter's rule that was applied.
+    pub rule: Rule,
+    /// The agreed weights.
+    pub lambda: Lambda,
+}
+
+/// The agreement, once every party of the round has proposed.
+pub(super) fn agreement(charter: &Charter, round: &Round) -> Option<Agreement> {
+    if !round.proposals.keys().eq(round.experts.keys()) {
+        return None;
+    }
+    let parties: Vec<_> = round.experts.keys().collect();
+    let proposals: Vec<(u32, Shares)> = round
+        .proposals
+        .iter()
+        .map(|(party, lambda)| {
+            let weight = charter.parties().get(party).map_or(0, |seat| seat.weight);
+            lambda.over(parties.iter().copied()).map(|shares| (weight, shares))
+        })
+        .collect::<Option<_>>()?;
+    let proposals: Vec<_> = proposals.iter().map(|(weight, shares)| (*weight, shares)).collect();
+    let lambda = match charter.rule() {
+        Rule::Mean => Lambda::from_shares(parties, &weighted_mean(&proposals).ok()?)?,
+    };
+    Some(Agreement { round: round.number, rule: charter.rule(), lambda })
+}
