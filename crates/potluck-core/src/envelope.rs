@@ -241,6 +241,7 @@ mod tests {
     #[test]
     fn a_known_envelope_keeps_its_bytes() {
         let envelope = Envelope::sign(domain(Kind::Reveal), b"{\"a\":1}".to_vec(), &key());
+        // The same text was made with Python's `cryptography` (Ed25519, SHA-256) and `json`.
         assert_eq!(
             envelope.sha256().to_string(),
             "d54b0542b958784f7cd38d7c7aaa9fe50b3f1cfa8d30ee5bf77334703d6b7d7e"

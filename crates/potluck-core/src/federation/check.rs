@@ -1,0 +1,127 @@
+//! Whether a statement may stand: what its author, its kind and the state demand.
+
+use crate::admission::{Code, Refusal};
+use crate::entry::{Admit, Author, Body, OpenRound, Publish, Reveal, Submission};
+use crate::federation::{Authentic, Federation, Round};
+use crate::ids::PartyId;
+use crate::manifest::WEIGHTS;
+
+impl Federation {
+    /// Asks of an authentic statement all that its author, its kind and the state demand; changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the first question that it failed.
+    pub fn check(&self, authentic: &Authentic) -> Result<(), Refusal> {
+        match (&authentic.statement().author, &authentic.statement().body) {
+            (Author::Operator, Body::Admit(admit)) => self.check_admit(admit),
+            (Author::Operator, Body::OpenRound(open)) => self.check_open(open),
+            (Author::Operator, Body::Publish(publish)) => self.check_publish(publish),
+            (Author::Party(_), Body::Submit(submission)) => self.check_submission(submission),
+            (Author::Party(party), Body::Reveal(reveal)) => self.check_reveal(party, reveal),
+            (author, body) => {
+                let sentence =
+                    format!("{author} may not make an entry of kind {}", body.kind().as_str());
+                Err(Refusal::new(Code::NotPermitted, sentence))
+            }
+        }
+    }
+
+    fn check_admit(&self, admit: &Admit) -> Result<(), Refusal> {
+        let refused = |sentence: String| Err(Refusal::new(Code::PartyRefused, sentence));
+        if !self.charter.parties().contains_key(&admit.party) {
+            return refused(format!("the charter names no party {}", admit.party));
+        }
+        if self.authors.contains_key(&Author::Party(admit.party.clone())) {
+            return refused(format!("{} is admitted already", admit.party));
+        }
+        if admit.key == self.log || self.owner(admit.key.id()).is_some() {
+            return refused(format!("the key of {} belongs to somebody else already", admit.party));
+        }
+        Ok(())
+    }
+
+    fn check_submission(&self, submission: &Submission) -> Result<(), Refusal> {
+        if submission.base != self.base_weights().blake3 {
+            let sentence = format!(
+                "the expert was trained from weights {}, the federation's base has {}",
+                submission.base.short(),
+                self.base_weights().blake3.short()
+            );
+            return Err(Refusal::new(Code::BaseMismatch, sentence));
+        }
+        let ([file], Some(_)) = (submission.manifest.files(), submission.manifest.weights()) else {
+            let sentence = format!("an expert is one file called {WEIGHTS}");
+            return Err(Refusal::new(Code::ManifestRefused, sentence));
+        };
+        let limit = self.charter.limits().expert_bytes;
+        if file.size > limit {
+            let sentence =
+                format!("the expert has {} bytes, the charter allows {limit}", file.size);
+            return Err(Refusal::new(Code::ExpertTooLarge, sentence));
+        }
+        Ok(())
+    }
+
+    fn check_open(&self, open: &OpenRound) -> Result<(), Refusal> {
+        let refused = |sentence: String| Err(Refusal::new(Code::RoundWrong, sentence));
+        let next = self.rounds.len() as u64 + 1;
+        if open.round != next {
+            return refused(format!("round {} came where round {next} is next", open.round));
+        }
+        if self.rounds.last().is_some_and(|round| round.soup.is_none()) {
+            return refused(format!("round {} is still open", next - 1));
+        }
+        if self.experts.is_empty() {
+            return refused("no party has submitted an expert yet".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_reveal(&self, party: &PartyId, reveal: &Reveal) -> Result<(), Refusal> {
+        let round = self.current(reveal.round)?;
+        if round.agreement.is_some() {
+            let sentence = format!("round {} has its agreement already", round.number);
+            return Err(Refusal::new(Code::RoundWrong, sentence));
+        }
+        if !round.experts.contains_key(party) || round.proposals.contains_key(party) {
+            let sentence =
+                format!("{party} has no expert in round {} or proposed already", round.number);
+            return Err(Refusal::new(Code::RoundWrong, sentence));
+        }
+        if !reveal.lambda.ppm().keys().eq(round.experts.keys()) {
+            let parties: Vec<_> = round.experts.keys().map(PartyId::as_str).collect();
+            let sentence =
+                format!("λ must name exactly the round's parties: {}", parties.join(", "));
+            return Err(Refusal::new(Code::LambdaRefused, sentence));
+        }
+        Ok(())
+    }
+
+    fn check_publish(&self, publish: &Publish) -> Result<(), Refusal> {
+        let round = self.current(publish.round)?;
+        if round.soup.is_some() {
+            let sentence = format!("the soup of round {} is published already", round.number);
+            return Err(Refusal::new(Code::RoundWrong, sentence));
+        }
+        if self.recipe(round)? != publish.recipe {
+            let sentence = "the recipe is not the one that follows from the round's agreement";
+            return Err(Refusal::new(Code::RecipeMismatch, sentence));
+        }
+        if publish.soup.path != WEIGHTS {
+            let sentence = format!("a soup is one file called {WEIGHTS}");
+            return Err(Refusal::new(Code::ManifestRefused, sentence));
+        }
+        Ok(())
+    }
+
+    /// The round called `number`, if it is the latest.
+    fn current(&self, number: u64) -> Result<&Round, Refusal> {
+        self.rounds.last().filter(|round| round.number == number).ok_or_else(|| {
+            let sentence = match self.rounds.last() {
+                Some(last) => format!("round {number} is not the current one, {} is", last.number),
+                None => "no round has been opened yet".to_owned(),
+            };
+            Refusal::new(Code::RoundWrong, sentence)
+        })
+    }
+}
