@@ -1,0 +1,51 @@
+//! A transparency log as pure values: Merkle tree, proofs, signed notes, checkpoints.
+//!
+//! The formats are those of C2SP (`signed-note`, `tlog-checkpoint`, `tlog-proof@v1`), the tree is
+//! that of RFC 6962 with SHA-256, so any monitor that knows them can read this log. Signatures are
+//! Ed25519, checked by `verify_strict` alone; weak and non-canonical keys are refused at the door.
+//!
+//! ```text
+//! record ─ leaf_hash ─> Tree ─ root ─> Checkpoint ─ sign ─> note text
+//!                        │                                     │ SignedCheckpoint::open
+//!                        ├─ inclusion ──> InclusionProof ──────┴──> TlogProof ─ verify ─> Logged
+//!                        └─ consistency ─> ConsistencyProof ─ verify ─> Consistent
+//! ```
+//!
+//! What a check has established is a value that only the check can make: [`Included`],
+//! [`Consistent`], [`VerifiedText`], [`SignedCheckpoint`], [`SignedState`], [`Logged`].
+//!
+//! This room opens no file and no socket, reads no clock and keeps no record: the aggregator stores
+//! the entries and feeds their bytes in; parties and auditors feed in what they were sent. Whatever
+//! they feed in, the answer is a value or a typed error, never a panic.
+
+mod hash;
+mod tree;
+
+mod consistency;
+mod inclusion;
+
+mod key;
+mod note;
+mod origin;
+
+mod checkpoint;
+mod state;
+mod tlog_proof;
+
+mod decimal;
+
+pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use consistency::{ConsistencyError, ConsistencyProof, Consistent};
+pub use hash::{Hash, ParseHashError, leaf_hash};
+pub use inclusion::{Included, InclusionError, InclusionProof, MAX_PROOF_HASHES, TooManyHashes};
+pub use key::{NoteSigner, VerifierKey, VerifierKeyError};
+pub use note::{
+    MAX_NOTE_BYTES, MAX_SIGNATURES, Note, NoteParseError, NoteSignature, NoteVerifyError,
+    VerifiedText,
+};
+pub use origin::{MAX_ORIGIN_BYTES, Origin, OriginError};
+pub use state::{SignedState, StateNote, StateNoteError};
+pub use tlog_proof::{
+    Logged, MAX_TLOG_PROOF_BYTES, TlogProof, TlogProofError, TlogProofParseError,
+};
+pub use tree::{MAX_TREE_SIZE, ProofError, Tree};

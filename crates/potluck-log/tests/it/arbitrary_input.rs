@@ -1,0 +1,92 @@
+//! Whatever bytes arrive, each parser answers; what it accepts, it writes back unchanged.
+
+use potluck_log::{
+    Checkpoint, Hash, Note, Origin, SignedCheckpoint, SignedState, StateNote, TlogProof,
+    VerifierKey,
+};
+use proptest::prelude::*;
+
+use crate::{grown, signer};
+
+/// A checkpoint, a state note and a receipt of one log, and its key: what parsers meet in practice.
+fn honest() -> [String; 4] {
+    let signer = signer(1);
+    let origin = signer.verifier_key().name().clone();
+    let tree = grown(11);
+    let root = tree.root();
+    let checkpoint = Checkpoint { origin: origin.clone(), size: 11, root }.sign(&signer);
+    let opened = SignedCheckpoint::open(&checkpoint, signer.verifier_key()).unwrap();
+    let receipt = TlogProof::new(4, tree.inclusion(4, 11).unwrap(), &opened);
+    let state = StateNote::new(origin, "c0ffee", 11, "ab".repeat(32)).unwrap().sign(&signer);
+    [checkpoint, state, receipt.to_string(), signer.verifier_key().to_string()]
+}
+
+/// Asks every parser about `bytes`.
+fn ask_all(bytes: &[u8]) {
+    if let Ok(note) = Note::parse(bytes) {
+        assert_eq!(note.to_string().as_bytes(), bytes);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(proof) = text.parse::<TlogProof>() {
+        assert_eq!(proof.to_string(), text);
+        let _ = proof.verify(b"record", signer(1).verifier_key());
+    }
+    if let Ok(key) = text.parse::<VerifierKey>() {
+        assert_eq!(key.to_string(), text);
+    }
+    if let Ok(hash) = text.parse::<Hash>() {
+        assert_eq!(hash.to_string(), text);
+    }
+    if let Ok(origin) = text.parse::<Origin>() {
+        assert_eq!(origin.to_string(), text);
+    }
+    if let Ok(checkpoint) = SignedCheckpoint::open(text, signer(1).verifier_key()) {
+        assert_eq!(checkpoint.note(), text);
+    }
+    if let Ok(state) = SignedState::open(text, signer(1).verifier_key()) {
+        assert_eq!(state.note(), text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn bytes_of_any_kind(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        ask_all(&bytes);
+    }
+
+    #[test]
+    fn text_of_the_right_alphabet(
+        text in "(c2sp.org/tlog-proof@v1\nindex )?[-+/=A-Za-z0-9 \n—]{0,300}(\n\n— [a-z]{0,9} [A-Za-z0-9+/=]{0,99}\n)?"
+    ) {
+        ask_all(text.as_bytes());
+    }
+
+    #[test]
+    fn honest_texts_with_pieces_changed(
+        which in 0usize..4,
+        (from, to) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        piece in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let mut bytes = honest()[which].clone().into_bytes();
+        let (from, to) = (from.index(bytes.len() + 1), to.index(bytes.len() + 1));
+        bytes.splice(from.min(to)..from.max(to), piece);
+        ask_all(&bytes);
+    }
+
+    #[test]
+    fn signed_bodies_are_opened_as_they_were_made(
+        size in 0u64..=1 << 62,
+        root in any::<[u8; 32]>(),
+        (federation, digest) in ("([0-9a-f]{2}){1,64}", "([0-9a-f]{2}){1,64}"),
+    ) {
+        let signer = signer(3);
+        let key = signer.verifier_key();
+        let checkpoint = Checkpoint { origin: key.name().clone(), size, root: Hash(root) };
+        let opened = SignedCheckpoint::open(&checkpoint.sign(&signer), key).unwrap();
+        prop_assert_eq!(opened.checkpoint(), &checkpoint);
+
+        let state = StateNote::new(key.name().clone(), federation, size, digest).unwrap();
+        let opened = SignedState::open(&state.sign(&signer), key).unwrap();
+        prop_assert_eq!(opened.state(), &state);
+    }
+}
