@@ -3,11 +3,16 @@
 //! This program is built before anything else and therefore has few dependencies and knows no
 //! other crate of ours: it drives them as programs.
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
-mod libtorch;
 mod toolchain;
+mod libtorch;
+mod demo;
+mod test;
+mod tidy;
+mod ci;
 
 /// Build, try and check Potluck.
 #[derive(Parser)]
@@ -19,12 +24,31 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Tell the whole story on this machine: train, push, agree, soup, audit
+    Demo(demo::Args),
+    /// Build everything and run every test, then the quick demo with its assertions
+    Test(test::Args),
+    /// Run exactly what CI runs
+    Ci,
+    /// Check the walls of the architecture
+    Tidy(tidy::Args),
     /// Fetch libtorch for the trainer, once, and print its folder
     Libtorch,
 }
 
-fn main() -> Result<()> {
-    match Args::parse().verb {
+fn main() -> ExitCode {
+    let done = match Args::parse().verb {
+        Verb::Demo(args) => demo::run(args),
+        Verb::Test(args) => test::run_all(args),
+        Verb::Ci => ci::run_all(),
+        Verb::Tidy(args) => tidy::run(args),
         Verb::Libtorch => libtorch::print_path(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

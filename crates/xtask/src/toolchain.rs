@@ -6,7 +6,8 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 
@@ -43,11 +44,6 @@ impl Toolchain {
         Ok(Self { libtorch: libtorch::ensure()? })
     }
 
-    /// The folder in which the built programs stand.
-    pub(crate) fn bin_dir(&self) -> PathBuf {
-        target_dir().join("release")
-    }
-
     /// A cargo command in the repository's root and in our environment.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = bare_cargo();
@@ -60,13 +56,29 @@ impl Toolchain {
     /// # Errors
     /// When the build fails.
     pub(crate) fn build_programs(&self) -> Result<PathBuf> {
-        let mut build = self.cargo();
-        build.args(["build", "--release"]);
-        for program in PROGRAMS {
-            build.args(["--package", program]);
+        self.build(PROGRAMS.iter().flat_map(|program| ["--package", program]))
+    }
+
+    /// Builds the programs and every test, and returns the programs' folder.
+    ///
+    /// In one call, because cargo chooses the dependencies' features for all that it builds at
+    /// once: programs built by themselves would need some dependencies a second time.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub(crate) fn build_programs_and_tests(&self) -> Result<PathBuf> {
+        self.build(["--workspace", "--bins", "--tests"])
+    }
+
+    /// Builds in release, once in the life of this process: a verb that calls another finds the
+    /// programs built.
+    fn build<'a>(&self, selection: impl IntoIterator<Item = &'a str>) -> Result<PathBuf> {
+        static BUILT: AtomicBool = AtomicBool::new(false);
+        if !BUILT.load(Ordering::Relaxed) {
+            run(self.cargo().args(["build", "--release"]).args(selection))?;
+            BUILT.store(true, Ordering::Relaxed);
         }
-        run(&mut build)?;
-        Ok(self.bin_dir())
+        Ok(target_dir().join("release"))
     }
 }
 
@@ -74,6 +86,14 @@ impl Toolchain {
 pub(crate) fn bare_cargo() -> Command {
     // Cargo tells its children which cargo it was.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // It also tells them which package it ran, and some build scripts (ring's) run again when
+    // that changes: without this, our cargo and the user's would undo each other's builds.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command.current_dir(root());
     command
 }
@@ -96,7 +116,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// As [`run`], and when the output is no UTF-8.
 pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     let output = command
-        .stderr(std::process::Stdio::inherit())
+        .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot start {}", shown(command)))?;
     if !output.status.success() {

@@ -1,0 +1,42 @@
+//! `cargo xtask ci`: exactly what CI runs, in the order in which a mistake is cheapest to find.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::toolchain::{Toolchain, bare_cargo, run};
+use crate::{test, tidy};
+
+/// Runs every step and stops at the first that fails.
+///
+/// # Errors
+/// When a step fails; the text names it.
+pub(crate) fn run_all() -> Result<()> {
+    step("format", || run(bare_cargo().args(["fmt", "--all", "--check"])))?;
+    step("tidy", || tidy::run(tidy::Args::default()))?;
+    let toolchain = step("libtorch", Toolchain::set_up)?;
+    step("clippy", || clippy(&toolchain))?;
+    step("docs", || docs(&toolchain))?;
+    step("test", || test::run_all(test::Args::default()))
+}
+
+fn clippy(toolchain: &Toolchain) -> Result<()> {
+    let mut clippy = toolchain.cargo();
+    clippy.args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    run(&mut clippy)
+}
+
+fn docs(toolchain: &Toolchain) -> Result<()> {
+    let mut doc = toolchain.cargo();
+    doc.args(["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    run(&mut doc)
+}
+
+/// One step between a headline and the time that it took.
+fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("\n== {name} ==");
+    let begin = Instant::now();
+    let done = work().with_context(|| format!("the step \"{name}\" failed"))?;
+    println!("== {name}: {:.1} s ==", begin.elapsed().as_secs_f64());
+    Ok(done)
+}

@@ -1,0 +1,181 @@
+//! Running the product's programs: one log file and one progress bar each, and what they said at the end.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+/// How many lines of a failed program's errors are repeated.
+const LAST_WORDS: usize = 8;
+
+/// Where the programs are, where they log, and where their progress is shown.
+pub(crate) struct Programs {
+    bin_dir: PathBuf,
+    log_dir: PathBuf,
+    bars: MultiProgress,
+}
+
+/// A program that ended: its exit code, its last line of JSON, its last words.
+pub(crate) struct Ended {
+    /// The exit code; `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The last line on standard output, read as JSON; null when it is none.
+    pub(crate) json: Value,
+    /// The end of standard error.
+    pub(crate) last_words: String,
+}
+
+impl Programs {
+    /// Programs in `bin_dir` that log into `log_dir`.
+    ///
+    /// # Errors
+    /// When the folder for logs cannot be made.
+    pub(crate) fn new(bin_dir: PathBuf, log_dir: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&log_dir).with_context(|| format!("cannot make {}", log_dir.display()))?;
+        Ok(Self { bin_dir, log_dir, bars: MultiProgress::new() })
+    }
+
+    /// Runs `potluck` with `--json` to its end; `title` names the log file and the progress bar.
+    ///
+    /// # Errors
+    /// When it cannot be started or watched.
+    pub(crate) fn potluck(&self, title: &str, args: &[&str]) -> Result<Ended> {
+        let mut command = Command::new(self.bin_dir.join("potluck"));
+        command.args(args).arg("--json");
+        self.run(title, command)
+    }
+
+    /// As [`Self::potluck`], where anything but success is an error.
+    ///
+    /// # Errors
+    /// When it fails; the text repeats its last words.
+    pub(crate) fn expect(&self, title: &str, args: &[&str]) -> Result<Value> {
+        let ended = self.potluck(title, args)?;
+        if ended.code != Some(0) {
+            bail!("{title}: potluck {} failed: {}", args.join(" "), ended.last_words.trim());
+        }
+        Ok(ended.json)
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started or watched.
+    pub(crate) fn run(&self, title: &str, mut command: Command) -> Result<Ended> {
+        let mut log = self.log(title)?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let stderr = stderr.context("standard error was piped")?;
+        let bar = self.bar(title);
+        let watcher = std::thread::spawn(move || watch(stderr, &bar));
+        let mut said = String::new();
+        stdout.context("standard output was piped")?.read_to_string(&mut said)?;
+        let status = child.wait()?;
+        let words = watcher.join().map_err(|_| anyhow::anyhow!("the watcher of {title} died"))?;
+        writeln!(log, "{}\n{said}", words.iter().cloned().collect::<Vec<_>>().join("\n"))?;
+        let json = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
+        let skipped = words.len().saturating_sub(LAST_WORDS);
+        let last_words = words.into_iter().skip(skipped).collect::<Vec<_>>().join("\n");
+        Ok(Ended { code: status.code(), json: json.unwrap_or(Value::Null), last_words })
+    }
+
+    /// Starts the aggregator and waits until it listens; returns it and its address.
+    ///
+    /// # Errors
+    /// When it ends before it listens; the text says where its log is.
+    pub(crate) fn serve(&self, dir: &Path) -> Result<(Server, String)> {
+        let log = self.log("serve")?;
+        let mut command = Command::new(self.bin_dir.join("potluck"));
+        command.arg("serve").arg("--dir").arg(dir).args(["--listen", "127.0.0.1:0"]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn();
+        let mut server = Server(child.context("cannot start potluck serve")?);
+        let mut line = String::new();
+        let stdout = server.0.stdout.take().context("standard output was piped")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = line.trim().strip_prefix("listening on ").with_context(|| {
+            format!("potluck serve did not start; see {}", self.log_dir.join("serve.log").display())
+        })?;
+        Ok((server, address.to_owned()))
+    }
+
+    /// Where `title` logs.
+    fn log(&self, title: &str) -> Result<File> {
+        let name: String =
+            title.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let path = self.log_dir.join(format!("{name}.log"));
+        File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn bar(&self, title: &str) -> ProgressBar {
+        let style = ProgressStyle::with_template("  {msg:28} {bar:32} {percent:>3} % {elapsed}")
+            .expect("the template is a constant that is well formed");
+        let bar = self.bars.add(ProgressBar::new(100).with_style(style));
+        bar.set_message(title.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(250));
+        bar
+    }
+}
+
+/// Reads a program's errors to their end: percentages move the bar, the last lines are kept.
+fn watch(stderr: ChildStderr, bar: &ProgressBar) -> VecDeque<String> {
+    let mut words = VecDeque::new();
+    for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if let Some(percent) = percentage(&line) {
+            bar.set_position(percent);
+        }
+        words.push_back(line);
+        if words.len() > 1000 {
+            words.pop_front();
+        }
+    }
+    bar.finish_and_clear();
+    words
+}
+
+/// The number before the first `%` of a line.
+fn percentage(line: &str) -> Option<u64> {
+    let (before, _) = line.split_once('%')?;
+    let before = before.trim_end();
+    let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
+    before[start..].parse().ok()
+}
+
+/// The running aggregator; dropping it kills it, which it survives by design.
+pub(crate) struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_read_where_they_stand() {
+        assert_eq!(percentage("  pretrain 120/400 30 % loss 2.1"), Some(30));
+        assert_eq!(percentage("100%"), Some(100));
+        assert_eq!(percentage("no number %"), None);
+        assert_eq!(percentage("nothing"), None);
+    }
+}

@@ -1,0 +1,63 @@
+//! `cargo xtask test`: set-up, build, every test, and the quick demo with its assertions.
+//!
+//! One profile for all of it, release: the product, its tests and the demo share one build.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::demo;
+use crate::toolchain::{Toolchain, run};
+
+/// What to test.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Arguments for `cargo test`, such as `-p potluck-log`, a test's name or `-- --nocapture`;
+    /// with any, the demo is left out
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    filter: Vec<String>,
+}
+
+/// Builds, tests, and tells the quick story.
+///
+/// # Errors
+/// When the build, a test or one of the demo's promises fails.
+pub(crate) fn run_all(args: Args) -> Result<()> {
+    let toolchain = Toolchain::set_up()?;
+    if !args.filter.is_empty() {
+        let programs = toolchain.build_programs()?;
+        return run_tests(&toolchain, &programs, &args.filter);
+    }
+    let programs = toolchain.build_programs_and_tests()?;
+    run_tests(&toolchain, &programs, &[])?;
+    demo::run(demo::Args { quick: true, json: true, seed: 1, dir: None })
+}
+
+fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {
+    let mut test = toolchain.cargo();
+    test.args(["test", "--release"]);
+    if !names_package(filter) {
+        test.arg("--workspace");
+    }
+    // The end-to-end tests start the programs that stand there.
+    run(test.args(filter).env("POTLUCK_BIN_DIR", programs))
+}
+
+/// Whether the arguments choose packages themselves.
+fn names_package(filter: &[String]) -> bool {
+    let mut for_cargo = filter.iter().take_while(|argument| *argument != "--");
+    for_cargo.any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_only_looked_for_before_the_dashes() {
+        let words = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
+        assert!(names_package(&words("-p potluck-log proof")));
+        assert!(names_package(&words("--package=potluck-log")));
+        assert!(!names_package(&words("proof -- -p")));
+    }
+}
