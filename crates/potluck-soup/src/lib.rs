@@ -1,0 +1,30 @@
+//! Safetensors in, safetensors out: the soup arithmetic, and what admission asks of an expert's bytes.
+//!
+//! Sync and in bounded memory: no file is mapped or loaded whole, and what is held does not grow with the size
+//! of a model. The same functions run in the aggregator (to admit and publish), in the trainer (to evaluate
+//! many λ) and at the auditor's (to recompute); `docs/formats.md` specifies what they compute.
+//!
+//! Modules stand in the order in which to read them: [`layout`] reads a file's header, [`convert`] an element,
+//! [`inspect`] judges an expert against its base, [`mod@blend`] mixes, [`write`] lays the result down, and
+//! [`checkpoint`] lists a folder's files.
+//!
+//! What this room refuses to do: to judge signatures, digests or entitlement (its callers hold that evidence),
+//! to reach the network, and to let a NaN or an infinity into a soup.
+
+pub mod layout;
+
+pub mod convert;
+pub mod float_state;
+
+pub mod inspect;
+
+pub mod blend;
+pub mod write;
+
+pub mod checkpoint;
+
+pub use blend::{BlendError, MixedTensor, Mixture, blend};
+pub use checkpoint::{CheckpointError, file_entry, manifest_of};
+pub use inspect::{ChangeLimit, Inspected, Inspection, inspect, inspect_base};
+pub use layout::{Dtype, HeaderLimit, Layout, LayoutError, TensorLayout};
+pub use write::Blended;
