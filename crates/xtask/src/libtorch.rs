@@ -126,27 +126,30 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Downloads, unpacks and renames, in a scratch folder that no other run shares.
+/// Fetches and unpacks in a scratch folder that no other run shares, and leaves none behind.
 fn install(home: &Path, folder: &Path) -> Result<()> {
     if PLATFORM.wheels.is_empty() {
         bail!("there is no pinned wheel for this platform; set LIBTORCH to a libtorch {VERSION}");
     }
     let scratch = home.join(format!(".unfinished-{}", std::process::id()));
+    let installed = install_by_way_of(&scratch, folder);
+    let removed = fs::remove_dir_all(&scratch);
+    installed.and_then(|()| removed.with_context(|| format!("cannot remove {}", scratch.display())))
+}
+
+fn install_by_way_of(scratch: &Path, folder: &Path) -> Result<()> {
     let (wheels, unpacked) = (scratch.join("wheels"), scratch.join("libtorch"));
-    fs::create_dir_all(&wheels)?;
+    fs::create_dir_all(&wheels).with_context(|| format!("cannot create {}", wheels.display()))?;
     download(&wheels)?;
     let begin = Instant::now();
     unpack(&wheels, &unpacked)?;
     finish_folder(&unpacked)?;
-    // Another run may have been faster; its folder is as good as ours.
-    if let Err(error) = fs::rename(&unpacked, folder)
-        && !folder.is_dir()
-    {
-        return Err(error).with_context(|| format!("cannot create {}", folder.display()));
-    }
-    fs::remove_dir_all(&scratch)?;
     eprintln!("unpacked in {:.1} s", begin.elapsed().as_secs_f64());
-    Ok(())
+    match fs::rename(&unpacked, folder) {
+        // Another run may have been faster; its folder is as good as ours.
+        Err(_) if folder.is_dir() => Ok(()),
+        renamed => renamed.with_context(|| format!("cannot create {}", folder.display())),
+    }
 }
 
 /// Has pip fetch every wheel; pip itself refuses a file whose digest is not the pinned one.

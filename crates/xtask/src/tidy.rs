@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 mod metadata;
 mod arrows;
 mod walls;
+mod licences;
 mod places;
 mod sources;
 mod scan;
@@ -32,6 +33,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
     let mut breaches = arrows::breaches(&graph)?;
     breaches.extend(walls::breaches(&graph));
+    breaches.extend(licences::breaches(&graph)?);
     breaches.extend(places::breaches()?);
     breaches.extend(sources::breaches(&sources));
 

@@ -14,6 +14,8 @@ pub(super) struct Graph {
     pub(super) members: BTreeMap<String, Member>,
     /// What a plain `cargo build` builds, by name.
     pub(super) default_members: BTreeSet<String>,
+    /// The licence of every package, by name and version; empty where none is stated.
+    pub(super) licences: BTreeMap<String, String>,
     /// For each package id, the ids that its normal and build dependencies name.
     links: BTreeMap<String, Vec<String>>,
     /// Package names by id.
@@ -41,6 +43,7 @@ impl Graph {
         let answer: Answer = serde_json::from_str(text).context("cannot read cargo's metadata")?;
         let names: BTreeMap<String, String> =
             answer.packages.iter().map(|it| (it.id.clone(), it.name.clone())).collect();
+        let licences = answer.packages.iter().map(Package::licence).collect();
         let ours: BTreeSet<String> = answer.workspace_members.into_iter().collect();
         let member = |package: Package| {
             let dependencies = package.dependencies.into_iter().map(|it| it.name).collect();
@@ -55,6 +58,7 @@ impl Graph {
                 .map(member)
                 .collect(),
             default_members: ids.iter().filter_map(|id| names.get(id).cloned()).collect(),
+            licences,
             links: answer.resolve.nodes.into_iter().map(Node::links).collect(),
             names,
         })
@@ -88,7 +92,15 @@ struct Answer {
 struct Package {
     id: String,
     name: String,
+    version: String,
+    license: Option<String>,
     dependencies: Vec<Dependency>,
+}
+
+impl Package {
+    fn licence(&self) -> (String, String) {
+        (format!("{} {}", self.name, self.version), self.license.clone().unwrap_or_default())
+    }
 }
 
 #[derive(Deserialize)]
@@ -139,6 +151,7 @@ pub(super) fn sketch(lines: &[&str], default_members: &[&str]) -> Graph {
     let mut graph = Graph {
         members: BTreeMap::new(),
         default_members: default_members.iter().map(|it| it.to_string()).collect(),
+        licences: BTreeMap::new(),
         links: BTreeMap::new(),
         names: BTreeMap::new(),
     };
@@ -167,10 +180,10 @@ mod tests {
     fn development_dependencies_are_direct_but_not_reachable() {
         let text = r#"{
             "packages": [
-                {"id": "a 1", "name": "a", "dependencies": [{"name": "b"}, {"name": "c"}]},
-                {"id": "b 1", "name": "b", "dependencies": [{"name": "d"}]},
-                {"id": "c 1", "name": "c", "dependencies": []},
-                {"id": "d 1", "name": "d", "dependencies": []}],
+                {"id": "a 1", "name": "a", "version": "1", "license": "MIT", "dependencies": [{"name": "b"}, {"name": "c"}]},
+                {"id": "b 1", "name": "b", "version": "1", "license": null, "dependencies": [{"name": "d"}]},
+                {"id": "c 1", "name": "c", "version": "1", "dependencies": []},
+                {"id": "d 1", "name": "d", "version": "1", "dependencies": []}],
             "workspace_members": ["a 1"], "workspace_default_members": ["a 1"],
             "resolve": {"nodes": [
                 {"id": "a 1", "deps": [
@@ -179,6 +192,7 @@ mod tests {
                 {"id": "b 1", "deps": [{"pkg": "d 1", "dep_kinds": [{"kind": "build"}]}]}]}
         }"#;
         let graph = Graph::parse(text).unwrap();
+        assert_eq!((&*graph.licences["a 1"], &*graph.licences["b 1"]), ("MIT", ""));
         let member = &graph.members["a"];
         assert_eq!(member.dependencies, BTreeSet::from(["b".into(), "c".into()]));
         assert_eq!(graph.reachable(member), BTreeSet::from(["a", "b", "d"]));

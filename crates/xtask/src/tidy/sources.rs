@@ -92,7 +92,6 @@ mod tests {
         );
         assert_eq!(breaches_of("a.rs", "fn a() {}\n"), ["a.rs: begins without a //! header"]);
         assert_eq!(breaches_of("a/tests.rs", "use super::*;\n"), Vec::<String>::new());
-        assert_eq!(breaches_of("a/tests.rs", "use super::*;\n"), Vec::<String>::new());
         let undone = "//! For a.\nfn a() {\n    todo!()\n}\n";
         assert_eq!(breaches_of("a.rs", undone), ["a.rs:3: todo! is left"]);
     }

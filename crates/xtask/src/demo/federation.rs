@@ -1,0 +1,126 @@
+//! What the federation does on the stage: found, join, push, agree, publish, audit.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::front::{Ppm, mixture, text};
+use super::process::Server;
+use super::stage::{PARTIES, Stage, arg};
+use crate::toolchain;
+
+/// The federation, founded and served.
+pub(crate) struct Federation {
+    /// The operator's folder.
+    pub(crate) operator: PathBuf,
+    /// Where the aggregator listens.
+    pub(crate) address: String,
+    /// By what an auditor knows it.
+    pub(crate) log_key: String,
+    _server: Server,
+}
+
+/// Founds a federation over `base` and starts its aggregator.
+///
+/// # Errors
+/// When the program fails.
+pub(crate) fn found(stage: &Stage, base: &Path) -> Result<Federation> {
+    let operator = stage.path("operator");
+    let charter = toolchain::root().join("configs/charter.toml");
+    let args = ["new", arg(&operator)?, "--charter", arg(&charter)?, "--base", arg(base)?];
+    let founded = stage.programs.expect("new", &args)?;
+    let log_key = string(&founded, "log_key")?;
+    let (server, address) = stage.programs.serve(&operator)?;
+    println!("  serving on {address}");
+    println!("  log key  {log_key}");
+    Ok(Federation { operator, address, log_key, _server: server })
+}
+
+impl Federation {
+    /// A party makes its key and folder; the operator admits it unless `admit` is false.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub(crate) fn join(&self, stage: &Stage, party: &str, dir: &Path) -> Result<String> {
+        let mut args = vec!["join", arg(dir)?, "--party", party, "--address", &self.address];
+        args.extend(["--log-key", &self.log_key]);
+        let joined = stage.programs.expect(&format!("join {party}"), &args)?;
+        string(&joined, "key")
+    }
+
+    /// The operator admits a party's key.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub(crate) fn admit(&self, stage: &Stage, party: &str, key: &str) -> Result<()> {
+        let args = ["admit", "--dir", arg(&self.operator)?, "--address", &self.address, party, key];
+        stage.programs.expect(&format!("admit {party}"), &args)?;
+        Ok(())
+    }
+
+    /// A party proposes its λ: three fifths for itself.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub(crate) fn propose(&self, stage: &Stage, party: &str, dir: &Path) -> Result<()> {
+        let share = |other: &&'static str| (*other, if *other == party { 600_000 } else { 200_000 });
+        let lambda = text(&mixture(&PARTIES.iter().map(share).collect::<Vec<_>>()));
+        println!("  {party:<9} proposes {lambda}");
+        let args = ["round", "propose", "--dir", arg(dir)?, &lambda];
+        stage.programs.expect(&format!("propose {party}"), &args)?;
+        Ok(())
+    }
+
+    /// The operator opens a round.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub(crate) fn open_round(&self, stage: &Stage) -> Result<()> {
+        let args = ["round", "open", "--dir", arg(&self.operator)?, "--address", &self.address];
+        stage.programs.expect("open round", &args)?;
+        Ok(())
+    }
+
+    /// The operator publishes the soup; returns the agreement and the soup's BLAKE3.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub(crate) fn publish(&self, stage: &Stage) -> Result<((Ppm, String), String)> {
+        let args = ["publish", "--dir", arg(&self.operator)?, "--address", &self.address];
+        let published = stage.programs.expect("publish", &args)?;
+        let lambda: Ppm = serde_json::from_value(published["lambda_ppm"].clone())
+            .context("publish told no λ")?;
+        let (rule, blake3) = (string(&published, "rule")?, string(&published, "blake3")?);
+        Ok(((lambda, rule), blake3))
+    }
+
+    /// An auditor who knows the address and the log's key, and nothing else.
+    ///
+    /// # Errors
+    /// When the program cannot run; a verdict against us is in the report.
+    pub(crate) fn audit(&self, stage: &Stage) -> Result<Value> {
+        let out = stage.path("auditor");
+        let args = ["audit", "--address", &self.address, "--log-key", &self.log_key];
+        let args = [&args[..], &["--out", arg(&out)?]].concat();
+        Ok(stage.programs.potluck("audit", &args)?.json)
+    }
+
+    /// What the ledger amounts to now: its size and its root, as text.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub(crate) fn ledger(&self, stage: &Stage) -> Result<String> {
+        let args = ["ledger", "--address", &self.address, "--log-key", &self.log_key];
+        let ledger = stage.programs.expect("ledger", &args)?;
+        if ledger["checkpoint"].is_null() {
+            bail!("the ledger told no checkpoint");
+        }
+        Ok(ledger["checkpoint"].to_string())
+    }
+}
+
+fn string(value: &Value, key: &str) -> Result<String> {
+    let text = value[key].as_str().with_context(|| format!("'{key}' is missing in {value}"))?;
+    Ok(text.to_owned())
+}
