@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
 
 use super::federation::Federation;
 use super::outcome::Refused;
@@ -75,10 +74,22 @@ fn flipped_on_disk(stage: &Stage, federation: &Federation, victim: &Victim) -> R
 fn flipped_upload(stage: &Stage, federation: &Federation, victim: &Victim) -> Result<Ended> {
     let toolchain = Toolchain::set_up()?;
     toolchain::run(toolchain.cargo().args([
-        "build", "--quiet", "--release", "--package", "potluck-tests", "--bin", "hostile",
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "potluck-tests",
+        "--bin",
+        "hostile",
     ]))?;
-    let mut hostile = Command::new(toolchain.bin_dir().join("hostile"));
-    hostile.args(["flipped-upload", "--address", &federation.address, "--log-key", &federation.log_key]);
+    let mut hostile = Command::new(stage.programs.path("hostile"));
+    hostile.args([
+        "flipped-upload",
+        "--address",
+        &federation.address,
+        "--log-key",
+        &federation.log_key,
+    ]);
     hostile.arg("--key").arg(victim.dir.join("keys/party.pem"));
     hostile.args(["--party", victim.party]);
     hostile.arg("--expert").arg(victim.outbox.join("model.safetensors"));
@@ -127,18 +138,4 @@ fn stored_twin(blobs: &Path, expert: &Path) -> Result<PathBuf> {
         }
     }
     anyhow::bail!("the store holds no copy of {}", expert.display())
-}
-
-/// An outbox whose card names other weights as its base, made of those weights themselves: an expert
-/// after no step of training. The quick demo has no time to train one for longer.
-///
-/// # Errors
-/// When it cannot be written.
-pub(crate) fn untrained_outbox(stage: &Stage, base: &Path, blake3: &str) -> Result<PathBuf> {
-    let outbox = stage.path("foreign-outbox");
-    fs::create_dir_all(&outbox)?;
-    fs::copy(base.join("model.safetensors"), outbox.join("model.safetensors"))?;
-    let card: Value = json!({"v": 1, "base_blake3": blake3});
-    fs::write(outbox.join("card.json"), card.to_string())?;
-    Ok(outbox)
 }

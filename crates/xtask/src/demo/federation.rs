@@ -64,7 +64,8 @@ impl Federation {
     /// # Errors
     /// When the program fails.
     pub(crate) fn propose(&self, stage: &Stage, party: &str, dir: &Path) -> Result<()> {
-        let share = |other: &&'static str| (*other, if *other == party { 600_000 } else { 200_000 });
+        let share =
+            |other: &&'static str| (*other, if *other == party { 600_000 } else { 200_000 });
         let lambda = text(&mixture(&PARTIES.iter().map(share).collect::<Vec<_>>()));
         println!("  {party:<9} proposes {lambda}");
         let args = ["round", "propose", "--dir", arg(dir)?, &lambda];
@@ -89,8 +90,8 @@ impl Federation {
     pub(crate) fn publish(&self, stage: &Stage) -> Result<((Ppm, String), String)> {
         let args = ["publish", "--dir", arg(&self.operator)?, "--address", &self.address];
         let published = stage.programs.expect("publish", &args)?;
-        let lambda: Ppm = serde_json::from_value(published["lambda_ppm"].clone())
-            .context("publish told no λ")?;
+        let lambda: Ppm =
+            serde_json::from_value(published["lambda_ppm"].clone()).context("publish told no λ")?;
         let (rule, blake3) = (string(&published, "rule")?, string(&published, "blake3")?);
         Ok(((lambda, rule), blake3))
     }

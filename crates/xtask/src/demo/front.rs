@@ -68,9 +68,8 @@ pub(crate) fn mixture(shares: &[(&str, u64)]) -> Ppm {
 
 /// λ as the programs take it.
 pub(crate) fn text(lambda: &Ppm) -> String {
-    let decimal = |(party, ppm): (&String, &u64)| {
-        format!("{party}={}.{:06}", ppm / MILLION, ppm % MILLION)
-    };
+    let decimal =
+        |(party, ppm): (&String, &u64)| format!("{party}={}.{:06}", ppm / MILLION, ppm % MILLION);
     lambda.iter().map(decimal).collect::<Vec<_>>().join(",")
 }
 
@@ -168,8 +167,7 @@ mod tests {
     #[test]
     fn heights_are_shares_of_the_range() {
         // Experts at (10, 0) and (0, 2): the middle of the chord is (5, 1).
-        let points =
-            [point(MILLION, 10.0, 0.0), point(500_000, 6.0, 1.2), point(0, 0.0, 2.0)];
+        let points = [point(MILLION, 10.0, 0.0), point(500_000, 6.0, 1.2), point(0, 0.0, 2.0)];
         let points: Vec<_> = points.iter().collect();
         let heights = heights(&points, ("a", "b")).unwrap();
         assert!((heights[0] - 0.2).abs() < 1e-12);

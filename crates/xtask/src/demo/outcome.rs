@@ -134,7 +134,11 @@ impl Outcome {
         if self.control.as_ref().is_some_and(|control| control.height > -COLLAPSE) {
             broken.push("mixing in an expert of another base did no harm".to_owned());
         }
-        if broken.is_empty() { Ok(()) } else { bail!("not all promises held: {}", broken.join("; ")) }
+        if broken.is_empty() {
+            Ok(())
+        } else {
+            bail!("not all promises held: {}", broken.join("; "))
+        }
     }
 
     /// The object for scripts.
@@ -144,9 +148,7 @@ impl Outcome {
                    "se": gain.se})
         };
         let refused = |refused: &Refused| json!({"case": refused.case, "code": refused.code});
-        let shape = |shape: &Shape| {
-            json!({"edge": shape.edge, "lowest": shape.lowest, "above": shape.above, "holds": shape.holds()})
-        };
+        let shape = |shape: &Shape| json!({"edge": shape.edge, "lowest": shape.lowest, "above": shape.above, "holds": shape.holds()});
         json!({
             "parties": self.gains.iter().map(gain).collect::<Vec<_>>(),
             "front": self.front,
@@ -166,7 +168,12 @@ impl Outcome {
         for gain in &self.gains {
             println!(
                 "  {:<9} {:<13} base {:>7.3}  expert {:>7.3}  gain {:+.3} ± {:.3}",
-                gain.name, gain.reward, gain.base, gain.expert, gain.expert - gain.base, gain.se
+                gain.name,
+                gain.reward,
+                gain.base,
+                gain.expert,
+                gain.expert - gain.base,
+                gain.se
             );
         }
         for shape in shapes {

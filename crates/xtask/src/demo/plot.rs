@@ -89,10 +89,10 @@ fn draw_soups(chart: &mut Panel, soups: &[&Point], edge: (&str, &str)) -> Result
     Ok(())
 }
 
-fn label(at: (f64, f64), text: &str, color: RGBColor) -> Text<'_, (f64, f64), &str> {
-    // Plotters leaves no gap between a point and its text.
+fn label(at: (f64, f64), text: &str, color: RGBColor) -> Text<'static, (f64, f64), String> {
+    // The space keeps the text off its point.
     let style = ("sans-serif", 13).into_font().color(&color);
-    Text::new(text, at, style)
+    Text::new(format!(" {text}"), at, style)
 }
 
 /// The range of one reward over some points, with room at both ends.
@@ -117,7 +117,8 @@ pub(crate) fn text(edge: (&str, &str), points: &[Point], base: &Point) -> String
         let column = (x - xs.start) / (xs.end - xs.start) * (WIDTH - 1) as f64;
         let row = (ys.end - y) / (ys.end - ys.start) * (HEIGHT - 1) as f64;
         // Both lie in range by the construction of `xs` and `ys`; the casts round.
-        cells[(row.round() as usize).min(HEIGHT - 1)][(column.round() as usize).min(WIDTH - 1)] = mark;
+        cells[(row.round() as usize).min(HEIGHT - 1)][(column.round() as usize).min(WIDTH - 1)] =
+            mark;
     };
     let at = |point: &Point| (point.scores[edge.0], point.scores[edge.1]);
     if let (Some(first), Some(last)) = (soups.first(), soups.last()) {
@@ -131,7 +132,9 @@ pub(crate) fn text(edge: (&str, &str), points: &[Point], base: &Point) -> String
     for point in &soups {
         put(point.scores[edge.0], point.scores[edge.1], 'o');
     }
-    let rows = cells.into_iter().map(|row| format!("  │{}", row.into_iter().collect::<String>().trim_end()));
+    let rows = cells
+        .into_iter()
+        .map(|row| format!("  │{}", row.into_iter().collect::<String>().trim_end()));
     let rows: Vec<_> = rows.collect();
     format!(
         "  reward of {} (up) against {} (right); o soups, . chord, x base\n{}\n  └{}\n   {:<10.3}{:>46.3}",

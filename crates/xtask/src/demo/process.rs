@@ -37,8 +37,14 @@ impl Programs {
     /// # Errors
     /// When the folder for logs cannot be made.
     pub(crate) fn new(bin_dir: PathBuf, log_dir: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&log_dir).with_context(|| format!("cannot make {}", log_dir.display()))?;
+        fs::create_dir_all(&log_dir)
+            .with_context(|| format!("cannot make {}", log_dir.display()))?;
         Ok(Self { bin_dir, log_dir, bars: MultiProgress::new() })
+    }
+
+    /// Where a program stands.
+    pub(crate) fn path(&self, program: &str) -> PathBuf {
+        self.bin_dir.join(program)
     }
 
     /// Runs `potluck` with `--json` to its end; `title` names the log file and the progress bar.
@@ -46,7 +52,7 @@ impl Programs {
     /// # Errors
     /// When it cannot be started or watched.
     pub(crate) fn potluck(&self, title: &str, args: &[&str]) -> Result<Ended> {
-        let mut command = Command::new(self.bin_dir.join("potluck"));
+        let mut command = Command::new(self.path("potluck"));
         command.args(args).arg("--json");
         self.run(title, command)
     }
@@ -96,7 +102,7 @@ impl Programs {
     /// When it ends before it listens; the text says where its log is.
     pub(crate) fn serve(&self, dir: &Path) -> Result<(Server, String)> {
         let log = self.log("serve")?;
-        let mut command = Command::new(self.bin_dir.join("potluck"));
+        let mut command = Command::new(self.path("potluck"));
         command.arg("serve").arg("--dir").arg(dir).args(["--listen", "127.0.0.1:0"]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn();
         let mut server = Server(child.context("cannot start potluck serve")?);
