@@ -1,0 +1,186 @@
+//! A federation on loopback: an operator, parties, an aggregator that can be killed and started again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::checkpoint::{self, Shape};
+use crate::programs::{Ended, Server, potluck};
+
+/// The parties of every story.
+pub const PARTIES: [&str; 3] = ["agency", "checkers", "readers"];
+
+const CHARTER: &str = "name = 'news'\nrule = 'mean'\n\
+    [parties.agency]\nweight = 1\n[parties.checkers]\nweight = 1\n[parties.readers]\nweight = 2\n\
+    [access]\nexperts = 'anyone'\nsoups = 'anyone'\n";
+
+/// A federation and where it keeps its things.
+#[derive(Debug)]
+pub struct Federation {
+    home: tempfile::TempDir,
+    shape: Shape,
+    server: Option<Server>,
+    /// Where the aggregator listens, over restarts too.
+    pub address: String,
+    /// By what an auditor knows it.
+    pub log_key: String,
+}
+
+impl Federation {
+    /// Founds one over a base of `shape` and starts its aggregator; nobody is admitted yet.
+    ///
+    /// # Errors
+    /// Where the programs fail.
+    pub fn found(shape: Shape) -> Result<Self> {
+        let home = tempfile::tempdir()?;
+        let (base, charter) = (home.path().join("base"), home.path().join("charter.toml"));
+        checkpoint::write_base(&base, shape)?;
+        fs::write(&charter, CHARTER)?;
+        let operator = home.path().join("operator");
+        let founded = potluck(&[
+            "new".as_ref(),
+            operator.as_os_str(),
+            "--charter".as_ref(),
+            charter.as_os_str(),
+            "--base".as_ref(),
+            base.as_os_str(),
+        ])
+        .succeeded();
+        let log_key = founded["log_key"].as_str().context("new told no log key")?.to_owned();
+        let server = Server::start(&operator, "127.0.0.1:0")?;
+        let address = server.address.clone();
+        Ok(Self { home, shape, server: Some(server), address, log_key })
+    }
+
+    /// One with every party admitted.
+    ///
+    /// # Errors
+    /// Where the programs fail.
+    pub fn with_parties(shape: Shape) -> Result<Self> {
+        let federation = Self::found(shape)?;
+        for party in PARTIES {
+            let key = federation.join(party, party);
+            federation.operator(&["admit"], &[party, &key]).succeeded();
+        }
+        Ok(federation)
+    }
+
+    /// One with every party's expert in and a round agreed on.
+    ///
+    /// # Errors
+    /// Where the programs fail.
+    pub fn agreed(shape: Shape) -> Result<Self> {
+        let federation = Self::with_parties(shape)?;
+        for party in PARTIES {
+            federation.push(party, &federation.expert(party)?).succeeded();
+        }
+        federation.operator(&["round", "open"], &[]).succeeded();
+        for party in PARTIES {
+            federation.propose(party, &format!("{party}=1{}", zeros(party))).succeeded();
+        }
+        Ok(federation)
+    }
+
+    /// A path in its temporary home.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// The operator's and the aggregator's folder.
+    pub fn operator_dir(&self) -> PathBuf {
+        self.path("operator")
+    }
+
+    /// Makes a party's key in folder `name`; returns the public key.
+    ///
+    /// # Panics
+    /// Where the program fails.
+    pub fn join(&self, name: &str, party: &str) -> String {
+        let dir = self.path(name);
+        let joined = potluck(&[
+            "join".as_ref(),
+            dir.as_os_str(),
+            "--party".as_ref(),
+            party.as_ref(),
+            "--address".as_ref(),
+            self.address.as_ref(),
+            "--log-key".as_ref(),
+            self.log_key.as_ref(),
+        ])
+        .succeeded();
+        joined["key"].as_str().expect("join tells the key").to_owned()
+    }
+
+    /// Runs a command of the operator's.
+    pub fn operator(&self, command: &[&str], rest: &[&str]) -> Ended {
+        let dir = self.operator_dir().display().to_string();
+        let place = ["--dir", &dir, "--address", &self.address];
+        potluck(&[command, &place[..], rest].concat())
+    }
+
+    /// Writes a party's expert and returns its folder.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn expert(&self, party: &str) -> Result<PathBuf> {
+        let seed = 10 + PARTIES.iter().position(|name| *name == party).unwrap_or(9) as u64;
+        let outbox = self.path(format!("outbox-{party}"));
+        checkpoint::write_expert(&outbox, self.shape, seed)?;
+        Ok(outbox)
+    }
+
+    /// A party pushes what stands in `outbox`, whatever it is.
+    pub fn push(&self, party: &str, outbox: &Path) -> Ended {
+        potluck(&self.push_args(party, outbox))
+    }
+
+    /// The arguments of a push without the party's own check.
+    pub fn push_args(&self, party: &str, outbox: &Path) -> Vec<String> {
+        let (dir, outbox) = (self.path(party).display().to_string(), outbox.display().to_string());
+        ["push", "--dir", &dir, "--no-check", &outbox].map(str::to_owned).to_vec()
+    }
+
+    /// A party proposes λ.
+    pub fn propose(&self, party: &str, lambda: &str) -> Ended {
+        let dir = self.path(party).display().to_string();
+        potluck(&["round", "propose", "--dir", &dir, lambda])
+    }
+
+    /// A stranger who knows the address and the log's key runs a command.
+    pub fn stranger(&self, command: &[&str], rest: &[&str]) -> Ended {
+        let place = ["--address", &self.address, "--log-key", &self.log_key];
+        potluck(&[command, &place[..], rest].concat())
+    }
+
+    /// The log's size and root, as JSON.
+    ///
+    /// # Panics
+    /// Where the ledger cannot be read.
+    pub fn checkpoint(&self) -> Value {
+        self.stranger(&["ledger"], &[]).succeeded()["checkpoint"].clone()
+    }
+
+    /// Kills the aggregator as a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.kill();
+        }
+    }
+
+    /// Starts the aggregator again, where it listened before.
+    ///
+    /// # Errors
+    /// Where it does not open.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        self.server = Some(Server::start(&self.operator_dir(), &self.address)?);
+        Ok(())
+    }
+}
+
+/// The other parties with weight zero, as λ must name all.
+fn zeros(party: &str) -> String {
+    PARTIES.iter().filter(|other| **other != party).map(|other| format!(",{other}=0")).collect()
+}
