@@ -1,0 +1,24 @@
+//! Verified files on disk: what came is checked before it is kept, what is kept before it is sent.
+//!
+//! Content is addressed by its BLAKE3 and verified by the tree of hashes below it, in groups of 64 KiB
+//! (`bao-tree`). Beside the bytes of a file lies its *outboard*: the tree's inner hashes in pre-order, 0.1 %
+//! of the size, nothing where the file is one group.
+//!
+//! ```text
+//! <stem>.part + <stem>.obao   ─ receive* ─►   missing() is empty   ─ finish ─►   data + outboard
+//! ```
+//!
+//! No journal is kept: an interrupted file is rescanned when it is opened ([`Partial`]), and what verifies
+//! against the root is what is there. Sync, bounded memory; the server and the client run it on their
+//! blocking threads.
+
+mod disk;
+mod import;
+mod partial;
+mod send;
+
+pub use import::{ImportError, import, outboard};
+pub use partial::{Partial, ReceiveError};
+pub use send::{SendError, send};
+
+pub(crate) use import::root_of;

@@ -1,0 +1,228 @@
+//! A file that is coming in, perhaps not for the first time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use bao_tree::io::sync::{
+    DecodeResponseIter, Outboard as _, OutboardMut as _, WriteAt as _, valid_ranges,
+};
+use bao_tree::io::{BaoContentItem, DecodeError, outboard::PreOrderOutboard};
+use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
+use potluck_core::{Blake3, Code, Refusal};
+use potluck_wire::Ranges;
+use potluck_wire::ranges::{BLOCK_SIZE, MAX_SIZE};
+
+use super::disk;
+use super::import::write_outboard;
+
+/// A file of known size and digest, of which some groups are there.
+///
+/// It holds `<stem>.part` under an exclusive lock, so that two uploads never write one file, in this process
+/// or another. Memory does not grow with the file. Dropped, it leaves both files for the next time.
+#[derive(Debug)]
+pub struct Partial {
+    part: PathBuf,
+    obao: PathBuf,
+    data: File,
+    outboard: PreOrderOutboard<File>,
+    /// What verified, in whole groups.
+    valid: ChunkRanges,
+}
+
+/// Content that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// It is not the content of the digest. What came before it is kept; nothing of it is.
+    #[error("the content is not that of its digest, at byte {offset}")]
+    Corrupt {
+        /// Where the group begins that did not verify, in bytes.
+        offset: u64,
+    },
+    /// The stream ended or broke off first. What came is kept.
+    #[error("the content broke off")]
+    Cut(#[source] io::Error),
+    /// It could not be written.
+    #[error("the content could not be written")]
+    File(#[source] io::Error),
+}
+
+impl ReceiveError {
+    /// What to tell the sender; says nothing about this machine.
+    pub fn refusal(&self, blob: &Blake3) -> Refusal {
+        let blob = blob.short();
+        match self {
+            Self::Corrupt { offset } => Refusal::new(
+                Code::ContentCorrupt,
+                format!("the bytes of {blob} are not those of the digest, at byte {offset}"),
+            ),
+            Self::Cut(_) => Refusal::new(
+                Code::ProtocolError,
+                format!("the bytes of {blob} broke off; send them again, what came is kept"),
+            ),
+            Self::File(_) => {
+                Refusal::new(Code::Internal, format!("the bytes of {blob} could not be stored"))
+            }
+        }
+    }
+}
+
+impl From<DecodeError> for ReceiveError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::ParentHashMismatch(node) => {
+                Self::Corrupt { offset: node.chunk_range().start.to_bytes() }
+            }
+            DecodeError::LeafHashMismatch(chunk) => Self::Corrupt { offset: chunk.to_bytes() },
+            DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_) => {
+                Self::Cut(io::ErrorKind::UnexpectedEof.into())
+            }
+            DecodeError::Io(source) => Self::Cut(source),
+        }
+    }
+}
+
+impl Partial {
+    /// Creates or reopens `<dir>/<digest>.part` and `.obao`, and finds out what of it is valid.
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub fn open(dir: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
+        Self::at(&dir.join(blake3.to_string()), blake3, size)
+    }
+
+    /// Creates or reopens `<stem>.part` and `<stem>.obao`, and finds out what of it is valid, which reads
+    /// all that is there.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] where somebody else holds it, [`io::ErrorKind::InvalidInput`] where no
+    /// file can be so (too large, or empty with another digest), and what the file system says.
+    pub fn at(stem: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
+        let root = bao_tree::blake3::Hash::from_bytes(*blake3.as_bytes());
+        if size > MAX_SIZE || (size == 0 && root != bao_tree::blake3::hash(b"")) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let (part, obao) = (disk::with_suffix(stem, ".part"), disk::with_suffix(stem, ".obao"));
+        let data = open(&part)?;
+        lock(&data)?;
+        if data.metadata()?.len() > size {
+            data.set_len(size)?;
+        }
+        let tree = BaoTree::new(size, BLOCK_SIZE);
+        let outboard = PreOrderOutboard { root, tree, data: open(&obao)? };
+        let mut partial = Self { part, obao, data, outboard, valid: ChunkRanges::empty() };
+        partial.restore_outboard()?;
+        partial.rescan()?;
+        Ok(partial)
+    }
+
+    /// A file that is all there, but for its outboard, was interrupted between the two renames of
+    /// [`Self::finish`]: its hashes can be computed again. If they are others, the rescan will see it.
+    fn restore_outboard(&self) -> io::Result<()> {
+        let whole = self.data.metadata()?.len() == self.outboard.tree.size();
+        if whole && self.outboard.data.metadata()?.len() == 0 {
+            // Of a handle of its own: computing sets the root to what the data hash to, and ours must stay
+            // the one that was asked for.
+            let data = self.outboard.data.try_clone()?;
+            let (root, tree) = (self.outboard.root, self.outboard.tree);
+            write_outboard(&self.data, &mut PreOrderOutboard { root, tree, data })?;
+        }
+        Ok(())
+    }
+
+    fn rescan(&mut self) -> io::Result<()> {
+        for range in valid_ranges(&self.outboard, &self.data, &ChunkRanges::all()) {
+            self.valid |= ChunkRanges::from(range?);
+        }
+        Ok(())
+    }
+
+    /// What is not there yet.
+    pub fn missing(&self) -> Ranges {
+        let tree = self.outboard.tree();
+        let all = ChunkRanges::from(ChunkNum(0)..tree.chunks());
+        let missing: ChunkRanges = all.difference(&self.valid);
+        Ranges::of_chunks(tree.size(), &missing).expect("the size was checked when it was opened")
+    }
+
+    /// Takes the verified stream of `ranges` from `from`, and no byte more. `on_group` is told the length of
+    /// each group once it is verified and written.
+    ///
+    /// # Errors
+    /// [`ReceiveError`]. Whatever verified before it stays.
+    pub fn receive(
+        &mut self,
+        ranges: &Ranges,
+        from: &mut dyn Read,
+        on_group: &mut dyn FnMut(u64),
+    ) -> Result<(), ReceiveError> {
+        let chunks = ranges.to_chunks();
+        let (root, tree) = (self.outboard.root, self.outboard.tree);
+        for item in DecodeResponseIter::new(root, tree, from, &chunks) {
+            match item? {
+                BaoContentItem::Parent(parent) => {
+                    let saved = self.outboard.save(parent.node, &parent.pair);
+                    saved.map_err(ReceiveError::File)?;
+                }
+                BaoContentItem::Leaf(leaf) => {
+                    self.keep(leaf.offset, &leaf.data).map_err(ReceiveError::File)?;
+                    // A group's length fits in a u64 wherever this runs.
+                    on_group(leaf.data.len() as u64);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, offset: u64, group: &[u8]) -> io::Result<()> {
+        self.data.write_all_at(offset, group)?;
+        // No overflow: both are parts of a file of at most MAX_SIZE bytes.
+        let end = offset + group.len() as u64;
+        self.valid |= ChunkRanges::from(ChunkNum::full_chunks(offset)..ChunkNum::chunks(end));
+        Ok(())
+    }
+
+    /// Makes both files durable and gives them their names, the outboard first: where the data stands, its
+    /// outboard does.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] where something is missing, and what the file system says.
+    pub fn finish(self, data_target: &Path, outboard_target: &Path) -> io::Result<()> {
+        self.sync()?;
+        disk::publish(&self.obao, outboard_target)?;
+        disk::publish(&self.part, data_target)
+    }
+
+    /// Makes the data durable and gives it its name; the outboard is not kept.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn finish_data(self, data_target: &Path) -> io::Result<()> {
+        self.sync()?;
+        disk::publish(&self.part, data_target)?;
+        disk::remove(&self.obao)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if !self.missing().is_empty() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.outboard.data.set_len(self.outboard.tree.outboard_size())?;
+        self.outboard.data.sync_all()?;
+        self.data.sync_all()
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        TryLockError::Error(error) => error,
+    })
+}
+
+#[cfg(test)]
+mod tests;

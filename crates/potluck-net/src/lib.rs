@@ -1,0 +1,21 @@
+//! Sockets for the federation's protocol: QUIC with TLS 1.3, mutual authentication by raw public keys.
+//!
+//! `potluck-wire` says what may be said; this room moves the bytes, and keeps files verified while it does
+//! ([`blob`]). A client is a [`Client`] made by [`connect`]; a server is a [`Server`] over a [`Service`],
+//! which knows the ledger and nothing of sockets. No X.509, no host names, no early data, no resumption: a
+//! key is either pinned or in the roster, and is asked for in every handshake.
+
+pub mod blob;
+pub mod client;
+pub mod server;
+pub mod service;
+
+mod bridge;
+mod stream;
+mod tls;
+mod transport;
+
+pub use client::{CallError, Client, ConnectError, Content, Transfer, connect};
+pub use potluck_wire::{Blended, LedgerPage, Ranges, Receipt, Wanted};
+pub use server::{BindError, Limits, Server};
+pub use service::{Offer, Service, StoredBlob, Upload};

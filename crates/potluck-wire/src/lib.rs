@@ -1,0 +1,40 @@
+//! The federation's protocol without I/O: bytes in, messages out; no sockets, no files, no clock.
+//!
+//! One request travels on one bidirectional stream:
+//!
+//! ```text
+//! client  request                                [content of the wanted ranges] FIN
+//! server           progress*  answer | refused                                      progress*  answer | refused
+//! ```
+//!
+//! Modules stand in the order in which to read them: [`frame`] cuts the stream, [`message`] says what a frame
+//! holds, [`ranges`] which bytes of a file are meant, [`receipt`] what a recorded envelope is answered with,
+//! and [`session`] which message may follow which. `potluck-net` moves the bytes.
+
+pub mod frame;
+pub mod message;
+pub mod ranges;
+pub mod receipt;
+pub mod session;
+
+pub use message::{Blended, LedgerPage, Reply, Request, Wanted};
+pub use ranges::Ranges;
+pub use receipt::Receipt;
+
+/// The protocol's name in the TLS handshake (ALPN, RFC 7301). A later version gets another.
+pub const ALPN: &[u8] = b"potluck/1";
+
+/// The version that every request names.
+pub const VERSION: u64 = 1;
+
+/// Stream error code: the store's bytes are not those of the digest, found while they were sent.
+pub const STORED_CONTENT_CORRUPT: u32 = 1;
+
+/// Stream error code: the rest of the stream is of no use, because the answer is given already.
+pub const ANSWERED: u32 = 2;
+
+/// Stream error code: the peer made no progress within the idle time.
+pub const TOO_SLOW: u32 = 3;
+
+/// Stream error code: what was sent is not of this protocol, or the sender could not go on.
+pub const ABANDONED: u32 = 4;

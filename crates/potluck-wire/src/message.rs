@@ -1,0 +1,244 @@
+//! Messages: what a frame holds.
+//!
+//! JSON, externally tagged, with names in snake case; unknown fields and unknown variants are refused. These
+//! are the types of the wire; the sessions turn them into the working types of `potluck-core` at the door.
+//!
+//! ```text
+//! {"v":1,"ask":{"ledger":{"from":0}}}
+//! {"ledger":{"checkpoint":"…","state":"…","count":3}}   then 3 times   {"entry":{"record":"…","envelope":"…"}}
+//! {"refused":{"code":"not-found","sentence":"…"}}
+//! ```
+
+use bytes::Bytes;
+use potluck_core::{Blake3, Code, Entry, FileEntry, Recipe, Refusal};
+use serde::{Deserialize, Serialize};
+
+use crate::VERSION;
+use crate::frame::{self, FrameError, MAX_REPLY, MAX_REQUEST};
+use crate::ranges::{Ranges, RangesError};
+use crate::receipt::Receipt;
+
+/// A request: the first frame of a stream, and the only one that a client sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The protocol's version, [`VERSION`].
+    pub v: u64,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ask {
+    /// The ledger's entries from an index on.
+    Ledger {
+        /// The first index that is wanted.
+        from: u64,
+    },
+    /// Record an envelope that speaks of no content.
+    Append {
+        /// The envelope's JSON text.
+        envelope: String,
+    },
+    /// Record an envelope whose content is sent along.
+    Submit {
+        /// The envelope's JSON text.
+        envelope: String,
+    },
+    /// The content of a digest.
+    Fetch {
+        /// BLAKE3 of the whole file.
+        blake3: Blake3,
+        /// Pairs of start and end in bytes; nothing for the whole file.
+        ranges: Option<Vec<[u64; 2]>>,
+    },
+    /// Blend the soup of an agreed round.
+    Blend {
+        /// The round.
+        round: u64,
+    },
+}
+
+/// A reply frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// The head of a ledger page; `count` entries follow.
+    Ledger {
+        /// The signed checkpoint, a note.
+        checkpoint: String,
+        /// The signed digest of the federation's state, a note.
+        state: String,
+        /// How many [`Reply::Entry`] follow.
+        count: u64,
+    },
+    /// One entry of a ledger page.
+    Entry {
+        /// The log's leaf as text.
+        record: String,
+        /// The envelope's JSON text.
+        envelope: String,
+    },
+    /// The envelope is recorded.
+    Receipt(Receipt),
+    /// The content that the server lacks; the client sends it next, in this order.
+    Wanted {
+        /// What is lacking, file by file.
+        blobs: Vec<WantedText>,
+    },
+    /// Work is under way. Says at least that the server lives.
+    Progress {
+        /// Steps or bytes done.
+        done: u64,
+        /// Of how many; 0 where that is not known.
+        total: u64,
+    },
+    /// The content is here; the verified stream of the ranges follows raw until the end of the stream.
+    Found {
+        /// The whole file's size in bytes.
+        size: u64,
+    },
+    /// The soup is made.
+    Blended {
+        /// What it is made of.
+        recipe: Recipe,
+        /// The file of weights.
+        soup: FileEntry,
+    },
+    /// The request is refused.
+    Refused(Refusal),
+}
+
+/// A file of which the server lacks something, as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedText {
+    /// BLAKE3 of the whole file.
+    pub blake3: Blake3,
+    /// The whole file's size in bytes.
+    pub size: u64,
+    /// Pairs of start and end in bytes.
+    pub ranges: Vec<[u64; 2]>,
+}
+
+/// A file of which the server lacks something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// BLAKE3 of the whole file.
+    pub blake3: Blake3,
+    /// What is lacking; knows the file's size.
+    pub ranges: Ranges,
+}
+
+impl From<&Wanted> for WantedText {
+    fn from(wanted: &Wanted) -> Self {
+        Self { blake3: wanted.blake3, size: wanted.ranges.size(), ranges: wanted.ranges.to_pairs() }
+    }
+}
+
+impl TryFrom<WantedText> for Wanted {
+    type Error = RangesError;
+    fn try_from(text: WantedText) -> Result<Self, RangesError> {
+        Ok(Self { blake3: text.blake3, ranges: Ranges::new(text.size, &text.ranges)? })
+    }
+}
+
+/// The ledger from some index on, under one signed checkpoint. Nothing in it is verified yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerPage {
+    /// The signed checkpoint, a note.
+    pub checkpoint: String,
+    /// The signed digest of the federation's state, a note.
+    pub state: String,
+    /// The entries from the index that was asked for, in order.
+    pub entries: Vec<Entry>,
+}
+
+/// A soup that the aggregator made. What it says can be recomputed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blended {
+    /// What it is made of.
+    pub recipe: Recipe,
+    /// The file of weights.
+    pub soup: FileEntry,
+}
+
+impl Request {
+    /// A request of this version.
+    pub fn new(ask: Ask) -> Self {
+        Self { v: VERSION, ask }
+    }
+
+    /// The request as a frame.
+    ///
+    /// # Errors
+    /// [`FrameError`] where it is longer than a server reads.
+    pub fn to_frame(&self) -> Result<Bytes, FrameError> {
+        frame::encode(&json(self), MAX_REQUEST)
+    }
+
+    /// Reads the body of a frame.
+    ///
+    /// # Errors
+    /// A refusal that can be sent back as it is.
+    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        /// The one field that every version has.
+        #[derive(Deserialize)]
+        struct AnyVersion {
+            v: u64,
+        }
+        let refused = |sentence: String| Refusal::new(Code::ProtocolError, sentence);
+        let malformed = |error: serde_json::Error| refused(format!("no request: {error}"));
+        let AnyVersion { v } = serde_json::from_slice(body).map_err(malformed)?;
+        if v != VERSION {
+            return Err(refused(format!("this server speaks version {VERSION}")));
+        }
+        serde_json::from_slice(body).map_err(malformed)
+    }
+}
+
+/// A frame whose body is no reply.
+#[derive(Debug, thiserror::Error)]
+#[error("no reply of this protocol: {0}")]
+pub struct NoReply(serde_json::Error);
+
+impl Reply {
+    /// The reply as a frame.
+    ///
+    /// # Errors
+    /// [`FrameError`] where it is longer than a client reads.
+    pub fn to_frame(&self) -> Result<Bytes, FrameError> {
+        frame::encode(&json(self), MAX_REPLY)
+    }
+
+    /// Reads the body of a frame.
+    ///
+    /// # Errors
+    /// [`NoReply`].
+    pub fn parse(body: &[u8]) -> Result<Self, NoReply> {
+        serde_json::from_slice(body).map_err(NoReply)
+    }
+
+    /// Its name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ledger { .. } => "ledger",
+            Self::Entry { .. } => "entry",
+            Self::Receipt(_) => "receipt",
+            Self::Wanted { .. } => "wanted",
+            Self::Progress { .. } => "progress",
+            Self::Found { .. } => "found",
+            Self::Blended { .. } => "blended",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+fn json(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).expect("strings, integers and lists always have a JSON form")
+}
+
+#[cfg(test)]
+mod tests;
