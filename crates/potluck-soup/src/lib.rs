@@ -23,6 +23,9 @@ pub mod write;
 
 pub mod checkpoint;
 
+#[cfg(test)]
+mod samples;
+
 pub use blend::{BlendError, MixedTensor, Mixture, blend};
 pub use checkpoint::{CheckpointError, file_entry, manifest_of};
 pub use inspect::{ChangeLimit, Inspected, Inspection, inspect, inspect_base};

@@ -114,7 +114,7 @@ impl Iterator for Tensors<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let tensor = self.waiting.next()?;
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(tensor.bytes()).unwrap_or(0));
         for tile in tiles_of(tensor, TILE_BYTES) {
             match self.bench.mix(self.mixture, &self.shares, &tile) {
                 Ok(mixed) => bytes.extend_from_slice(mixed),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{Dtype, LayoutError, MAX_DIMENSIONS, MAX_METADATA, MAX_TENSOR_NAME, TensorLayout};
@@ -85,7 +86,7 @@ impl<'de> Deserialize<'de> for HeaderText {
                 let mut text = HeaderText::default();
                 while let Some(key) = map.next_key::<String>()? {
                     if key != "__metadata__" {
-                        text.tensors.push((key, map.next_value()?));
+                        text.tensors.push((key, map.next_value::<Object>()?.0));
                     } else if text.metadata.replace(map.next_value::<Metadata>()?.0).is_some() {
                         return Err(A::Error::custom("__metadata__ stands twice"));
                     }
@@ -94,6 +95,25 @@ impl<'de> Deserialize<'de> for HeaderText {
             }
         }
         deserializer.deserialize_map(Entries)
+    }
+}
+
+/// A tensor's entry that is an object: serde would take a list of the fields' values as well.
+struct Object(TensorText);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with dtype, shape and data_offsets")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object, A::Error> {
+                TensorText::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Fields)
     }
 }
 

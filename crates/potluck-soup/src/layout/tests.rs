@@ -1,1 +1,218 @@
+use proptest::prelude::*;
 
+use super::*;
+use crate::samples::{f32s, file, halves, open, raw};
+
+fn layout_of(bytes: &[u8]) -> Result<Layout, LayoutError> {
+    Layout::of(&open(bytes), HeaderLimit::BASE)
+}
+
+/// A header of one entry beside which nothing is wrong.
+fn refused(header: &str, data: usize) -> LayoutError {
+    layout_of(&raw(header, &vec![0; data])).unwrap_err()
+}
+
+fn entry(name: &str, dtype: &str, shape: &str, begin: u64, end: u64) -> String {
+    format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}"#)
+}
+
+#[test]
+fn tensors_stand_in_order_of_their_names() {
+    let samples = [f32s("b", &[1.0, 2.0]), halves("a.x", Dtype::Bf16, &[1]), f32s("B", &[])];
+    let layout = layout_of(&file(&samples)).unwrap();
+    let names: Vec<_> = layout.tensors().iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(names, ["B", "a.x", "b"]);
+    let b = layout.tensor("b").unwrap();
+    assert_eq!((b.elements(), b.bytes(), b.range.start), (2, 8, layout.data_start()));
+    assert_eq!(layout.data_bytes(), 10);
+    assert!(layout.tensor("c").is_none());
+}
+
+#[test]
+fn metadata_and_padding_are_read() {
+    let header =
+        format!(r#"{{"__metadata__":{{"z":"1","a":"é"}},{}}}   "#, entry("t", "F16", "[]", 0, 2));
+    let layout = layout_of(&raw(&header, &[0; 2])).unwrap();
+    assert_eq!(layout.metadata(), [("z".into(), "1".into()), ("a".into(), "é".into())]);
+    assert_eq!(layout.tensors()[0].shape, [0u64; 0]);
+}
+
+#[test]
+fn a_header_is_measured_before_it_is_read() {
+    // The length claims more than any file has; nothing of that size may be allocated.
+    for claim in [u64::MAX, 1 << 62, 100 << 20, MAX_HEADER + 1] {
+        let bytes = [&claim.to_le_bytes()[..], b"{}"].concat();
+        let error = layout_of(&bytes).unwrap_err();
+        assert!(
+            matches!(error, LayoutError::HeaderTooLong { size, .. } if size == claim),
+            "{error}"
+        );
+    }
+    let cut = [&100u64.to_le_bytes()[..], b"{}"].concat();
+    assert!(matches!(layout_of(&cut), Err(LayoutError::HeaderCut { size: 100, available: 2 })));
+    assert!(matches!(layout_of(b"1234567"), Err(LayoutError::TooShort(7))));
+}
+
+#[test]
+fn a_hundred_megabytes_of_header_are_refused_unread() {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(200 << 20).unwrap();
+    file.write_all_at(&(100u64 << 20).to_le_bytes(), 0).unwrap();
+    let error = Layout::of(&file, HeaderLimit::BASE).unwrap_err();
+    assert!(matches!(error, LayoutError::HeaderTooLong { limit: MAX_HEADER, .. }));
+}
+
+#[test]
+fn an_experts_header_is_measured_by_its_base() {
+    let base = layout_of(&file(&[f32s("a", &[1.0])])).unwrap();
+    let limit = HeaderLimit::for_expert_of(&base);
+    assert_eq!(limit.bytes(), 8192 + 512);
+    let padded = |spaces: usize| {
+        let header = format!("{{{}}}{}", entry("a", "F32", "[1]", 0, 4), " ".repeat(spaces));
+        open(&raw(&header, &[0; 4]))
+    };
+    assert!(Layout::of(&padded(8000), limit).is_ok());
+    assert!(matches!(Layout::of(&padded(9000), limit), Err(LayoutError::HeaderTooLong { .. })));
+}
+
+#[test]
+fn the_json_is_strict() {
+    let good = entry("a", "F32", "[1]", 0, 4);
+    let cases = [
+        ("", "'{'"),
+        (" {}", "'{'"),
+        ("[]", "'{'"),
+        ("{", "EOF"),
+        ("{}x", "trailing"),
+        ("{}\n", "spaces"),
+        (r#"{"a":1}"#, "invalid type"),
+        (r#"{"a":["F32",[1],[0,4]]}"#, "expected an object"),
+        (r#"{"__metadata__":{"a":"1","a":"2"}}"#, "stands twice"),
+        (r#"{"__metadata__":{},"__metadata__":{}}"#, "stands twice"),
+        (r#"{"__metadata__":{"a":1}}"#, "expected a string"),
+        (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}"#, "unknown field"),
+        (
+            r#"{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+            "duplicate field",
+        ),
+        (r#"{"a":{"dtype":"F32","shape":[1]}}"#, "missing field"),
+        (r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, "invalid value"),
+        (r#"{"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}"#, "invalid type"),
+        (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}}"#, "trailing"),
+        (r#"{"a":{"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,4]}}"#, "invalid"),
+        (
+            r#"{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}"#,
+            "too many dim",
+        ),
+    ];
+    for (header, expected) in cases {
+        let error = refused(header, 4).to_string();
+        assert!(error.contains(expected), "{header}: {error}");
+    }
+    assert!(layout_of(&raw(&format!("{{{good}}}"), &[0; 4])).is_ok());
+}
+
+#[test]
+fn depth_and_width_are_bounded() {
+    let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    assert!(matches!(refused(&deep, 0), LayoutError::Json(_)));
+    let shape = format!(r#"{{"a":{{"shape":[{}1]}}}}"#, "1,".repeat(1_000_000));
+    assert!(matches!(refused(&shape, 0), LayoutError::Json(_)));
+    let keys: Vec<_> = (0..100_000).map(|key| format!(r#""{key}":"""#)).collect();
+    let metadata = format!(r#"{{"__metadata__":{{{}}}}}"#, keys.join(","));
+    assert!(refused(&metadata, 0).to_string().contains("too many keys"));
+    let not_utf8 = [&3u64.to_le_bytes()[..], b"{\"\xff"].concat();
+    assert!(matches!(layout_of(&not_utf8), Err(LayoutError::Json(_))));
+}
+
+#[test]
+fn each_tensor_is_checked_by_name() {
+    let one = |name: &str, dtype: &str, shape: &str, end: u64| {
+        refused(&format!("{{{}}}", entry(name, dtype, shape, 0, end)), 4).to_string()
+    };
+    for name in ["", "../x", "a/b", "a\\u0000", "\\u202e", "a b", &"n".repeat(257)] {
+        assert!(one(name, "F32", "[1]", 4).contains("is refused"), "{name}");
+    }
+    for dtype in ["F64", "I32", "F8_E4M3", "BOOL", "f32", ""] {
+        let error = one("w", dtype, "[1]", 4);
+        assert!(error.contains(&format!("tensor w is of dtype '{dtype}'")), "{error}");
+    }
+    assert!(one("w", "F32", "[4294967296,4294967296]", 4).contains("shape of tensor w overflows"));
+    assert!(one("w", "F32", "[4611686018427387904]", 4).contains("overflows"));
+    assert!(one("w", "F32", "[2]", 4).contains("w needs 8 bytes"));
+    assert!(one("w", "F32", "[1]", 8).contains("span 8"));
+    let backwards = refused(&format!("{{{}}}", entry("w", "F32", "[0]", 4, 0)), 4);
+    assert!(matches!(backwards, LayoutError::Span { .. }));
+}
+
+#[test]
+fn tensors_cover_the_data_once() {
+    let two = |first: (u64, u64), second: (u64, u64), data| {
+        let sides = |range: (u64, u64)| format!("[{}]", (range.1 - range.0) / 4);
+        let a = entry("a", "F32", &sides(first), first.0, first.1);
+        let b = entry("b", "F32", &sides(second), second.0, second.1);
+        layout_of(&raw(&format!("{{{a},{b}}}"), &vec![0; data]))
+    };
+    assert!(two((4, 8), (0, 4), 8).is_ok());
+    assert!(two((0, 0), (0, 4), 4).is_ok());
+    assert!(matches!(
+        two((0, 4), (8, 12), 12),
+        Err(LayoutError::NotContiguous { expected: 4, .. })
+    ));
+    assert!(matches!(two((0, 8), (4, 8), 8), Err(LayoutError::NotContiguous { .. })));
+    assert!(matches!(two((0, 4), (0, 4), 4), Err(LayoutError::NotContiguous { .. })));
+    assert!(matches!(
+        two((4, 8), (8, 12), 12),
+        Err(LayoutError::NotContiguous { expected: 0, .. })
+    ));
+    assert!(matches!(two((0, 4), (4, 8), 9), Err(LayoutError::Length { tensors: 8, file: 9 })));
+    assert!(matches!(two((0, 4), (4, 8), 7), Err(LayoutError::Length { tensors: 8, file: 7 })));
+    assert!(matches!(
+        layout_of(&raw("{}", &[0])),
+        Err(LayoutError::Length { tensors: 0, file: 1 })
+    ));
+}
+
+#[test]
+fn one_name_twice_is_refused() {
+    let same = format!("{{{},{}}}", entry("a", "F32", "[1]", 0, 4), entry("a", "F32", "[1]", 4, 8));
+    assert!(matches!(refused(&same, 8), LayoutError::Twice(name) if name == "a"));
+    let escaped = same.replacen("\"a\"", "\"\\u0061\"", 1);
+    assert!(matches!(refused(&escaped, 8), LayoutError::Twice(_)));
+}
+
+/// A good file, one of whose header bytes is replaced, or that is cut or drawn out.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let good = file(&[f32s("a", &[1.0, 2.0]), halves("b", Dtype::F16, &[1, 2, 3])]);
+    let length = good.len();
+    (proptest::collection::vec((0..length, any::<u8>()), 0..4), 0..length + 8).prop_map(
+        move |(changes, cut)| {
+            let mut bytes = good.clone();
+            changes.into_iter().for_each(|(position, byte)| bytes[position] = byte);
+            bytes.resize(cut, 0);
+            bytes
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), length: u64) {
+        let _ = Layout::parse(&bytes, length);
+    }
+
+    /// Whatever passes here is what the format's own library reads, tensor by tensor.
+    #[test]
+    fn what_passes_is_read_alike_by_the_safetensors_crate(bytes in mutated()) {
+        if let Ok(layout) = layout_of(&bytes) {
+            let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            prop_assert_eq!(theirs.len(), layout.tensors().len());
+            for tensor in layout.tensors() {
+                let range = tensor.range.start as usize..tensor.range.end as usize;
+                prop_assert_eq!(theirs.tensor(&tensor.name).unwrap().data(), &bytes[range]);
+            }
+        }
+    }
+}
