@@ -94,5 +94,5 @@ pub(crate) fn nearest(magnitudes: &[f64], value: f64) -> u16 {
     let middle = (magnitudes[above - 1] + magnitudes[above]) / 2.0;
     let below = above as u16 - 1;
     let up = value.abs() > middle || value.abs() == middle && below % 2 == 1;
-    sign | below + u16::from(up)
+    sign | (below + u16::from(up))
 }

@@ -171,7 +171,7 @@ fn experts_that_differ_or_are_none_are_named() {
     assert_eq!(differ(vec![f32s("b", &[1.0]), halves("d", Dtype::F16, &[0])]), "a b d");
 
     let folder = tempfile::tempdir().unwrap();
-    let given = experts(folder.path(), &[base.clone()]);
+    let given = experts(folder.path(), std::slice::from_ref(&base));
     let whole = file(&base);
     fs::write(&given[0].1, &whole[..whole.len() - 1]).unwrap();
     let error = Mixture::open(&given).unwrap_err();
