@@ -2,7 +2,7 @@
 //!
 //! Integer arithmetic throughout, so that neither a flush-to-zero mode nor a conversion instruction that
 //! ignores subnormals can change a bit. Narrowing goes from binary64 to the element's format in *one* step: by
-//! way of binary32 it would round twice. Called by [`crate::inspect`] and [`crate::blend`].
+//! way of binary32 it would round twice. Called by [`mod@crate::inspect`] and [`mod@crate::blend`].
 
 use crate::layout::Dtype;
 

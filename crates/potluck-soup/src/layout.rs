@@ -7,7 +7,7 @@
 //!
 //! It refuses more than the format's own library does (duplicate names, unknown fields, names that could not be
 //! file names, other dtypes than soups have), and it measures the header against a [`HeaderLimit`] before it
-//! reads or allocates anything. Called by [`crate::inspect`] and [`crate::blend`]; nothing else in the product
+//! reads or allocates anything. Called by [`mod@crate::inspect`] and [`mod@crate::blend`]; nothing else in the product
 //! reads safetensors.
 
 mod header;

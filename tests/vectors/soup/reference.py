@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A second implementation of `linear/1`, from docs/formats.md alone, in exact and slow Python.
+"""A second implementation of `linear/1` as docs/formats.md has it, in exact and slow Python.
 
     python3 reference.py          recompute every case beside this file and compare (standard library only)
     python3 reference.py make     write the cases anew (needs `pip install blake3`)
