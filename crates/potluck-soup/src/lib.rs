@@ -5,7 +5,7 @@
 //! many λ) and at the auditor's (to recompute); `docs/formats.md` specifies what they compute.
 //!
 //! Modules stand in the order in which to read them: [`mod@layout`] reads a file's header, [`convert`] an element,
-//! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`write`] lays the result down, and
+//! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@write`] lays the result down, and
 //! [`checkpoint`] lists a folder's files.
 //!
 //! What this room refuses to do: to judge signatures, digests or entitlement (its callers hold that evidence),
