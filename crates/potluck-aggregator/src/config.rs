@@ -1,0 +1,231 @@
+//! Settings: the file, then the environment, then flags, then one checked value.
+//!
+//! An unknown key, and a value that cannot be, is an error that names file and key. A secret never stands
+//! here: the log's key is a file of the federation's folder. `configs/aggregator.toml` is the commented
+//! example.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use serde::Deserialize;
+
+/// The file of settings in the federation's folder.
+pub const FILE: &str = "aggregator.toml";
+
+/// Serves a federation: verifies, logs, blends and hands out
+#[derive(Debug, Parser)]
+#[command(name = "potluck-aggregator", version)]
+pub struct Arguments {
+    /// The federation's folder, as `potluck new` made it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Listen on this address and UDP port instead of the one in aggregator.toml
+    #[arg(long, value_name = "ADDR", env = "POTLUCK_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Keep the ledger and the files in this folder instead of the one in aggregator.toml
+    #[arg(long, value_name = "DIR", env = "POTLUCK_STORE")]
+    pub store: Option<PathBuf>,
+    /// How the log on standard error is written; RUST_LOG chooses what of it
+    #[arg(long, value_name = "FORMAT", env = "POTLUCK_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// Print the error that ends the program as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The federation's folder.
+    pub dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where ledger and files are kept.
+    pub store: PathBuf,
+    /// How many threads one blend uses.
+    pub threads: NonZeroUsize,
+    /// What bounds the server's hunger.
+    pub limits: Limits,
+}
+
+/// Bounds on what strangers and parties can make the server hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The most connections at one time.
+    pub connections: u32,
+    /// The most bytes of unfinished uploads on disk.
+    pub quarantine_bytes: u64,
+    /// The most bytes of refused experts kept for the operator.
+    pub refused_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // One 70-billion-parameter expert in BF16 on its way, and one to look at.
+        Self { connections: 256, quarantine_bytes: 200_000_000_000, refused_bytes: 160_000_000_000 }
+    }
+}
+
+impl Limits {
+    /// What of them is the network's; the rest is as its own defaults.
+    pub fn network(&self) -> potluck_net::Limits {
+        let connections = usize::try_from(self.connections).unwrap_or(usize::MAX);
+        potluck_net::Limits { connections, ..potluck_net::Limits::default() }
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the settings {}", path.display())]
+    Read {
+        /// The settings' file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no TOML, has an unknown key, or a value of another type.
+    #[error("{}, line {line}: {message}", path.display())]
+    Malformed {
+        /// The settings' file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong, with the key.
+        message: String,
+    },
+    /// A value that would refuse everything.
+    #[error("{}: {key} is 0, which would refuse everything", path.display())]
+    Zero {
+        /// The settings' file.
+        path: PathBuf,
+        /// Which key.
+        key: &'static str,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: SocketAddr,
+    #[serde(default = "default_store")]
+    store: PathBuf,
+    threads: Option<NonZeroUsize>,
+    #[serde(default)]
+    limits: Limits,
+}
+
+fn default_store() -> PathBuf {
+    PathBuf::from("store")
+}
+
+impl Settings {
+    /// Reads the file of the folder that `arguments` name, and puts their words above its own.
+    ///
+    /// # Errors
+    /// [`SettingsError`], which names file and key.
+    pub fn gather(arguments: &Arguments) -> Result<Self, SettingsError> {
+        let path = arguments.dir.join(FILE);
+        let text = fs::read_to_string(&path)
+            .map_err(|source| SettingsError::Read { path: path.clone(), source })?;
+        let file = parse(&path, &text)?;
+        Ok(Self {
+            dir: arguments.dir.clone(),
+            listen: arguments.listen.unwrap_or(file.listen),
+            store: arguments.dir.join(arguments.store.as_ref().unwrap_or(&file.store)),
+            threads: file.threads.unwrap_or_else(cores),
+            limits: file.limits,
+        })
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<File, SettingsError> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let before = error.span().map_or(0, |span| span.start).min(text.len());
+        let line = 1 + text.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count();
+        // Some messages of the TOML reader have several lines; the first says it all.
+        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        SettingsError::Malformed { path: path.to_owned(), line, message }
+    })?;
+    let zero = |key| Err(SettingsError::Zero { path: path.to_owned(), key });
+    if file.limits.connections == 0 {
+        return zero("limits.connections");
+    }
+    if file.limits.quarantine_bytes == 0 {
+        return zero("limits.quarantine_bytes");
+    }
+    Ok(file)
+}
+
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../../configs/aggregator.toml");
+
+    fn gather(text: &str, flags: &[&str]) -> Result<Settings, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), text).unwrap();
+        let dir = folder.path().to_str().unwrap();
+        let arguments =
+            ["potluck-aggregator", "--dir", dir].into_iter().chain(flags.iter().copied());
+        Settings::gather(&Arguments::try_parse_from(arguments).unwrap())
+    }
+
+    #[test]
+    fn the_example_says_what_holds_without_it() {
+        let settings = gather(EXAMPLE, &[]).unwrap();
+        assert_eq!(settings.limits, Limits::default());
+        assert_eq!(settings.store, settings.dir.join("store"));
+        assert_eq!(settings.listen, "127.0.0.1:4433".parse().unwrap());
+        let spare = gather("listen = '127.0.0.1:4433'", &[]).unwrap();
+        assert_eq!((spare.limits, spare.listen), (settings.limits, settings.listen));
+    }
+
+    #[test]
+    fn flags_stand_above_the_file() {
+        let settings = gather(EXAMPLE, &["--listen", "[::1]:9", "--store", "/elsewhere"]).unwrap();
+        assert_eq!(settings.listen, "[::1]:9".parse().unwrap());
+        assert_eq!(settings.store, PathBuf::from("/elsewhere"));
+    }
+
+    #[test]
+    fn errors_name_file_line_and_key() {
+        let error = |text: &str| gather(text, &[]).unwrap_err().to_string();
+        let misspelt = error("listen = '127.0.0.1:1'\nstroe = 'x'\n");
+        assert!(misspelt.contains("aggregator.toml, line 2: unknown field `stroe`"), "{misspelt}");
+        let inner = error("listen = '127.0.0.1:1'\n[limits]\nconections = 1\n");
+        assert!(inner.contains("line 3: unknown field `conections`"), "{inner}");
+        assert!(error("").contains("missing field `listen`"));
+        assert!(error("listen = 'nowhere'").contains("line 1: invalid socket address"));
+        let zero = error("listen = '127.0.0.1:1'\n[limits]\nconnections = 0\n");
+        assert!(zero.contains("limits.connections is 0"), "{zero}");
+        assert!(!misspelt.contains('\n'));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let arguments = Arguments::try_parse_from(["x", "--dir", "/nonexistent"]).unwrap();
+        let error = Settings::gather(&arguments).unwrap_err().to_string();
+        assert_eq!(error, "cannot read the settings /nonexistent/aggregator.toml");
+    }
+}

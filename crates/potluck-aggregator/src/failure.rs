@@ -1,0 +1,82 @@
+//! How the program ends when it cannot go on: one line, a hint where there is a cure, a fixed exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use potluck_aggregator::StartError;
+use potluck_aggregator::config::SettingsError;
+use potluck_aggregator::ledger::OpenError;
+use potluck_aggregator::store::{LockError, StoreError};
+use potluck_net::BindError;
+
+/// What ended the program.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("the system gave no thread, signal or output")]
+    System(#[from] io::Error),
+    #[error("the store failed: {0}")]
+    Store(String),
+}
+
+impl Failure {
+    /// Prints it on standard error, as text or as one JSON object, and gives the exit code.
+    pub(crate) fn print(&self, json: bool) -> ExitCode {
+        let (name, code) = self.kind();
+        let message = potluck_aggregator::in_full(self);
+        if json {
+            let error = serde_json::json!({"error": {"code": name, "message": message}});
+            eprintln!("{error}");
+        } else {
+            eprintln!("error: {message}");
+            if let Some(hint) = self.hint() {
+                eprintln!("  hint: {hint}");
+            }
+        }
+        ExitCode::from(code)
+    }
+
+    /// Its name for scripts, and the exit code.
+    fn kind(&self) -> (&'static str, u8) {
+        match self {
+            Self::Settings(_) => ("settings", 3),
+            Self::Start(StartError::Home(_)) => ("folder", 3),
+            Self::Start(
+                StartError::Base { .. } | StartError::Weights { .. } | StartError::Read { .. },
+            ) => ("base", 3),
+            Self::Start(StartError::Store(StoreError::Lock(LockError::Held { .. }))) => {
+                ("store-locked", 1)
+            }
+            Self::Start(StartError::Store(_) | StartError::Ledger(OpenError::Store(_))) => {
+                ("store", 1)
+            }
+            Self::Start(StartError::Ledger(_)) => ("ledger", 4),
+            Self::Bind(_) => ("listen", 1),
+            Self::System(_) => ("system", 1),
+            Self::Store(_) => ("store", 1),
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Settings(SettingsError::Read { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Some("--dir names the federation's folder; `potluck new` makes one")
+            }
+            Self::Start(StartError::Store(StoreError::Lock(LockError::Held { .. }))) => {
+                Some("stop the other one, or give this one a store of its own with --store")
+            }
+            Self::Start(StartError::Ledger(OpenError::OtherFederation)) => {
+                Some("--store names the folder that belongs to this federation")
+            }
+            Self::Store(_) => Some("mend the disk, then start again: nothing acknowledged is lost"),
+            _ => None,
+        }
+    }
+}

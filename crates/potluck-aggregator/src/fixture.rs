@@ -1,0 +1,242 @@
+//! What the tests share: a federation's folder, its keys, signed statements, tiny experts.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use potluck_core::entry::{Admit, Genesis, OpenRound, Publish, Reveal, Submission};
+use potluck_core::envelope::Domain;
+use potluck_core::manifest::WEIGHTS;
+use potluck_core::{
+    Author, Blake3, Body, Charter, Envelope, Federation, FileEntry, Kind, Manifest, PrivateKey,
+    Refusal, Sha256, Statement,
+};
+use potluck_net::{Offer, Receipt, Service as _, Wanted, blob};
+
+use crate::config::{Limits, Settings};
+use crate::server::Aggregator;
+
+pub(crate) const PARTIES: [&str; 2] = ["agency", "readers"];
+
+/// Elements of the one tensor: more than one group of content.
+const ELEMENTS: usize = 60_000;
+
+const CHARTER: &str = "name = 'news'\nrule = 'mean'\n[parties.agency]\nweight = 1\n\
+                       [parties.readers]\nweight = 1\n[limits]\nexpert_bytes = 1000000\n\
+                       change_permille = 500\n";
+
+pub(crate) fn operator() -> PrivateKey {
+    PrivateKey::from_seed(&[1; 32])
+}
+
+pub(crate) fn log_key() -> PrivateKey {
+    PrivateKey::from_seed(&[2; 32])
+}
+
+pub(crate) fn stranger() -> PrivateKey {
+    PrivateKey::from_seed(&[3; 32])
+}
+
+pub(crate) fn party_key(party: &str) -> PrivateKey {
+    PrivateKey::from_seed(Blake3::of(party.as_bytes()).as_bytes())
+}
+
+pub(crate) fn party(name: &str) -> Author {
+    Author::Party(name.parse().unwrap())
+}
+
+/// A safetensors file of one tensor, `w`.
+pub(crate) fn weights_of(values: &[f32]) -> Vec<u8> {
+    tensor_file("w", values)
+}
+
+pub(crate) fn tensor_file(name: &str, values: &[f32]) -> Vec<u8> {
+    let header = format!(
+        r#"{{"{name}":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}}"#,
+        values.len(),
+        values.len() * 4
+    );
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(header.as_bytes());
+    file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    file
+}
+
+pub(crate) fn base_values() -> Vec<f32> {
+    (0..ELEMENTS).map(|i| 1.0 + (i % 7) as f32).collect()
+}
+
+/// An expert of the base, another for each `turn`.
+pub(crate) fn expert(turn: u8) -> Vec<u8> {
+    weights_of(
+        &base_values().iter().map(|value| value + f32::from(turn) / 16.0).collect::<Vec<_>>(),
+    )
+}
+
+pub(crate) fn entry_of(path: &str, content: &[u8]) -> FileEntry {
+    FileEntry {
+        path: path.into(),
+        size: content.len() as u64,
+        blake3: Blake3::of(content),
+        sha256: Sha256::of(content),
+    }
+}
+
+/// The genesis of a federation over the base; another for each nonce.
+pub(crate) fn genesis(nonce: u8) -> Envelope {
+    let base = vec![entry_of("config.json", b"{}"), entry_of(WEIGHTS, &weights_of(&base_values()))];
+    let genesis = Genesis {
+        charter: Charter::from_toml(CHARTER).unwrap(),
+        operator: operator().public(),
+        log: log_key().public(),
+        base: Manifest::new(base).unwrap(),
+        nonce: Blake3::from_bytes([nonce; 32]),
+    };
+    let body = Body::Genesis(Box::new(genesis));
+    let statement = Statement { author: Author::Operator, sequence: 0, previous: None, body };
+    let domain = Domain { kind: Kind::Genesis, federation: None };
+    Envelope::sign(domain, statement.to_payload(), &operator())
+}
+
+/// `author`'s next statement, signed with `key`.
+pub(crate) fn sign(
+    federation: &Federation,
+    author: Author,
+    body: Body,
+    key: &PrivateKey,
+) -> Envelope {
+    let chain = federation.chain(&author);
+    let (sequence, previous) = chain.map_or((0, None), |chain| (chain.next, chain.previous));
+    let domain = federation.domain(body.kind());
+    let statement = Statement { author, sequence, previous, body };
+    Envelope::sign(domain, statement.to_payload(), key)
+}
+
+pub(crate) fn admit(party: &str) -> Body {
+    Body::Admit(Admit { party: party.parse().unwrap(), key: party_key(party).public() })
+}
+
+pub(crate) fn open_round(round: u64) -> Body {
+    Body::OpenRound(OpenRound { round })
+}
+
+pub(crate) fn reveal(round: u64, lambda: &str) -> Body {
+    Body::Reveal(Reveal { round, lambda: lambda.parse().unwrap() })
+}
+
+pub(crate) fn submission(federation: &Federation, content: &[u8]) -> Body {
+    Body::Submit(Submission {
+        base: federation.base_weights().blake3,
+        manifest: Manifest::new(vec![entry_of(WEIGHTS, content)]).unwrap(),
+        reward_commitment: None,
+    })
+}
+
+/// A federation's folder, as `potluck new` makes it.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        fs::create_dir(folder.path().join("base")).unwrap();
+        fs::write(folder.path().join("keys/log.pem"), log_key().to_pem()).unwrap();
+        fs::write(folder.path().join("genesis.json"), genesis(0).as_bytes()).unwrap();
+        fs::write(folder.path().join("base/config.json"), "{}").unwrap();
+        let base = weights_of(&base_values());
+        fs::write(folder.path().join("base").join(WEIGHTS), base).unwrap();
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path().join("store")
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            dir: self.path().to_owned(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            store: self.store(),
+            threads: NonZeroUsize::MIN,
+            limits: Limits::default(),
+        }
+    }
+
+    pub(crate) fn open(&self) -> Aggregator {
+        Aggregator::open(&self.settings()).unwrap().0
+    }
+}
+
+/// What the parties and the operator do, without a network between.
+impl Aggregator {
+    pub(crate) fn size(&self) -> u64 {
+        self.standing().federation.size()
+    }
+
+    pub(crate) fn signed(&self, author: Author, body: Body) -> Envelope {
+        let key = match &author {
+            Author::Operator => operator(),
+            Author::Party(party) => party_key(party.as_str()),
+        };
+        sign(&self.standing().federation, author, body, &key)
+    }
+
+    pub(crate) fn say(&self, author: Author, body: Body) -> Result<Receipt, Refusal> {
+        let envelope = self.signed(author, body);
+        self.append(&operator().public(), &envelope)
+    }
+
+    /// Hands in an envelope with the content that is wanted.
+    pub(crate) fn push(
+        &self,
+        peer: &PrivateKey,
+        envelope: &Envelope,
+        content: &[u8],
+    ) -> Result<Receipt, Refusal> {
+        match self.submit(&peer.public(), envelope)? {
+            Offer::Recorded(receipt) => Ok(receipt),
+            Offer::Wanted(upload) => {
+                let stream = stream_of(&upload.wanted(), content);
+                upload.receive(&mut stream.as_slice())
+            }
+        }
+    }
+
+    pub(crate) fn push_expert(&self, name: &str, content: &[u8]) -> Result<Receipt, Refusal> {
+        let body = submission(&self.standing().federation, content);
+        let envelope = self.signed(party(name), body);
+        self.push(&party_key(name), &envelope, content)
+    }
+
+    /// Two experts in and a λ agreed.
+    pub(crate) fn agree(&self) {
+        for (turn, name) in (1..).zip(PARTIES) {
+            self.say(Author::Operator, admit(name)).unwrap();
+            self.push_expert(name, &expert(turn)).unwrap();
+        }
+        self.say(Author::Operator, open_round(1)).unwrap();
+        self.say(party("agency"), reveal(1, "agency=1,readers=0")).unwrap();
+        self.say(party("readers"), reveal(1, "agency=0,readers=1")).unwrap();
+    }
+
+    pub(crate) fn publication(&self) -> Publish {
+        let blended = self.blend(&operator().public(), 1, &mut |_, _| {}).unwrap();
+        Publish { round: 1, recipe: blended.recipe, soup: blended.soup }
+    }
+}
+
+/// The verified stream that a client sends for what is wanted.
+pub(crate) fn stream_of(wanted: &[Wanted], content: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("content");
+    fs::write(&path, content).unwrap();
+    let mut stream = Vec::new();
+    for wanted in wanted {
+        blob::send(&path, None, &wanted.blake3, &wanted.ranges, &mut stream).unwrap();
+    }
+    stream
+}

@@ -1,0 +1,83 @@
+//! The program `potluck-aggregator`; `potluck serve` runs it.
+//!
+//! One line on standard output says where it listens once it can be reached; its log goes to standard error.
+//! Exit codes: 0 after a signal; 1 where this machine fails; 2 for wrong arguments; 3 for wrong settings, keys
+//! or files; 4 where the stored ledger is not what the log signed.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use potluck_aggregator::config::LogFormat;
+use potluck_aggregator::{Aggregator, Arguments, Settings};
+use potluck_net::Server;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+mod failure;
+
+use self::failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.print(arguments.json),
+    }
+}
+
+/// The table of contents.
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    write_log(arguments.log_format);
+    let settings = Settings::gather(arguments)?;
+    let (aggregator, key) = Aggregator::open(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let service = Arc::new(aggregator.clone());
+        let server = Server::bind(settings.listen, &key, service, settings.limits.network())?;
+        announce(&server, &aggregator)?;
+        server.run(stop(&aggregator)?).await;
+        Ok::<_, Failure>(())
+    })?;
+    aggregator.fault().first().map_or(Ok(()), |fault| Err(Failure::Store(fault.to_owned())))
+}
+
+fn write_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_target(false).with_ansi(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Says on standard output that the server can be reached; nothing else ever stands there.
+fn announce(server: &Server, aggregator: &Aggregator) -> std::io::Result<()> {
+    let standing = aggregator.standing();
+    tracing::info!(
+        federation = %standing.federation.charter().name(),
+        entries = standing.federation.size(),
+        log = aggregator.verifier_key(),
+        "serving"
+    );
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on {}", server.local_addr())?;
+    out.flush()
+}
+
+/// Completes on the first of: interrupt, terminate, a store that fails.
+///
+/// Each arm may be dropped when another completes: none of them holds anything.
+fn stop(aggregator: &Aggregator) -> std::io::Result<impl Future<Output = ()> + use<>> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let aggregator = aggregator.clone();
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => tracing::info!("interrupted"),
+            _ = terminate.recv() => tracing::info!("asked to stop"),
+            fault = aggregator.fault().wait() => tracing::error!(fault, "stopping"),
+        }
+    })
+}

@@ -1,0 +1,138 @@
+//! The federation as the network sees it: who may connect, and what each request leads to.
+//!
+//! Every method is synchronous and may block; the network room runs them on its own pool. Nothing here decides:
+//! the rules are the federation's, the steps are [`crate::submission`]'s and [`crate::round`]'s.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+
+use potluck_core::charter::{Access, Audience};
+use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal};
+use potluck_net::{Blended, LedgerPage, Offer, Receipt, Service, StoredBlob};
+
+use crate::fault::Fault;
+use crate::ledger::{Ledger, Standing};
+use crate::round::publish;
+use crate::store::Store;
+use crate::submission;
+
+/// A federation that is open and can be served. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Aggregator {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) fault: Arc<Fault>,
+    pub(crate) threads: NonZeroUsize,
+    /// Held while a soup is blended.
+    pub(crate) blending: Arc<Mutex<()>>,
+}
+
+impl Aggregator {
+    /// Puts the parts together. `threads` is what one blend may use.
+    pub fn new(ledger: Ledger, store: Store, fault: Arc<Fault>, threads: NonZeroUsize) -> Self {
+        let (ledger, store) = (Arc::new(ledger), Arc::new(store));
+        Self { ledger, store, fault, threads, blending: Arc::default() }
+    }
+
+    /// The ledger as it stands.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.ledger.standing()
+    }
+
+    /// The line by which an auditor knows the log.
+    pub fn verifier_key(&self) -> String {
+        self.ledger.verifier_key()
+    }
+
+    /// What ends the process.
+    pub fn fault(&self) -> &Fault {
+        &self.fault
+    }
+}
+
+impl Service for Aggregator {
+    /// The ledger is open to anyone, so any sound key may connect where the charter lets anybody read anything;
+    /// elsewhere only those who have a key in the ledger.
+    fn admits(&self, key: &PublicKey) -> bool {
+        let federation = &self.ledger.standing().federation;
+        let Access { experts, soups } = federation.charter().access();
+        [experts, soups].contains(&&Audience::Anyone) || federation.owner(key.id()).is_some()
+    }
+
+    fn ledger(&self, from: u64) -> Result<LedgerPage, Refusal> {
+        let (notes, entries) = self.ledger.page(from)?;
+        Ok(LedgerPage { checkpoint: notes.checkpoint, state: notes.state, entries })
+    }
+
+    fn append(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Receipt, Refusal> {
+        let _span = entry_span("append", peer, envelope).entered();
+        told(submission::append(self, envelope))
+    }
+
+    fn submit(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Offer, Refusal> {
+        let _span = entry_span("submit", peer, envelope).entered();
+        told(submission::offer(self, peer, envelope))
+    }
+
+    fn fetch(&self, peer: &PublicKey, blob: &Blake3) -> Result<StoredBlob, Refusal> {
+        let (peer_id, blob_id) = (peer.id().short(), blob.short());
+        let _span = tracing::info_span!("fetch", peer = %peer_id, blob = %blob_id).entered();
+        told(self.find(peer, *blob))
+    }
+
+    fn blend(
+        &self,
+        peer: &PublicKey,
+        round: u64,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Blended, Refusal> {
+        let _span = tracing::info_span!("blend", peer = %peer.id().short(), round).entered();
+        told(publish::blend(self, peer, round, progress))
+    }
+}
+
+impl Aggregator {
+    /// Content that the ledger speaks of, if the charter lets the peer read it.
+    fn find(&self, peer: &PublicKey, blob: Blake3) -> Result<StoredBlob, Refusal> {
+        let standing = self.ledger.standing();
+        let federation = &standing.federation;
+        let listed = standing.catalogue.listed(blob, federation.charter().access());
+        let listed = listed.ok_or_else(|| {
+            Refusal::new(Code::NotFound, format!("the ledger speaks of no file {}", blob.short()))
+        })?;
+        if listed.audience == Audience::Parties && federation.owner(peer.id()).is_none() {
+            let sentence = "the charter lets only the parties and the operator read this file";
+            return Err(Refusal::new(Code::NotPermitted, sentence));
+        }
+        let blobs = &self.store.blobs;
+        if !blobs.contains(blob) {
+            tracing::error!(blob = %blob.short(), "a recorded file is missing from the store");
+            let sentence = "the file is recorded, but the aggregator has lost it";
+            return Err(Refusal::new(Code::StoredContentCorrupt, sentence));
+        }
+        Ok(StoredBlob { data: blobs.data(blob), outboard: blobs.outboard(blob), size: listed.size })
+    }
+}
+
+/// The span of one envelope: what it claims to be, in short.
+fn entry_span(request: &'static str, peer: &PublicKey, envelope: &Envelope) -> tracing::Span {
+    tracing::info_span!(
+        "submission",
+        request,
+        kind = envelope.domain().kind.as_str(),
+        envelope = %envelope.sha256().short(),
+        author = %envelope.key().short(),
+        peer = %peer.id().short(),
+    )
+}
+
+/// Leaves a line in the log for each refusal.
+pub(crate) fn told<T>(answer: Result<T, Refusal>) -> Result<T, Refusal> {
+    if let Err(refusal) = &answer {
+        tracing::info!(code = %refusal.code, sentence = refusal.sentence, "refused");
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Whole files under their BLAKE3, each beside the tree of hashes by which any part of it is verified.
+//!
+//! `ab/<hex>` holds the bytes, `ab/<hex>.obao` the tree. The tree gets its name first, so where the bytes stand,
+//! both do. What stands here was verified once; whoever reads it verifies again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use potluck_core::{Blake3, FileEntry};
+use potluck_net::Ranges;
+use potluck_net::blob::{self, Partial, SendError};
+
+pub use potluck_net::blob::ImportError;
+
+use super::durable;
+
+/// The folder of blobs.
+#[derive(Debug)]
+pub struct Blobs {
+    folder: PathBuf,
+}
+
+impl Blobs {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Where the bytes of a blob stand, if they are here.
+    pub fn data(&self, blob: Blake3) -> PathBuf {
+        let name = blob.to_string();
+        self.folder.join(&name[..2]).join(name)
+    }
+
+    /// Where its tree of hashes stands.
+    pub fn outboard(&self, blob: Blake3) -> PathBuf {
+        self.data(blob).with_extension("obao")
+    }
+
+    /// Whether the blob is here. Looks at no byte of it.
+    pub fn contains(&self, blob: Blake3) -> bool {
+        self.data(blob).is_file()
+    }
+
+    /// Whether the blob is here and every byte still is what its digest says; reads all of it.
+    ///
+    /// # Errors
+    /// What the file system says, other than that there is no such file.
+    pub fn is_intact(&self, file: &FileEntry) -> io::Result<bool> {
+        let (data, outboard) = (self.data(file.blake3), self.outboard(file.blake3));
+        let Ok(all) = Ranges::all(file.size) else { return Ok(false) };
+        match blob::send(&data, Some(&outboard), &file.blake3, &all, &mut io::sink()) {
+            Ok(()) => Ok(true),
+            Err(SendError::Corrupt { .. } | SendError::Gone) => Ok(false),
+            Err(SendError::File(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(SendError::File(error)) => Err(error),
+        }
+    }
+
+    /// Takes a complete upload over, durably when it returns.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn take_in(&self, partial: Partial, blob: Blake3) -> io::Result<()> {
+        partial.finish(&self.place(blob)?, &self.outboard(blob))
+    }
+
+    /// Copies a file that stands elsewhere, durably when it returns.
+    ///
+    /// # Errors
+    /// [`ImportError`]: it is not the file expected, or what the file system says.
+    pub fn import(&self, source: &Path, expected: &FileEntry) -> Result<(), ImportError> {
+        let target = self.place(expected.blake3)?;
+        let outboard = self.outboard(expected.blake3);
+        blob::import(source, &expected.blake3, expected.size, &target, &outboard)
+    }
+
+    /// Takes over a synced file of the store's own, durably when it returns.
+    ///
+    /// # Errors
+    /// As [`Self::import`].
+    pub fn adopt(&self, source: &Path, expected: &FileEntry) -> Result<(), ImportError> {
+        let target = self.place(expected.blake3)?;
+        let found = blob::outboard(source, &self.outboard(expected.blake3))?;
+        if found != (expected.blake3, expected.size) {
+            return Err(ImportError::Differs);
+        }
+        Ok(durable::move_file(source, &target)?)
+    }
+
+    /// The name of a blob, in a folder that is there.
+    fn place(&self, blob: Blake3) -> io::Result<PathBuf> {
+        let data = self.data(blob);
+        let folder = data.parent().expect("a blob's name is a name in one of our folders");
+        durable::make_folder(folder)?;
+        Ok(data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use potluck_core::Sha256;
+    use std::fs;
+
+    fn file(content: &[u8]) -> FileEntry {
+        let (blake3, sha256) = (Blake3::of(content), Sha256::of(content));
+        FileEntry { path: "x".into(), size: content.len() as u64, blake3, sha256 }
+    }
+
+    #[test]
+    fn what_is_imported_is_what_was_expected() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(folder.path().join("blobs"));
+        let source = folder.path().join("source");
+        let content = vec![7; 200_000];
+        fs::write(&source, &content).unwrap();
+        let file = file(&content);
+        let other = FileEntry { size: 1, ..file.clone() };
+        assert!(matches!(blobs.import(&source, &other), Err(ImportError::Differs)));
+        assert!(!blobs.contains(file.blake3) && !blobs.is_intact(&file).unwrap());
+        blobs.import(&source, &file).unwrap();
+        assert!(source.exists() && blobs.is_intact(&file).unwrap());
+        blobs.adopt(&source, &file).unwrap();
+        assert!(!source.exists() && blobs.is_intact(&file).unwrap());
+    }
+
+    #[test]
+    fn a_flipped_bit_on_disk_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(folder.path().join("blobs"));
+        let (source, mut content) = (folder.path().join("source"), vec![7; 200_000]);
+        fs::write(&source, &content).unwrap();
+        let file = file(&content);
+        blobs.import(&source, &file).unwrap();
+        content[150_000] ^= 1;
+        fs::write(blobs.data(file.blake3), &content).unwrap();
+        assert!(blobs.contains(file.blake3) && !blobs.is_intact(&file).unwrap());
+    }
+}

@@ -1,0 +1,171 @@
+//! Every acknowledged entry survives, wherever the disk or the process stops.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use potluck_core::envelope::Domain;
+use potluck_core::{Envelope, Kind, PrivateKey};
+use redb::StorageBackend;
+
+use super::*;
+
+const WHOLE: Window = Window { entries: 1000, bytes: usize::MAX };
+
+fn entry(number: u64) -> Entry {
+    let domain = Domain { kind: Kind::Genesis, federation: None };
+    let key = PrivateKey::from_seed(&[1; 32]);
+    // Long enough that the file has to grow on the way.
+    let payload = [number as u8; 30_000];
+    let envelope = Envelope::sign(domain, payload.to_vec(), &key);
+    Entry::parse(format!("record {number}").as_bytes(), envelope.as_bytes()).unwrap()
+}
+
+fn notes(size: u64) -> Notes {
+    Notes { checkpoint: format!("checkpoint {size}"), state: format!("state {size}") }
+}
+
+/// A disk in memory that dies at its n-th operation.
+#[derive(Debug, Clone, Default)]
+struct Disk(Arc<Mutex<Image>>);
+
+#[derive(Debug, Default)]
+struct Image {
+    written: Vec<u8>,
+    synced: Vec<u8>,
+    operations: u64,
+    dies_at: Option<u64>,
+}
+
+impl Disk {
+    fn of(written: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(Image { synced: written.clone(), written, ..Image::default() })))
+    }
+
+    /// One that holds an empty ledger, as [`make`] leaves it.
+    fn empty() -> Self {
+        let disk = Self::default();
+        Database::builder().create_with_backend(disk.clone()).unwrap().close().unwrap();
+        Self::of(disk.image().0)
+    }
+
+    fn dying_at(self, operation: u64) -> Self {
+        self.0.lock().unwrap().dies_at = Some(operation);
+        self
+    }
+
+    /// What was written, and what of it was synced.
+    fn image(&self) -> (Vec<u8>, Vec<u8>) {
+        let image = self.0.lock().unwrap();
+        (image.written.clone(), image.synced.clone())
+    }
+
+    fn operate<T>(&self, operation: impl FnOnce(&mut Image) -> T) -> io::Result<T> {
+        let mut image = self.0.lock().unwrap();
+        image.operations += 1;
+        if image.dies_at.is_some_and(|last| image.operations > last) {
+            return Err(io::Error::other("the disk is dead"));
+        }
+        Ok(operation(&mut image))
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().written.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let image = self.0.lock().unwrap();
+        let bytes = image.written.get(offset as usize..).and_then(|rest| rest.get(..out.len()));
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.operate(|image| image.written.resize(len as usize, 0))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.operate(|image| image.synced = image.written.clone())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.operate(|image| {
+            let end = offset as usize + data.len();
+            if image.written.len() < end {
+                image.written.resize(end, 0);
+            }
+            image.written[offset as usize..end].copy_from_slice(data);
+        })
+    }
+}
+
+fn open_on(disk: Disk) -> Result<RedbLedger, redb::DatabaseError> {
+    Database::builder().create_with_backend(disk).map(RedbLedger::on)
+}
+
+/// Appends until the disk dies; how many entries were acknowledged.
+fn append_all(ledger: &RedbLedger, entries: u64) -> u64 {
+    let from = ledger.page(0, WHOLE).unwrap().len() as u64;
+    let appended = |&index: &u64| ledger.append(index, &entry(index), &notes(index + 1)).is_ok();
+    from + (from..entries).take_while(appended).count() as u64
+}
+
+fn invariant_acknowledged_entries_are_there(image: Vec<u8>, acknowledged: u64) {
+    let ledger = open_on(Disk::of(image)).unwrap();
+    let page = ledger.page(0, WHOLE).unwrap();
+    let size = page.len() as u64;
+    // The one that was under way may be there or not, but not by halves.
+    assert!(size == acknowledged || size == acknowledged + 1, "{size} of {acknowledged}");
+    for (index, stored) in page.iter().enumerate() {
+        assert_eq!(*stored, entry(index as u64));
+        assert_eq!(ledger.index_of(stored.envelope().sha256()).unwrap(), Some(index as u64));
+    }
+    assert_eq!(ledger.notes().unwrap(), (size > 0).then(|| notes(size)));
+    // And it goes on from there.
+    assert_eq!(append_all(&ledger, size + 1), size + 1);
+}
+
+#[test]
+fn a_disk_that_dies_at_any_operation_keeps_what_was_acknowledged() {
+    const ENTRIES: u64 = 12;
+    let healthy = Disk::empty();
+    append_all(&open_on(healthy.clone()).unwrap(), ENTRIES);
+    let operations = healthy.0.lock().unwrap().operations;
+    assert!(operations > 3 * ENTRIES, "{operations}");
+    for dies_at in 0..operations {
+        let disk = Disk::empty().dying_at(dies_at);
+        let acknowledged = match open_on(disk.clone()) {
+            Ok(ledger) => append_all(&ledger, ENTRIES),
+            Err(_) => 0,
+        };
+        // After a kill the system still has all that was written; after a power cut only what was synced.
+        let (written, synced) = disk.image();
+        invariant_acknowledged_entries_are_there(written, acknowledged);
+        invariant_acknowledged_entries_are_there(synced, acknowledged);
+    }
+}
+
+#[test]
+fn a_window_returns_the_first_entry_and_then_what_fits() {
+    let ledger = open_on(Disk::empty()).unwrap();
+    assert!(ledger.page(0, WHOLE).unwrap().is_empty());
+    assert_eq!(ledger.notes().unwrap(), None);
+    assert_eq!(append_all(&ledger, 3), 3);
+    let length = |from, entries, bytes| ledger.page(from, Window { entries, bytes }).unwrap().len();
+    assert_eq!((length(0, 9, 0), length(1, 2, usize::MAX), length(3, 9, 9)), (1, 2, 0));
+    assert_eq!(ledger.entry(2).unwrap(), Some(entry(2)));
+    assert_eq!(ledger.entry(3).unwrap(), None);
+}
+
+#[test]
+fn a_ledger_that_was_never_finished_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    fs::write(path.with_extension("unfinished"), b"half a file").unwrap();
+    assert_eq!(append_all(&RedbLedger::open(&path).unwrap(), 1), 1);
+    assert_eq!(append_all(&RedbLedger::open(&path).unwrap(), 2), 2);
+    fs::write(&path, b"something else").unwrap();
+    let error = RedbLedger::open(&path).unwrap_err().to_string();
+    assert!(error.contains("ledger.redb"), "{error}");
+}

@@ -1,0 +1,146 @@
+//! From an envelope to a receipt. Each step takes the evidence of the one before, so that a skipped check
+//! does not compile.
+//!
+//! ```text
+//! Envelope ─ authenticate ─▶ Authentic ─ await_content ─▶ Awaited        (size, sequence, base, limits)
+//!   Awaited ─ receive ─▶ Received       every byte is under the signed digests
+//!   Received ─ inspect ─▶ Admitted      header, tensors, finite weights, change
+//!   Admitted ─ record ─▶ Recorded       durable, under a signed checkpoint: the receipt
+//! ```
+//!
+//! Entries without content go from `Authentic` to `Recorded` at once ([`append`]). Nothing of a submission is
+//! read before its envelope is its author's next entry and the federation would take it.
+
+pub mod intake;
+
+pub mod admit;
+
+pub mod record;
+
+use std::io::Read;
+
+use potluck_core::entry::{Body, Submission};
+use potluck_core::federation::Authentic;
+use potluck_core::{Code, Envelope, PublicKey, Refusal};
+use potluck_net::{Offer, Upload, Wanted};
+use potluck_wire::Receipt;
+
+use self::intake::Awaited;
+use self::record::{Plain, Recorded, Warrant};
+use crate::round::publish;
+use crate::server::{Aggregator, told};
+
+/// Takes an entry that brings no content: admit, open_round, reveal, publish.
+///
+/// # Errors
+/// [`Refusal`] with the first question that it failed.
+pub fn append(aggregator: &Aggregator, envelope: &Envelope) -> Result<Receipt, Refusal> {
+    let authentic = match authenticate(aggregator, envelope)? {
+        Heard::Before(recorded) => return Ok(recorded.into_receipt()),
+        Heard::New(authentic) => authentic,
+    };
+    let warrant = match &authentic.statement().body {
+        Body::Publish(_) => Warrant::Soup(publish::compare(aggregator, authentic)?),
+        _ => Warrant::Plain(Plain::new(authentic)?),
+    };
+    let recorded = log(aggregator.ledger.record(warrant))?;
+    Ok(recorded.into_receipt())
+}
+
+/// Takes an envelope that hands in an expert as far as it goes without the expert.
+///
+/// # Errors
+/// [`Refusal`] with the first question that it failed.
+pub fn offer(
+    aggregator: &Aggregator,
+    peer: &PublicKey,
+    envelope: &Envelope,
+) -> Result<Offer, Refusal> {
+    let authentic = match authenticate(aggregator, envelope)? {
+        Heard::Before(recorded) => return Ok(Offer::Recorded(recorded.into_receipt())),
+        Heard::New(authentic) => authentic,
+    };
+    if envelope.key() != peer.id() {
+        // A relay could hold the party's place in the quarantine for as long as it likes.
+        let sentence = "an expert is handed in over a connection of its author's own key";
+        return Err(Refusal::new(Code::NotPermitted, sentence));
+    }
+    aggregator.fault.check()?;
+    let awaited = Awaited::new(aggregator, authentic)?;
+    let (aggregator, span) = (aggregator.clone(), tracing::Span::current());
+    Ok(Offer::Wanted(Box::new(Intake { aggregator, awaited, span })))
+}
+
+/// An upload between its two halves.
+struct Intake {
+    aggregator: Aggregator,
+    awaited: Awaited,
+    /// The submission's span, so that both halves stand under one.
+    span: tracing::Span,
+}
+
+impl Upload for Intake {
+    fn wanted(&self) -> Vec<Wanted> {
+        self.awaited.wanted()
+    }
+
+    fn receive(self: Box<Self>, content: &mut dyn Read) -> Result<Receipt, Refusal> {
+        let Self { aggregator, awaited, span } = *self;
+        let _span = span.entered();
+        told(hand_in(&aggregator, awaited, content))
+    }
+}
+
+/// The steps of a submission, in their order.
+fn hand_in(
+    aggregator: &Aggregator,
+    awaited: Awaited,
+    content: &mut dyn Read,
+) -> Result<Receipt, Refusal> {
+    let received = awaited.receive(content)?;
+    let admitted = received.inspect(aggregator)?;
+    let recorded = log(aggregator.ledger.record(Warrant::Expert(admitted)))?;
+    Ok(recorded.into_receipt())
+}
+
+/// An authentic envelope, or one that was recorded before.
+enum Heard {
+    New(Authentic),
+    Before(Recorded),
+}
+
+/// Asks who said it and whether the federation would take it; an envelope that is in already gets its receipt.
+fn authenticate(aggregator: &Aggregator, envelope: &Envelope) -> Result<Heard, Refusal> {
+    let federation = &aggregator.ledger.standing().federation;
+    let authentic = match federation.authenticate(envelope) {
+        Ok(authentic) => authentic,
+        // Its author's chain has moved past it: perhaps because it is in.
+        Err(refusal) if refusal.code == Code::SequenceWrong => {
+            return match aggregator.ledger.recorded(envelope)? {
+                Some(recorded) => Ok(Heard::Before(recorded)),
+                None => Err(refusal),
+            };
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    federation.check(&authentic)?;
+    Ok(Heard::New(authentic))
+}
+
+fn log(recorded: Result<Recorded, Refusal>) -> Result<Recorded, Refusal> {
+    if let Ok(recorded) = &recorded {
+        tracing::info!(index = recorded.index(), "recorded");
+    }
+    recorded
+}
+
+/// The submission that a statement makes.
+fn submission(authentic: &Authentic) -> Result<&Submission, Refusal> {
+    match &authentic.statement().body {
+        Body::Submit(submission) => Ok(submission),
+        body => {
+            let sentence = format!("an entry of kind {} hands in no expert", body.kind().as_str());
+            Err(Refusal::new(Code::ProtocolError, sentence))
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Judging an expert: the questions of admission that need its bytes, in their fixed order.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use potluck_core::federation::Authentic;
+use potluck_core::{Code, Refusal};
+use potluck_soup::{ChangeLimit, HeaderLimit, Inspection, Layout, file_entry, inspect};
+
+use super::intake::{Content, Received};
+use crate::in_full;
+use crate::server::Aggregator;
+
+/// Evidence that an expert passed every question, and that its bytes are in the store, durably.
+#[derive(Debug)]
+pub struct Admitted(Authentic);
+
+impl Admitted {
+    /// The statement, for the ledger's writer.
+    pub(crate) fn into_authentic(self) -> Authentic {
+        self.0
+    }
+}
+
+impl Received {
+    /// Asks both digests, then the header, the tensors, every weight, and the change; stores what passes.
+    ///
+    /// What fails is kept in the folder of the refused, unless the ledger speaks of the same bytes.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the first question that it failed; `internal` where the store fails.
+    pub fn inspect(self, aggregator: &Aggregator) -> Result<Admitted, Refusal> {
+        let path = match &self.content {
+            Content::Stored => aggregator.store.blobs.data(self.file.blake3),
+            Content::Quarantined { .. } => aggregator.store.quarantine.part(self.file.blake3),
+        };
+        if let Err(refusal) = self.judge(aggregator, &path) {
+            if refusal.code != Code::Internal {
+                self.keep_refused(aggregator, &refusal, &path);
+            }
+            return Err(refusal);
+        }
+        if let Content::Quarantined { partial, place } = self.content {
+            aggregator
+                .store
+                .blobs
+                .take_in(partial, self.file.blake3)
+                .map_err(|error| aggregator.fault.raise("store an expert", &error))?;
+            drop(place);
+        }
+        Ok(Admitted(self.authentic))
+    }
+
+    fn judge(&self, aggregator: &Aggregator, path: &Path) -> Result<(), Refusal> {
+        let found = file_entry(path, &self.file.path, &mut |_, _| {}).map_err(|e| failed(&e))?;
+        if (found.blake3, found.size) != (self.file.blake3, self.file.size) {
+            let sentence = "the bytes changed on the aggregator's disk while they were received";
+            return Err(Refusal::new(Code::Internal, sentence));
+        }
+        if found.sha256 != self.file.sha256 {
+            let sentence = "the manifest's SHA-256 is not that of the bytes under its BLAKE3";
+            return Err(Refusal::new(Code::ManifestRefused, sentence));
+        }
+        let federation = &aggregator.ledger.standing().federation;
+        let base = aggregator.store.blobs.data(federation.base_weights().blake3);
+        let unreadable = |error: io::Error| failed(&error);
+        let (expert, base) =
+            (File::open(path).map_err(unreadable)?, File::open(base).map_err(unreadable)?);
+        let layout = Layout::of(&base, HeaderLimit::BASE).map_err(|error| failed(&error))?;
+        let limit = ChangeLimit { permille: federation.charter().limits().change_permille };
+        inspect(&expert, &base, &layout, limit).map_err(refused)?;
+        Ok(())
+    }
+
+    fn keep_refused(&self, aggregator: &Aggregator, refusal: &Refusal, path: &Path) {
+        if matches!(self.content, Content::Stored) {
+            // The bytes may be somebody's good expert, whatever this manifest says of them.
+            return;
+        }
+        let (entry, store) = (self.authentic.clone().into_entry(), &aggregator.store);
+        let kept = store.refused.keep(entry.envelope(), refusal, path);
+        if let Err(error) = kept.and_then(|()| store.quarantine.discard(self.file.blake3)) {
+            tracing::warn!(%error, "a refused expert could not be kept");
+        }
+    }
+}
+
+/// The code of a failed inspection, with its whole reason as the sentence.
+fn refused(inspection: Inspection) -> Refusal {
+    let code = match &inspection {
+        Inspection::HeaderInvalid { .. } => Code::HeaderInvalid,
+        Inspection::TensorsDiffer { .. } => Code::TensorsDiffer,
+        Inspection::NotFinite { .. } => Code::WeightsNotFinite,
+        Inspection::NormExceeded { .. } => Code::ChangeTooLarge,
+        Inspection::Io(_) | Inspection::FloatState(_) => return failed(&inspection),
+    };
+    Refusal::new(code, in_full(&inspection))
+}
+
+fn failed(error: &dyn std::error::Error) -> Refusal {
+    tracing::error!(error = %in_full(error), "an expert could not be inspected");
+    Refusal::new(Code::Internal, "the aggregator could not inspect the expert")
+}

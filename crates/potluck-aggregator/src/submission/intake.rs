@@ -1,0 +1,100 @@
+//! Receiving an expert: from the promise of an authentic envelope to bytes that are what it says.
+//!
+//! Content goes straight to the quarantine on disk, verified group by group; a cut upload leaves what was
+//! verified, and the next one is asked for the rest alone. Bytes that are in the store already are not asked
+//! for, but they are read and inspected like any other.
+
+use std::io::{self, Read};
+
+use potluck_core::federation::Authentic;
+use potluck_core::{Code, FileEntry, Refusal};
+use potluck_net::Wanted;
+use potluck_net::blob::Partial;
+
+use super::submission;
+use crate::server::Aggregator;
+use crate::store::quarantine::Place;
+
+/// An authentic submission whose content is to come.
+pub struct Awaited {
+    authentic: Authentic,
+    file: FileEntry,
+    content: Content,
+}
+
+/// Where the content is, or will be.
+pub(super) enum Content {
+    /// Among the blobs, from an earlier submission.
+    Stored,
+    /// In the quarantine, at a place that is held as long as this lives.
+    Quarantined { partial: Partial, place: Place },
+}
+
+impl Awaited {
+    /// Makes room for the content of a submission.
+    ///
+    /// # Errors
+    /// `busy`, `expert-too-large`, `internal`; `manifest-refused` where it names no weights.
+    pub fn new(aggregator: &Aggregator, authentic: Authentic) -> Result<Self, Refusal> {
+        let weights = submission(&authentic)?.manifest.weights();
+        let file = weights.cloned().ok_or_else(|| {
+            Refusal::new(Code::ManifestRefused, "the submission's manifest names no weights")
+        })?;
+        if aggregator.store.blobs.is_intact(&file).map_err(|error| unusable(&error))? {
+            return Ok(Self { authentic, file, content: Content::Stored });
+        }
+        let quarantine = &aggregator.store.quarantine;
+        let place = quarantine.reserve(&file)?;
+        let partial = Partial::open(quarantine.folder(), &file.blake3, file.size);
+        let partial = partial.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                Refusal::new(Code::Busy, "these bytes are being uploaded already")
+            }
+            io::ErrorKind::InvalidInput => {
+                Refusal::new(Code::ManifestRefused, "no file has this size and digest")
+            }
+            _ => unusable(&error),
+        })?;
+        Ok(Self { authentic, file, content: Content::Quarantined { partial, place } })
+    }
+
+    /// What is lacking.
+    pub fn wanted(&self) -> Vec<Wanted> {
+        let Content::Quarantined { partial, .. } = &self.content else { return Vec::new() };
+        let ranges = partial.missing();
+        if ranges.is_empty() {
+            Vec::new()
+        } else {
+            vec![Wanted { blake3: self.file.blake3, ranges }]
+        }
+    }
+
+    /// Takes in what is lacking.
+    ///
+    /// # Errors
+    /// `content-corrupt` at the first group that is not of the digest, and where the content ends early; what
+    /// was verified before it is kept for the next attempt.
+    pub fn receive(mut self, from: &mut dyn Read) -> Result<Received, Refusal> {
+        if let Content::Quarantined { partial, .. } = &mut self.content {
+            let ranges = partial.missing();
+            partial.receive(&ranges, from, &mut |_| {}).map_err(|error| {
+                tracing::info!(%error, "an upload broke off");
+                error.refusal(&self.file.blake3)
+            })?;
+        }
+        let Self { authentic, file, content } = self;
+        Ok(Received { authentic, file, content })
+    }
+}
+
+/// Evidence that every byte of an authentic submission is under the BLAKE3 that its author signed.
+pub struct Received {
+    pub(super) authentic: Authentic,
+    pub(super) file: FileEntry,
+    pub(super) content: Content,
+}
+
+fn unusable(error: &io::Error) -> Refusal {
+    tracing::error!(%error, "content cannot be received");
+    Refusal::new(Code::Internal, "the aggregator cannot receive content")
+}
