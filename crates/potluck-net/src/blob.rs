@@ -19,6 +19,6 @@ mod send;
 
 pub use import::{ImportError, import, outboard};
 pub use partial::{Partial, ReceiveError};
-pub use send::{SendError, send};
+pub use send::{Hashed, SendError, send};
 
 pub(crate) use import::root_of;

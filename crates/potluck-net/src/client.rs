@@ -1,55 +1,32 @@
 //! The client: one connection to a server whose key is known.
+//!
+//! Every call is one stream. A call whose future is dropped is given up, and the connection stays good. What
+//! a server answers is as yet nobody's word but its own: receipts, checkpoints and entries are verified by
+//! the caller; content is verified here, against the digest that was asked for.
 
+mod connect;
+mod fetch;
+mod submit;
+
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use potluck_core::{Envelope, FileEntry, PrivateKey, PublicKey, Refusal};
-use potluck_wire::{Blended, LedgerPage, Receipt};
+use potluck_core::{Code, Envelope, FileEntry, Refusal};
+use potluck_wire::frame::MAX_REPLY;
+use potluck_wire::message::{Reply, Request};
+use potluck_wire::session::client::{AppendCall, BlendCall, Ended, LedgerCall, Step};
+use potluck_wire::{Blended, LedgerPage, Receipt, STORED_CONTENT_CORRUPT};
+use quinn::{Connection, Endpoint, ReadError, SendStream, VarInt};
+use tokio::time::timeout;
 
-/// A connection that was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Not a host and port, or a host that does not exist.
-    #[error("'{address}' is no address: write host:port, with a host that exists")]
-    Address {
-        /// What was given.
-        address: String,
-        /// What the resolver says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Nobody answers.
-    #[error("nobody answers at {address}: is the aggregator running, and is UDP let through?")]
-    Unreachable {
-        /// Where.
-        address: String,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The server holds another key than the one that is pinned.
-    #[error("the server at {address} is not the one whose log key is pinned")]
-    WrongServer {
-        /// Where.
-        address: String,
-    },
-    /// The server does not admit this key.
-    #[error("the server at {address} does not admit this key: is the party admitted?")]
-    Rejected {
-        /// Where.
-        address: String,
-    },
-    /// The handshake failed otherwise: another program or version, perhaps.
-    #[error("the server at {address} does not speak this protocol: {reason}")]
-    Handshake {
-        /// Where.
-        address: String,
-        /// What the transport says.
-        reason: String,
-    },
-    /// This machine gives no socket.
-    #[error("no socket")]
-    Socket(#[source] std::io::Error),
-}
+use crate::stream::{Frames, FramesError, Pace, write};
+use crate::transport::IDLE;
+
+pub use connect::{ConnectError, connect};
+
+/// How long a goodbye may take.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +57,7 @@ pub enum CallError {
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -106,29 +83,30 @@ pub struct Transfer {
 
 /// A connection. Calls may run at the same time.
 #[derive(Debug)]
-pub struct Client {}
-
-/// Connects to `address` (`host:port`).
-///
-/// # Errors
-/// [`ConnectError`], within 10 seconds.
-pub async fn connect(
-    address: &str,
-    server: &PublicKey,
-    identity: &PrivateKey,
-) -> Result<Client, ConnectError> {
-    let _ = (address, server, identity);
-    unimplemented!()
+pub struct Client {
+    address: String,
+    endpoint: Endpoint,
+    connection: Connection,
 }
 
 impl Client {
-    /// The ledger from an index on.
+    fn new(address: &str, endpoint: Endpoint, connection: Connection) -> Self {
+        Self { address: address.to_owned(), endpoint, connection }
+    }
+
+    /// The ledger from an index on, or the first part of it. Nothing in it is verified.
     ///
     /// # Errors
     /// [`CallError`].
     pub async fn ledger(&self, from: u64) -> Result<LedgerPage, CallError> {
-        let _ = from;
-        unimplemented!()
+        let (mut call, request) = LedgerCall::new(from);
+        let mut frames = self.ask(&request).await?;
+        loop {
+            let reply = self.reply(&mut frames).await?;
+            if let Step::Done(page) = call.on(reply).map_err(|ended| self.ended(ended))? {
+                return Ok(page);
+            }
+        }
     }
 
     /// Records an envelope that speaks of no content to come.
@@ -136,36 +114,42 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub async fn append(&self, envelope: &Envelope) -> Result<Receipt, CallError> {
-        let _ = envelope;
-        unimplemented!()
+        let (mut call, request) = AppendCall::new(envelope);
+        let mut frames = self.ask(&request).await?;
+        loop {
+            let reply = self.reply(&mut frames).await?;
+            if let Step::Done(receipt) = call.on(reply).map_err(|ended| self.ended(ended))? {
+                return Ok(receipt);
+            }
+        }
     }
 
-    /// Records an envelope and sends what the server lacks of its content.
+    /// Records an envelope, and sends what the server lacks of its content. Called again after an
+    /// interruption, it sends only what had not arrived.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// [`CallError`]; [`CallError::File`] where a file is not that of its entry.
     pub async fn submit(
         &self,
         envelope: &Envelope,
         content: &[Content],
         progress: impl FnMut(Transfer) + Send,
     ) -> Result<Receipt, CallError> {
-        let _ = (envelope, content, progress);
-        unimplemented!()
+        submit::submit(self, envelope, content, progress).await
     }
 
-    /// Fetches a file to `target`.
+    /// Fetches a file to `target`, verified while it comes. What is there already is not fetched: nothing
+    /// where `target` is the file, and what is missing where an earlier call left `<target>.part`.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// [`CallError`]; what came is kept.
     pub async fn fetch(
         &self,
         file: &FileEntry,
         target: &Path,
         progress: impl FnMut(Transfer) + Send,
     ) -> Result<(), CallError> {
-        let _ = (file, target, progress);
-        unimplemented!()
+        fetch::fetch(self, file, target, progress).await
     }
 
     /// Has a round's soup blended; `progress` takes steps done, and of how many.
@@ -175,12 +159,84 @@ impl Client {
     pub async fn blend(
         &self,
         round: u64,
-        progress: impl FnMut(u64, u64) + Send,
+        mut progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Blended, CallError> {
-        let _ = (round, progress);
-        unimplemented!()
+        let (mut call, request) = BlendCall::new(round);
+        let mut frames = self.ask(&request).await?;
+        loop {
+            let reply = self.reply(&mut frames).await?;
+            match call.on(reply).map_err(|ended| self.ended(ended))? {
+                Step::Done(blended) => return Ok(blended),
+                Step::Progress(done, total) => progress(done, total),
+                Step::More => (),
+            }
+        }
     }
 
     /// Says goodbye, so that the server need not wait for silence.
-    pub async fn close(self) {}
+    pub async fn close(self) {
+        self.connection.close(VarInt::from_u32(0), b"");
+        // Past the limit the server finds out by the idle timeout.
+        let _ = timeout(FAREWELL, self.endpoint.wait_idle()).await;
+    }
+
+    /// Opens a stream, sends a request on it, and ends our half.
+    async fn ask(&self, request: &Request) -> Result<Frames, CallError> {
+        let (mut send, frames) = self.open(request).await?;
+        // A stream that the server stopped needs no end; its answer says why.
+        let _ = send.finish();
+        Ok(frames)
+    }
+
+    /// Opens a stream and sends a request on it.
+    async fn open(&self, request: &Request) -> Result<(SendStream, Frames), CallError> {
+        let frame = request.to_frame().map_err(|error| self.violation(&error))?;
+        let opening = timeout(IDLE, self.connection.open_bi()).await;
+        let (mut send, recv) =
+            opening.map_err(|slow| self.lost(&slow))?.map_err(|error| self.lost(&error))?;
+        let sent = write(&mut send, &mut Pace::new(IDLE), frame).await;
+        sent.map_err(|error| self.lost(&error))?;
+        Ok((send, Frames::new(recv, IDLE)))
+    }
+
+    async fn reply(&self, frames: &mut Frames) -> Result<Reply, CallError> {
+        let body = frames.next(MAX_REPLY).await.map_err(|error| match error {
+            FramesError::Read(ReadError::Reset(code)) => self.reset(code.into_inner()),
+            FramesError::Frame(_) | FramesError::Ended => self.violation(&error),
+            FramesError::Read(_) | FramesError::TooSlow(_) => self.lost(&error),
+        })?;
+        Reply::parse(&body).map_err(|error| self.violation(&error))
+    }
+
+    fn ended(&self, ended: Ended) -> CallError {
+        match ended {
+            Ended::Refused(refusal) => CallError::Refused(refusal),
+            Ended::Violation(reason) => self.violation(&reason),
+        }
+    }
+
+    /// The server broke a stream off.
+    fn reset(&self, code: u64) -> CallError {
+        if code == u64::from(STORED_CONTENT_CORRUPT) {
+            let sentence = "the aggregator's store holds other bytes than those of the digest";
+            return CallError::Refused(Refusal::new(Code::StoredContentCorrupt, sentence));
+        }
+        self.lost(&format_args!("the server gave up this request (code {code})"))
+    }
+
+    fn violation(&self, reason: &dyn std::fmt::Display) -> CallError {
+        CallError::Protocol { address: self.address.clone(), reason: reason.to_string() }
+    }
+
+    fn lost(&self, reason: &dyn std::fmt::Display) -> CallError {
+        CallError::Lost { address: self.address.clone(), reason: reason.to_string() }
+    }
+}
+
+/// Work of ours that panicked is a bug; it is passed on, as it would be without the thread.
+fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
+    match result {
+        Ok(output) => output,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }

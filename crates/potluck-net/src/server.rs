@@ -1,35 +1,76 @@
-//! The server.
+//! The server: who is let in, and what is done for them, each within a bound.
+//!
+//! ```text
+//! permit ─► accept ─► handshake (roster) ─► doors (per key, per address) ─► greeting ─► streams ─► answers
+//! ```
+//!
+//! The greeting is an empty stream from the server: in TLS 1.3 a client has finished its handshake before
+//! the server has looked at its key, so that without it a client would not know whether it is in. Every task
+//! is owned by the set of its connection or of the server, and is joined. A peer that stalls or talks
+//! nonsense loses its stream; nobody else notices.
 
+mod answer;
+mod connection;
+mod doors;
+mod pool;
+mod turns;
+
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use potluck_core::PrivateKey;
+use quinn::{Endpoint, Incoming, VarInt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
 
 use crate::service::Service;
+use crate::tls;
+use crate::transport::{self, IDLE};
+use connection::Connections;
+use doors::Doors;
+use pool::Pool;
+use turns::Turns;
 
-/// How much a server takes on at once.
+/// How long sessions may go on after the shutdown has begun. An upload that takes longer resumes later.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the last packets may take to be sent.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How much a server takes on at once. The defaults suit an aggregator of some dozen parties.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections.
+    /// Connections. Each can make the server keep up to 32 MiB of what it sent.
     pub connections: usize,
-    /// Connections of one key.
+    /// Connections of one key: two programs of a party, and the two that they come back with.
     pub per_key: usize,
-    /// Connections of one address.
+    /// Connections of one address, behind which a whole organisation may stand.
     pub per_address: usize,
     /// Requests at once on a connection.
     pub streams: u32,
-    /// Uploads.
+    /// Uploads at once. Each holds a thread that mostly waits for the network.
     pub uploads: usize,
-    /// Downloads.
+    /// Downloads at once. Each holds a thread that mostly waits for the network.
     pub downloads: usize,
-    /// Within which a peer that is waited for must move 64 KiB.
+    /// Within which a peer that is waited for must move 64 KiB or a message.
     pub idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        unimplemented!()
+        Self {
+            connections: 256,
+            per_key: 4,
+            per_address: 32,
+            streams: 8,
+            uploads: 16,
+            downloads: 64,
+            idle: IDLE,
+        }
     }
 }
 
@@ -46,16 +87,29 @@ pub enum BindError {
         address: SocketAddr,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
 /// A server, bound and not yet running.
-#[derive(Debug)]
-pub struct Server {}
+pub struct Server {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    places: Arc<Semaphore>,
+    shared: Arc<Shared>,
+}
+
+/// What all connections share.
+struct Shared {
+    service: Arc<dyn Service>,
+    limits: Limits,
+    pool: Pool,
+    doors: Doors,
+    turns: Turns,
+}
 
 impl Server {
-    /// Binds a UDP socket. Call it within a tokio runtime.
+    /// Binds a UDP socket. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`BindError`].
@@ -65,18 +119,76 @@ impl Server {
         service: Arc<dyn Service>,
         limits: Limits,
     ) -> Result<Self, BindError> {
-        let _ = (listen, key, service, limits);
-        unimplemented!()
+        let roster = Arc::clone(&service);
+        let crypto = tls::server(key, Arc::new(move |key| roster.admits(key)));
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::AddressInUse(listen),
+            _ => BindError::Socket { address: listen, source },
+        };
+        let endpoint = transport::listen(listen, crypto, &limits).map_err(failed)?;
+        let address = endpoint.local_addr().map_err(failed)?;
+        let places = Arc::new(Semaphore::new(limits.connections));
+        let shared = Shared {
+            service,
+            pool: Pool::new(&limits),
+            doors: Doors::new(&limits),
+            turns: Turns::default(),
+            limits,
+        };
+        Ok(Self { endpoint, address, places, shared: Arc::new(shared) })
     }
 
-    /// Where it listens: the port that the system chose, where port 0 was asked for.
+    /// Where it listens: with the port that the system chose, where port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
-        unimplemented!()
+        self.address
     }
 
-    /// Serves until `shutdown` completes, then lets sessions finish for a while.
+    /// Serves until `shutdown` completes, then ends in order. Blocking work that is under way, such as a
+    /// blend, is not waited for: the runtime's own shutdown does, or sets it a limit.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let _ = shutdown;
-        unimplemented!()
+        let (close, closing) = watch::channel(false);
+        let serving = Connections::new(Arc::clone(&self.shared), closing);
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                // Polled again until it completes; dropped only with this function.
+                () = &mut shutdown => break,
+                // Dropped without loss: a permit goes back, and who knocks keeps waiting in the endpoint.
+                knock = self.next() => match knock {
+                    Some((incoming, place)) => serving.take_in(&mut connections, incoming, place),
+                    None => break,
+                },
+                // Dropped without loss: an ended task stays in the set.
+                Some(ended) = connections.join_next() => report(ended),
+            }
+        }
+        // 1. Nobody new. 2. Those who are here finish their requests, and begin none.
+        self.endpoint.set_server_config(None);
+        close.send_replace(true);
+        // 3. Wait, to a deadline; then 4. end what is left.
+        let drained = async { while connections.join_next().await.map(report).is_some() {} };
+        if timeout(GRACE, drained).await.is_err() {
+            tracing::warn!(left = connections.len(), "connections were cut at shutdown");
+        }
+        connections.shutdown().await;
+        // 5. Say goodbye, and let the packets go out.
+        self.endpoint.close(VarInt::from_u32(0), b"the server stops");
+        // Past the limit the peers find out by the idle timeout.
+        let _ = timeout(FAREWELL, self.endpoint.wait_idle()).await;
+    }
+
+    /// The next that knocks, once there is a place: permit first, then accept.
+    async fn next(&self) -> Option<(Incoming, OwnedSemaphorePermit)> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        Some((self.endpoint.accept().await?, place))
+    }
+}
+
+/// A task that panicked is a bug; it ends its connection, never the process.
+fn report(ended: Result<(), JoinError>) {
+    match ended {
+        Err(error) if error.is_panic() => tracing::error!(%error, "a connection's task panicked"),
+        _ => (),
     }
 }

@@ -1,1 +1,131 @@
+//! Frames on a QUIC stream, and the one liveness rule.
+//!
+//! Who is waited for must move 64 KiB of content, or a whole frame, within the idle time. Only waiting for the
+//! peer counts, never our own disk or processor.
 
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use potluck_wire::frame::{Decoder, FrameError};
+use potluck_wire::ranges::GROUP;
+use quinn::{ReadError, RecvStream, SendStream, WriteError};
+
+/// The peer made no progress in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing moved for {} s", .0.as_secs())]
+pub(crate) struct TooSlow(Duration);
+
+/// How long the peer may still keep us waiting.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    idle: Duration,
+    left: Duration,
+    moved: u64,
+}
+
+impl Pace {
+    /// Begins with the whole of `idle` left.
+    pub(crate) fn new(idle: Duration) -> Self {
+        Self { idle, left: idle, moved: 0 }
+    }
+
+    /// Waits for the peer. `future` is dropped where the time is over: the stream is then given up.
+    pub(crate) async fn wait<F: Future>(&mut self, future: F) -> Result<F::Output, TooSlow> {
+        let begun = Instant::now();
+        let output = tokio::time::timeout(self.left, future).await;
+        self.left = self.left.saturating_sub(begun.elapsed());
+        output.map_err(|_| TooSlow(self.idle))
+    }
+
+    /// So many bytes moved; a group of them is progress.
+    pub(crate) fn moved(&mut self, bytes: usize) {
+        self.moved = self.moved.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if self.moved >= GROUP {
+            (self.moved, self.left) = (0, self.idle);
+        }
+    }
+}
+
+/// A stream that cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FramesError {
+    /// It ended where a frame is due.
+    #[error("the stream ended where a message is due")]
+    Ended,
+    /// It broke off.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Nothing came in time.
+    #[error(transparent)]
+    TooSlow(#[from] TooSlow),
+    /// What came is no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// Reads frames.
+pub(crate) struct Frames {
+    recv: RecvStream,
+    decoder: Decoder,
+    idle: Duration,
+}
+
+/// Enough for any usual message at once.
+const READ: usize = 16 << 10;
+
+impl Frames {
+    /// Reads frames from `recv`; each must be complete within `idle`.
+    pub(crate) fn new(recv: RecvStream, idle: Duration) -> Self {
+        Self { recv, decoder: Decoder::default(), idle }
+    }
+
+    /// The body of the next frame. Cancelling it loses nothing: what has come stays in the decoder.
+    pub(crate) async fn next(&mut self, limit: usize) -> Result<Bytes, FramesError> {
+        let mut pace = Pace::new(self.idle);
+        loop {
+            if let Some(frame) = self.decoder.next(limit)? {
+                return Ok(frame);
+            }
+            match pace.wait(self.recv.read_chunk(READ, true)).await?? {
+                Some(chunk) => {
+                    pace.moved(chunk.bytes.len());
+                    self.decoder.feed(&chunk.bytes);
+                }
+                None => return Err(FramesError::Ended),
+            }
+        }
+    }
+
+    /// Whether nothing came after the frames that were read.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.decoder.is_empty()
+    }
+
+    /// What came after the last frame, and the rest of the stream.
+    pub(crate) fn into_parts(self) -> (Bytes, RecvStream) {
+        (self.decoder.into_rest(), self.recv)
+    }
+}
+
+/// A stream that cannot be written on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendFailed {
+    /// The peer stopped it, or is gone.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The peer did not take it in time.
+    #[error(transparent)]
+    TooSlow(#[from] TooSlow),
+}
+
+/// Writes `bytes`, which are one message or one piece of content.
+pub(crate) async fn write(
+    send: &mut SendStream,
+    pace: &mut Pace,
+    bytes: Bytes,
+) -> Result<(), SendFailed> {
+    let length = bytes.len();
+    pace.wait(send.write_chunk(bytes)).await??;
+    pace.moved(length);
+    Ok(())
+}

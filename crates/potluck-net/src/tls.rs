@@ -1,1 +1,243 @@
+//! TLS 1.3 with raw Ed25519 keys on both sides (RFC 7250, RFC 8446): no certificates, no names.
+//!
+//! The server proves the one key that the client pinned; the client proves a key that the service admits,
+//! and a stranger is refused within the handshake. Signatures are judged by the same strict rule as the
+//! ledger's. What is not asked anew in each handshake does not exist here: no resumption, no tickets, no
+//! early data. Server names are not sent.
 
+use std::fmt;
+use std::sync::Arc;
+
+use potluck_core::{PrivateKey, PublicKey};
+use potluck_wire::ALPN;
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
+use rustls::version::TLS13;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
+    SignatureAlgorithm, SignatureScheme,
+};
+
+/// What a client passes for a server's name. It is neither sent nor looked at.
+pub(crate) const NO_NAME: &str = "potluck";
+
+const CONFIG: &str =
+    "the provider has TLS 1.3, and AES-128-GCM with SHA-256 for QUIC's first packets";
+
+/// Whether a key may connect.
+pub(crate) type Admits = Arc<dyn Fn(&PublicKey) -> bool + Send + Sync>;
+
+/// The server's side: proves `key`, and lets in whom `admits` knows.
+pub(crate) fn server(key: &PrivateKey, admits: Admits) -> QuicServerConfig {
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .expect(CONFIG)
+        .with_client_cert_verifier(Arc::new(Roster(admits)))
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(own(key))));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // A resumed session would skip the roster.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    QuicServerConfig::try_from(config).expect(CONFIG)
+}
+
+/// The client's side: proves `key` to the owner of `server`, and to nobody else.
+pub(crate) fn client(key: &PrivateKey, server: PublicKey) -> QuicClientConfig {
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .expect(CONFIG)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Pinned(server)))
+        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(own(key))));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config.enable_sni = false;
+    QuicClientConfig::try_from(config).expect(CONFIG)
+}
+
+/// The key that the peer of a finished handshake proved.
+pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
+    let identity = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    PublicKey::from_spki(identity.first()?).ok()
+}
+
+/// AES-128 first: with its hardware instructions it costs the least, and nothing here needs 256 bits.
+fn provider() -> Arc<CryptoProvider> {
+    let cipher_suites = vec![
+        ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
+        ring::cipher_suite::TLS13_AES_256_GCM_SHA384,
+        ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() })
+}
+
+fn own(key: &PrivateKey) -> Arc<CertifiedKey> {
+    let spki = CertificateDer::from(key.public().spki().to_vec());
+    // `PrivateKey` is no `Clone`, on purpose; this copy lives as long as the endpoint, and is wiped too.
+    let key = PrivateKey::from_seed(&key.as_dalek().to_bytes());
+    Arc::new(CertifiedKey::new(vec![spki], Arc::new(Own(Arc::new(key)))))
+}
+
+#[derive(Debug, Clone)]
+struct Own(Arc<PrivateKey>);
+
+impl SigningKey for Own {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        offered.contains(&SignatureScheme::ED25519).then(|| Box::new(self.clone()) as Box<_>)
+    }
+
+    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
+        Some(SubjectPublicKeyInfoDer::from(self.0.public().spki().to_vec()))
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ED25519
+    }
+}
+
+impl Signer for Own {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok(self.0.sign(message).to_vec())
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SignatureScheme::ED25519
+    }
+}
+
+/// The key in a Certificate message (RFC 7250 §3): one SubjectPublicKeyInfo, sound, and nothing beside it.
+fn raw_key(spki: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<PublicKey, Error> {
+    match PublicKey::from_spki(spki) {
+        Ok(key) if rest.is_empty() => Ok(key),
+        _ => Err(CertificateError::BadEncoding.into()),
+    }
+}
+
+fn verify(
+    message: &[u8],
+    spki: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    let bad = || Error::from(CertificateError::BadSignature);
+    let key = raw_key(spki, &[])?;
+    let signature: &[u8; 64] = signed.signature().try_into().map_err(|_| bad())?;
+    if signed.scheme != SignatureScheme::ED25519 {
+        return Err(bad());
+    }
+    key.verify(message, signature).map_err(|_| bad())?;
+    Ok(HandshakeSignatureValid::assertion())
+}
+
+fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
+    Err(PeerIncompatible::ServerDoesNotSupportTls12Or13.into())
+}
+
+/// Lets in the keys that the service admits.
+struct Roster(Admits);
+
+impl fmt::Debug for Roster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Roster")
+    }
+}
+
+impl ClientCertVerifier for Roster {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        spki: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let key = raw_key(spki, rest)?;
+        if (self.0)(&key) {
+            Ok(ClientCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _spki: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        no_tls12()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        spki: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify(message, spki, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+/// Accepts one server.
+#[derive(Debug)]
+struct Pinned(PublicKey);
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        spki: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if raw_key(spki, rest)? == self.0 {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _spki: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        no_tls12()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        spki: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify(message, spki, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}

@@ -27,14 +27,15 @@ pub const ALPN: &[u8] = b"potluck/1";
 /// The version that every request names.
 pub const VERSION: u64 = 1;
 
+/// Stream error code: the rest is of no use, because the answer is given already. It is what QUIC's
+/// implementation sends for a stream that is dropped.
+pub const ANSWERED: u32 = 0;
+
 /// Stream error code: the store's bytes are not those of the digest, found while they were sent.
 pub const STORED_CONTENT_CORRUPT: u32 = 1;
 
-/// Stream error code: the rest of the stream is of no use, because the answer is given already.
-pub const ANSWERED: u32 = 2;
-
 /// Stream error code: the peer made no progress within the idle time.
-pub const TOO_SLOW: u32 = 3;
+pub const TOO_SLOW: u32 = 2;
 
-/// Stream error code: what was sent is not of this protocol, or the sender could not go on.
-pub const ABANDONED: u32 = 4;
+/// Stream error code: the sender could not go on, by a fault of its own.
+pub const ABANDONED: u32 = 3;

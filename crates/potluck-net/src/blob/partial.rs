@@ -100,7 +100,8 @@ impl Partial {
     pub fn at(stem: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
         let root = bao_tree::blake3::Hash::from_bytes(*blake3.as_bytes());
         if size > MAX_SIZE || (size == 0 && root != bao_tree::blake3::hash(b"")) {
-            return Err(io::ErrorKind::InvalidInput.into());
+            let sentence = "no file has this size and digest";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
         }
         let (part, obao) = (disk::with_suffix(stem, ".part"), disk::with_suffix(stem, ".obao"));
         let data = open(&part)?;
@@ -205,7 +206,7 @@ impl Partial {
 
     fn sync(&self) -> io::Result<()> {
         if !self.missing().is_empty() {
-            return Err(io::ErrorKind::InvalidInput.into());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is not complete"));
         }
         self.outboard.data.set_len(self.outboard.tree.outboard_size())?;
         self.outboard.data.sync_all()?;
@@ -219,7 +220,9 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn lock(file: &File) -> io::Result<()> {
     file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        TryLockError::WouldBlock => {
+            io::Error::new(io::ErrorKind::WouldBlock, "another transfer of this file is under way")
+        }
         TryLockError::Error(error) => error,
     })
 }

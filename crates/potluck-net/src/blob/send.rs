@@ -55,10 +55,7 @@ impl From<io::Error> for SendError {
 }
 
 /// Writes the verified stream of `ranges` of the file `data` to `to`. Each group is checked before it is
-/// written.
-///
-/// Without an outboard the hashes are computed first, which reads the file twice and takes memory for 0.1 %
-/// of it.
+/// written. Without an outboard the hashes are computed first, as by [`Hashed::new`].
 ///
 /// # Errors
 /// [`SendError`]. A writer says that its receiver is gone by [`io::ErrorKind::ConnectionReset`].
@@ -69,35 +66,56 @@ pub fn send(
     ranges: &Ranges,
     to: &mut dyn Write,
 ) -> Result<(), SendError> {
-    let file = File::open(data).map_err(SendError::File)?;
-    let tree = BaoTree::new(ranges.size(), BLOCK_SIZE);
-    let root = Hash::from_bytes(*blake3.as_bytes());
-    let chunks = ranges.to_chunks();
-    if file.metadata().map_err(SendError::File)?.len() != ranges.size() {
-        return Err(SendError::Corrupt { offset: 0 });
-    }
-    match outboard {
-        Some(path) => {
-            let hashes = File::open(path).map_err(SendError::File)?;
-            let outboard = PreOrderOutboard { root, tree, data: hashes };
-            encode_ranges_validated(&file, outboard, &chunks, to)?;
-        }
-        None => {
-            let outboard = hash_in_memory(&file, tree)?;
-            if outboard.root != root {
-                return Err(SendError::Corrupt { offset: 0 });
-            }
-            encode_ranges_validated(&file, outboard, &chunks, to)?;
-        }
-    }
-    Ok(())
+    let Some(outboard) = outboard else {
+        return Hashed::new(data, blake3, ranges.size())?.send(ranges, to);
+    };
+    let file = open(data, ranges.size())?;
+    let outboard = PreOrderOutboard {
+        root: Hash::from_bytes(*blake3.as_bytes()),
+        tree: BaoTree::new(ranges.size(), BLOCK_SIZE),
+        data: File::open(outboard).map_err(SendError::File)?,
+    };
+    Ok(encode_ranges_validated(&file, outboard, &ranges.to_chunks(), to)?)
 }
 
-fn hash_in_memory(file: &File, tree: BaoTree) -> Result<PreOrderMemOutboard, SendError> {
-    let length = usize::try_from(tree.outboard_size())
-        .map_err(|_| SendError::File(io::ErrorKind::OutOfMemory.into()))?;
-    let root = Hash::from_bytes([0; 32]);
-    let mut outboard = PreOrderMemOutboard { root, tree, data: vec![0; length] };
-    outboard.root = bao_tree::io::sync::outboard(file, tree, &mut outboard)?;
-    Ok(outboard)
+/// A file that has no outboard on disk, with its hashes in memory: 0.1 % of its size.
+#[derive(Debug)]
+pub struct Hashed {
+    file: File,
+    outboard: PreOrderMemOutboard,
+}
+
+impl Hashed {
+    /// Reads the file at `data` once and computes its hashes.
+    ///
+    /// # Errors
+    /// [`SendError::Corrupt`] where it is not the file of `blake3` and `size`, and [`SendError::File`].
+    pub fn new(data: &Path, blake3: &Blake3, size: u64) -> Result<Self, SendError> {
+        let file = open(data, size)?;
+        let tree = BaoTree::new(size, BLOCK_SIZE);
+        let length = usize::try_from(tree.outboard_size())
+            .map_err(|_| SendError::File(io::ErrorKind::OutOfMemory.into()))?;
+        let root = Hash::from_bytes(*blake3.as_bytes());
+        let mut outboard = PreOrderMemOutboard { root, tree, data: vec![0; length] };
+        if bao_tree::io::sync::outboard(&file, tree, &mut outboard)? != root {
+            return Err(SendError::Corrupt { offset: 0 });
+        }
+        Ok(Self { file, outboard })
+    }
+
+    /// Writes the verified stream of `ranges` to `to`.
+    ///
+    /// # Errors
+    /// As [`send`]; the file is checked again, in case it changed meanwhile.
+    pub fn send(&self, ranges: &Ranges, to: &mut dyn Write) -> Result<(), SendError> {
+        Ok(encode_ranges_validated(&self.file, &self.outboard, &ranges.to_chunks(), to)?)
+    }
+}
+
+fn open(data: &Path, size: u64) -> Result<File, SendError> {
+    let file = File::open(data).map_err(SendError::File)?;
+    match file.metadata().map_err(SendError::File)?.len() {
+        length if length == size => Ok(file),
+        _ => Err(SendError::Corrupt { offset: 0 }),
+    }
 }

@@ -1,0 +1,167 @@
+//! How a connection comes about, and the sentences for when it does not.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use potluck_core::{PrivateKey, PublicKey};
+use quinn::{Connection, ConnectionError, Endpoint, TransportErrorCode};
+use rustls::AlertDescription;
+use tokio::net::{UdpSocket, lookup_host};
+use tokio::time::timeout;
+
+use super::Client;
+use crate::{tls, transport};
+
+/// How long connecting may take, over all addresses of a host.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How many of a host's addresses are tried: both families, and one to spare.
+const ADDRESSES: usize = 3;
+
+/// A connection that was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Not a host and port, or a host that does not exist.
+    #[error("'{address}' is no address: write host:port, with a host that exists")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What the resolver says.
+        #[source]
+        source: io::Error,
+    },
+    /// Nobody answers.
+    #[error("nobody answers at {address}: is the aggregator running, and is UDP let through?")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The server holds another key than the one that is pinned.
+    #[error("the server at {address} is not the one whose log key is pinned")]
+    WrongServer {
+        /// Where.
+        address: String,
+    },
+    /// The server does not admit this key.
+    #[error("the server at {address} does not admit this key: is the party admitted?")]
+    Rejected {
+        /// Where.
+        address: String,
+    },
+    /// The handshake failed otherwise: another program or version, perhaps.
+    #[error("the server at {address} does not speak this protocol: {reason}")]
+    Handshake {
+        /// Where.
+        address: String,
+        /// What the transport says.
+        reason: String,
+    },
+    /// This machine gives no socket.
+    #[error("no socket")]
+    Socket(#[source] io::Error),
+}
+
+/// Connects to `address` (`host:port`) as the owner of `identity`, if the owner of `server` answers there and
+/// admits it.
+///
+/// # Errors
+/// [`ConnectError`], within 10 seconds.
+pub async fn connect(
+    address: &str,
+    server: &PublicKey,
+    identity: &PrivateKey,
+) -> Result<Client, ConnectError> {
+    let resolved = resolve(address).await?;
+    // No division by zero: a host that resolves has an address.
+    let each = DEADLINE / u32::try_from(resolved.len()).unwrap_or(1).max(1);
+    let mut failed = unreachable(address, io::ErrorKind::NotFound.into());
+    for socket_address in resolved {
+        let endpoint = transport::dial(socket_address, tls::client(identity, *server))
+            .map_err(ConnectError::Socket)?;
+        match timeout(each, greet(&endpoint, socket_address, address)).await {
+            Ok(Ok(connection)) => return Ok(Client::new(address, endpoint, connection)),
+            // Another address of the host may do, where nobody answers at this one; a server that answered
+            // has said its word.
+            Ok(Err(error @ ConnectError::Unreachable { .. })) => failed = error,
+            Ok(Err(error)) => return Err(error),
+            Err(_) => failed = unreachable(address, io::ErrorKind::TimedOut.into()),
+        }
+    }
+    Err(failed)
+}
+
+async fn resolve(address: &str) -> Result<Vec<SocketAddr>, ConnectError> {
+    let failed = |source| ConnectError::Address { address: address.to_owned(), source };
+    let looking = timeout(DEADLINE, lookup_host(address)).await;
+    let found: Vec<_> =
+        looking.map_err(|slow| failed(slow.into()))?.map_err(failed)?.take(ADDRESSES).collect();
+    if found.is_empty() { Err(failed(io::ErrorKind::NotFound.into())) } else { Ok(found) }
+}
+
+/// The handshake, and the server's greeting after it: in TLS 1.3 a client is through before the server has
+/// looked at its key.
+async fn greet(
+    endpoint: &Endpoint,
+    to: SocketAddr,
+    address: &str,
+) -> Result<Connection, ConnectError> {
+    let connecting = endpoint.connect(to, tls::NO_NAME).map_err(|error| ConnectError::Address {
+        address: address.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidInput, error),
+    })?;
+    let greeted = async {
+        let connection = connecting.await?;
+        connection.accept_uni().await?;
+        Ok(connection)
+    };
+    tokio::select! {
+        // Dropped where nobody listens: the attempt ends with it.
+        greeted = greeted => greeted.map_err(|error| explain(error, address)),
+        // Dropped without loss: it only listens.
+        refusal = refused(to) => Err(unreachable(address, refusal)),
+    }
+}
+
+/// Completes if the host says that nobody listens on the port. QUIC itself does not hear of that and would
+/// wait; a connected UDP socket does. The byte that it sends is no QUIC packet, and is dropped.
+async fn refused(to: SocketAddr) -> io::Error {
+    let knock = async {
+        let any: SocketAddr = match to {
+            SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(any).await?;
+        socket.connect(to).await?;
+        socket.send(&[0]).await?;
+        socket.recv(&mut [0]).await
+    };
+    match knock.await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => error,
+        // Whatever else it finds, the handshake finds out better.
+        _ => std::future::pending().await,
+    }
+}
+
+fn unreachable(address: &str, source: io::Error) -> ConnectError {
+    ConnectError::Unreachable { address: address.to_owned(), source }
+}
+
+/// Sorts by who said no: our own verifier, or theirs.
+fn explain(error: ConnectionError, address: &str) -> ConnectError {
+    let denied = TransportErrorCode::crypto(AlertDescription::AccessDenied.into());
+    let address = address.to_owned();
+    match error {
+        ConnectionError::TimedOut => unreachable(&address, io::ErrorKind::TimedOut.into()),
+        ConnectionError::TransportError(ours) if ours.code == denied => {
+            ConnectError::WrongServer { address }
+        }
+        ConnectionError::ConnectionClosed(theirs) if theirs.error_code == denied => {
+            ConnectError::Rejected { address }
+        }
+        other => ConnectError::Handshake { address, reason: other.to_string() },
+    }
+}

@@ -1,0 +1,144 @@
+//! `submit`: an envelope, and what the server lacks of its content.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::pin::pin;
+
+use potluck_core::{Blake3, Envelope};
+use potluck_wire::session::client::{Offered, Step, SubmitCall};
+use potluck_wire::{ABANDONED, Ranges, Receipt};
+use quinn::{SendStream, VarInt};
+use tokio::task::spawn_blocking;
+
+use super::{CallError, Client, Content, Transfer, joined};
+use crate::blob::{Hashed, SendError};
+use crate::bridge::{self, Outlet, PumpedOut};
+use crate::stream::Pace;
+use crate::transport::IDLE;
+
+pub(super) async fn submit(
+    client: &Client,
+    envelope: &Envelope,
+    content: &[Content],
+    mut progress: impl FnMut(Transfer) + Send,
+) -> Result<Receipt, CallError> {
+    // Before anything is asked: the server would not wait for us to read some hundred gigabytes.
+    let mut sources = hash(content.to_vec()).await?;
+    let total: u64 = sources.values().map(|source| source.size).fold(0, u64::saturating_add);
+
+    let files = content.iter().map(|content| content.file.clone()).collect();
+    let (mut call, request) = SubmitCall::new(envelope, files);
+    let (send, mut frames) = client.open(&request).await?;
+    let wanted = loop {
+        let reply = client.reply(&mut frames).await?;
+        match call.on(reply).map_err(|ended| client.ended(ended))? {
+            Step::Done(Offered::Recorded(receipt)) => return Ok(receipt),
+            Step::Done(Offered::Wanted(wanted)) => break wanted,
+            Step::More | Step::Progress(..) => (),
+        }
+    };
+    let lacking =
+        wanted.iter().map(|wanted| wanted.ranges.byte_count()).fold(0, u64::saturating_add);
+    let resumed_from = total.saturating_sub(lacking);
+    let plan = wanted
+        .into_iter()
+        .filter_map(|wanted| Some((sources.remove(&wanted.blake3)?, wanted.ranges)))
+        .collect();
+    let mut done = resumed_from;
+    progress(Transfer { done, total, resumed_from });
+    let sent = |bytes: u64| {
+        // The stream holds hashes too, 0.1 %: close enough for people, and never more than all.
+        done = done.saturating_add(bytes).min(total);
+        progress(Transfer { done, total, resumed_from });
+    };
+    let mut call = call.sending();
+    let answer = async {
+        loop {
+            let reply = client.reply(&mut frames).await?;
+            if let Step::Done(receipt) = call.on(reply).map_err(|ended| client.ended(ended))? {
+                return Ok(receipt);
+            }
+        }
+    };
+    transfer(client, send, plan, sent, answer).await
+}
+
+/// A file that can be sent.
+struct Source {
+    path: PathBuf,
+    size: u64,
+    hashed: Hashed,
+}
+
+/// Computes the hashes of all files, each content once.
+async fn hash(content: Vec<Content>) -> Result<BTreeMap<Blake3, Source>, CallError> {
+    let hashing = spawn_blocking(move || {
+        let mut sources = BTreeMap::new();
+        for Content { file, path } in content {
+            match Hashed::new(&path, &file.blake3, file.size) {
+                Ok(hashed) => sources.insert(file.blake3, Source { path, size: file.size, hashed }),
+                Err(error) => return Err(unsendable(path, error)),
+            };
+        }
+        Ok(sources)
+    });
+    joined(hashing.await)
+}
+
+fn unsendable(path: PathBuf, error: SendError) -> CallError {
+    let source = match error {
+        SendError::File(source) => source,
+        changed => io::Error::new(io::ErrorKind::InvalidData, changed),
+    };
+    CallError::File { path, source }
+}
+
+/// Sends the content and waits for the answer, which may come before the content is through: then it is a
+/// refusal, and the rest is of no use.
+async fn transfer(
+    client: &Client,
+    mut send: SendStream,
+    plan: Vec<(Source, Ranges)>,
+    sent: impl FnMut(u64),
+    answer: impl Future<Output = Result<Receipt, CallError>>,
+) -> Result<Receipt, CallError> {
+    let (outlet, pump) = bridge::outlet();
+    let sending = spawn_blocking(move || send_all(plan, outlet));
+    let mut answer = pin!(answer);
+    let pumped = {
+        let pumping = pump.run(&mut send, Pace::new(IDLE), sent);
+        tokio::select! {
+            // Polled again below.
+            answered = &mut answer => Err(answered),
+            // Dropped where the answer is there: the writer then sees that its receiver is gone.
+            pumped = pumping => Ok(pumped),
+        }
+    };
+    let written = joined(sending.await);
+    match (pumped, written) {
+        (Err(answered), _) => answered,
+        (Ok(PumpedOut::Ended), Ok(())) => {
+            // A stream that the server stopped needs no end; its answer says why.
+            let _ = send.finish();
+            answer.await
+        }
+        (Ok(PumpedOut::Ended), Err((path, error))) => {
+            // It was reset by nobody yet, so that this cannot fail.
+            let _ = send.reset(VarInt::from_u32(ABANDONED));
+            Err(unsendable(path, error))
+        }
+        // The server wants no more: it has answered, or does so now.
+        (Ok(PumpedOut::Stopped), _) => answer.await,
+        (Ok(PumpedOut::Failed(error)), _) => Err(client.lost(&error)),
+    }
+}
+
+fn send_all(plan: Vec<(Source, Ranges)>, mut outlet: Outlet) -> Result<(), (PathBuf, SendError)> {
+    for (source, ranges) in plan {
+        if let Err(error) = source.hashed.send(&ranges, &mut outlet) {
+            return Err((source.path, error));
+        }
+    }
+    outlet.flush().map_err(|_| (PathBuf::new(), SendError::Gone))
+}

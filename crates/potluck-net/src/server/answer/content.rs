@@ -1,0 +1,150 @@
+//! Answers that move content: uploads into the service, downloads out of the store.
+
+use std::io::{self, Read, Write as _};
+use std::pin::pin;
+use std::sync::Arc;
+
+use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal};
+use potluck_wire::session::server::{AwaitContent, AwaitOffer};
+use potluck_wire::{ABANDONED, STORED_CONTENT_CORRUPT, TOO_SLOW};
+
+use super::super::Shared;
+use super::super::pool::{Lane, Place};
+use super::super::turns::Taken;
+use super::work::{Steps, attend};
+use super::{Exchange, Fault, Told};
+use crate::blob::{self, SendError};
+use crate::bridge::{self, PumpedOut};
+use crate::service::{Offer, Upload};
+use crate::stream::{Frames, Pace};
+
+/// offer → content → verification → receipt. `taken` is held to the end, so that nobody else writes the same
+/// files; the place in the lane bounds the threads that wait for peers.
+pub(super) async fn submit(
+    shared: &Arc<Shared>,
+    peer: PublicKey,
+    exchange: &mut Exchange,
+    frames: Frames,
+    envelope: &Envelope,
+    state: AwaitOffer,
+) -> Result<(), Fault> {
+    let taken = shared.turns.take(&peer, envelope.sha256()).await.ok_or(Fault::Superseded)?;
+    let place = shared.pool.enter(Lane::Upload).await?;
+    let (service, envelope) = (Arc::clone(&shared.service), envelope.clone());
+    let looking = place.run(move || service.submit(&peer, &envelope));
+    let progress = |done, total| state.progress(done, total);
+    let listener = Told { exchange, progress };
+    let (place, offer) = attend(looking, &Steps::default(), listener).await;
+    let upload = match (offer?, place) {
+        (Offer::Recorded(receipt), _) => return exchange.reply(&state.recorded(receipt)).await,
+        (Offer::Wanted(upload), Some(place)) => (upload, place),
+        (Offer::Wanted(_), None) => return Err(no_place().into()),
+    };
+    receive(exchange, frames, upload, state, &taken).await
+}
+
+/// A place is lost only where work panicked, and then there is no offer.
+fn no_place() -> Refusal {
+    Refusal::new(Code::Internal, "the aggregator failed at this; its log says more")
+}
+
+async fn receive(
+    exchange: &mut Exchange,
+    frames: Frames,
+    (upload, place): (Box<dyn Upload>, Place),
+    state: AwaitOffer,
+    taken: &Taken,
+) -> Result<(), Fault> {
+    let wanted = upload.wanted();
+    let steps = Steps::default();
+    steps.set(
+        0,
+        wanted.iter().map(|wanted| wanted.ranges.byte_count()).fold(0, u64::saturating_add),
+    );
+    let (state, reply) = state.wanted(&wanted);
+    exchange.reply(&reply).await?;
+
+    let (first, recv) = frames.into_parts();
+    let (pump, intake) = bridge::intake(first);
+    let mut content = Counted { content: intake, steps: steps.clone() };
+    let feeding = feed(pump.run(recv, Pace::new(exchange.idle)), taken);
+    let receiving = place.run(move || upload.receive(&mut content));
+    let (_, receipt) = {
+        let progress = |done, total| state.progress(done, total);
+        let listener = Told { exchange, progress };
+        let mut receiving = pin!(attend(receiving, &steps, listener));
+        tokio::select! {
+            // Where the answer is there first, the rest of the stream is dropped, and so stopped.
+            received = &mut receiving => received,
+            // Where all content came first, only the verification is left.
+            () = feeding => receiving.await,
+        }
+    };
+    exchange.reply(&state.recorded(receipt?)).await
+}
+
+/// Feeds the reader until the content ends, or somebody newer sends it.
+async fn feed(pumping: impl Future<Output = ()>, taken: &Taken) {
+    tokio::select! {
+        // Dropped where the upload is superseded: its reader then sees that the stream broke off.
+        () = pumping => (),
+        // Dropped without loss: it only waits.
+        () = taken.superseded() => tracing::info!("superseded by a newer upload"),
+    }
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    content: R,
+    steps: Steps,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.content.read(buffer)?;
+        // A buffer's length fits in a u64 wherever this runs.
+        self.steps.add(count as u64);
+        Ok(count)
+    }
+}
+
+/// found → the verified stream of the ranges.
+pub(super) async fn fetch(
+    shared: &Arc<Shared>,
+    peer: PublicKey,
+    exchange: &mut Exchange,
+    blake3: Blake3,
+    state: AwaitContent,
+) -> Result<(), Fault> {
+    let place = shared.pool.enter(Lane::Download).await?;
+    let service = Arc::clone(&shared.service);
+    let stored = shared.pool.decide(move || service.fetch(&peer, &blake3)).await?;
+    let (ranges, reply) = state.found(stored.size)?;
+    exchange.reply(&reply).await?;
+
+    let (mut outlet, pump) = bridge::outlet();
+    let sending = place.run(move || {
+        let outboard = Some(stored.outboard.as_path());
+        let sent = blob::send(&stored.data, outboard, &blake3, &ranges, &mut outlet);
+        Ok(sent.and_then(|()| outlet.flush().map_err(|_| SendError::Gone)))
+    });
+    let pumping = pump.run(&mut exchange.send, Pace::new(exchange.idle), |_| ());
+    let (pumped, (_, sent)) = tokio::join!(pumping, sending);
+    match (pumped, sent) {
+        (PumpedOut::Ended, Ok(Ok(()))) | (PumpedOut::Stopped, _) => Ok(()),
+        (PumpedOut::Failed(reason), _) => {
+            exchange.reset(TOO_SLOW);
+            Err(reason.into())
+        }
+        (PumpedOut::Ended, Ok(Err(SendError::Corrupt { offset }))) => {
+            tracing::error!(blob = blake3.short(), offset, "stored content is corrupt");
+            exchange.reset(STORED_CONTENT_CORRUPT);
+            Err(Fault::Reset("stored content is corrupt"))
+        }
+        (PumpedOut::Ended, sent) => {
+            tracing::error!(blob = blake3.short(), ?sent, "stored content was not sent");
+            exchange.reset(ABANDONED);
+            Err(Fault::Reset("stored content cannot be read"))
+        }
+    }
+}
