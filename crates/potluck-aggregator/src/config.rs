@@ -147,7 +147,8 @@ impl Settings {
         Ok(Self {
             dir: arguments.dir.clone(),
             listen: arguments.listen.unwrap_or(file.listen),
-            store: arguments.dir.join(arguments.store.as_ref().unwrap_or(&file.store)),
+            // A path in the file is relative to the file, one on the command line to where it was written.
+            store: arguments.store.clone().unwrap_or_else(|| arguments.dir.join(file.store)),
             threads: file.threads.unwrap_or_else(cores),
             limits: file.limits,
         })

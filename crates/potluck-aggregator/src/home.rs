@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use potluck_core::envelope::EnvelopeError;
@@ -77,6 +78,7 @@ impl Home {
     /// [`HomeError`], which names the file.
     pub fn read(folder: &Path) -> Result<Self, HomeError> {
         let (key_path, path) = (folder.join("keys/log.pem"), folder.join("genesis.json"));
+        warn_of_readers(&key_path);
         let pem = String::from_utf8_lossy(&read(&key_path)?).into_owned();
         let log = PrivateKey::from_pem(&pem)
             .map_err(|source| HomeError::Key { path: key_path.clone(), source })?;
@@ -94,4 +96,12 @@ impl Home {
 
 fn read(path: &Path) -> Result<Vec<u8>, HomeError> {
     fs::read(path).map_err(|source| HomeError::Read { path: path.to_owned(), source })
+}
+
+/// A key that others on this machine can read is a risk, but secrets that are mounted often look so.
+fn warn_of_readers(key: &Path) {
+    let mode = fs::metadata(key).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o077 != 0 {
+        tracing::warn!(file = %key.display(), "others on this machine can read the log's key");
+    }
 }

@@ -36,8 +36,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     runtime.block_on(async {
         let service = Arc::new(aggregator.clone());
         let server = Server::bind(settings.listen, &key, service, settings.limits.network())?;
+        // Signals are listened for before anybody hears that there is something to stop.
+        let stop = stop(&aggregator)?;
         announce(&server, &aggregator)?;
-        server.run(stop(&aggregator)?).await;
+        server.run(stop).await;
         Ok::<_, Failure>(())
     })?;
     aggregator.fault().first().map_or(Ok(()), |fault| Err(Failure::Store(fault.to_owned())))

@@ -37,7 +37,7 @@ use crate::server::{Aggregator, told};
 pub fn append(aggregator: &Aggregator, envelope: &Envelope) -> Result<Receipt, Refusal> {
     let authentic = match authenticate(aggregator, envelope)? {
         Heard::Before(recorded) => return Ok(recorded.into_receipt()),
-        Heard::New(authentic) => authentic,
+        Heard::New(authentic) => *authentic,
     };
     let warrant = match &authentic.statement().body {
         Body::Publish(_) => Warrant::Soup(publish::compare(aggregator, authentic)?),
@@ -58,7 +58,7 @@ pub fn offer(
 ) -> Result<Offer, Refusal> {
     let authentic = match authenticate(aggregator, envelope)? {
         Heard::Before(recorded) => return Ok(Offer::Recorded(recorded.into_receipt())),
-        Heard::New(authentic) => authentic,
+        Heard::New(authentic) => *authentic,
     };
     if envelope.key() != peer.id() {
         // A relay could hold the party's place in the quarantine for as long as it likes.
@@ -105,7 +105,7 @@ fn hand_in(
 
 /// An authentic envelope, or one that was recorded before.
 enum Heard {
-    New(Authentic),
+    New(Box<Authentic>),
     Before(Recorded),
 }
 
@@ -124,7 +124,7 @@ fn authenticate(aggregator: &Aggregator, envelope: &Envelope) -> Result<Heard, R
         Err(refusal) => return Err(refusal),
     };
     federation.check(&authentic)?;
-    Ok(Heard::New(authentic))
+    Ok(Heard::New(Box::new(authentic)))
 }
 
 fn log(recorded: Result<Recorded, Refusal>) -> Result<Recorded, Refusal> {

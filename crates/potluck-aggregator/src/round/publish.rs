@@ -8,12 +8,14 @@
 //! A soup is a pure function of its recipe, so a kill at any step costs at most the work: what is remembered is
 //! found again, what is not is blended again to the same bytes.
 
-use std::sync::TryLockError;
+use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use potluck_core::entry::Body;
 use potluck_core::federation::Authentic;
 use potluck_core::manifest::WEIGHTS;
-use potluck_core::{Author, Code, FileEntry, PublicKey, Recipe, Refusal};
+use potluck_core::recipe::Ingredient;
+use potluck_core::{Author, Code, FileEntry, PartyId, PublicKey, Recipe, Refusal};
 use potluck_net::Blended;
 
 use crate::in_full;
@@ -35,7 +37,7 @@ impl Compared {
 ///
 /// # Errors
 /// `not-permitted` for anybody but the operator; `round-wrong` before the agreement;
-/// `stored-content-corrupt` where an expert is not what was received; `busy` while another soup is blended.
+/// `stored-content-corrupt` where an expert is not what was received.
 pub fn blend(
     aggregator: &Aggregator,
     peer: &PublicKey,
@@ -89,14 +91,9 @@ fn soup_of(
     if let Some(file) = remembered(aggregator, recipe)? {
         return Ok(file);
     }
-    // One at a time: a blend uses all the threads that it may have.
-    let _alone = match aggregator.blending.try_lock() {
-        Ok(guard) => guard,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(TryLockError::WouldBlock) => {
-            return Err(Refusal::new(Code::Busy, "a soup is being blended; try again later"));
-        }
-    };
+    // One at a time, since a blend uses all the threads that it may have. Whoever asked twice, after a cut
+    // connection say, waits and finds the soup. A blend that panicked left nothing that the next one trusts.
+    let _alone = aggregator.blending.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(file) = remembered(aggregator, recipe)? {
         return Ok(file);
     }
@@ -132,8 +129,8 @@ fn ingredients(
     aggregator: &Aggregator,
     standing: &Standing,
     recipe: &Recipe,
-) -> Result<Vec<(potluck_core::PartyId, std::path::PathBuf)>, Refusal> {
-    let verified = |expert: &potluck_core::recipe::Ingredient| {
+) -> Result<Vec<(PartyId, PathBuf)>, Refusal> {
+    let verified = |expert: &Ingredient| {
         let party = expert.party.clone();
         let file = standing.catalogue.expert(expert.manifest).ok_or_else(|| {
             Refusal::new(Code::NotFound, format!("the ledger holds no such expert of {party}"))

@@ -1,5 +1,7 @@
 //! The federation as the network calls it: the story, its refusals, and what a kill leaves.
 
+mod network;
+
 use std::fs;
 use std::io::Read;
 use std::path::Path;
