@@ -1,0 +1,94 @@
+//! AdamW (Loshchilov and Hutter 2019, algorithm 2), with moments that can be saved.
+//!
+//! Libtorch's own optimiser keeps its moments to itself, so a run could not resume exactly.
+
+use tch::Tensor;
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.99;
+const EPSILON: f64 = 1e-8;
+
+/// The optimiser's moments.
+#[derive(Debug)]
+pub struct AdamW {
+    /// Steps taken.
+    pub taken: u64,
+    /// The mean of gradients, one tensor a weight.
+    pub first: Vec<Tensor>,
+    /// The mean of squared gradients.
+    pub second: Vec<Tensor>,
+}
+
+impl AdamW {
+    /// Moments of zero for `weights`.
+    pub fn new(weights: &[Tensor]) -> Self {
+        let zeros = || weights.iter().map(|weight| weight.zeros_like().detach()).collect();
+        Self { taken: 0, first: zeros(), second: zeros() }
+    }
+
+    /// Moves `weights` along their gradients, whose common norm is first cut to `most`, and clears
+    /// them. Decay touches matrices alone. Returns the norm before the cut.
+    pub fn step(&mut self, weights: &[Tensor], rate: f64, decay: f64, most: f64) -> f64 {
+        let _guard = tch::no_grad_guard();
+        let gradients: Vec<Tensor> = weights.iter().map(Tensor::grad).collect();
+        let squares: Vec<Tensor> =
+            gradients.iter().map(|gradient| gradient.square().sum(None)).collect();
+        let norm = Tensor::stack(&squares, 0).sum(None).sqrt().double_value(&[]);
+        let cut = if norm > most { most / (norm + 1e-6) } else { 1.0 };
+        self.taken += 1;
+        let taken = self.taken as f64;
+        let (correction1, correction2) = (1.0 - BETA1.powf(taken), 1.0 - BETA2.powf(taken));
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        for ((weight, mut gradient), (first, second)) in weights.iter().zip(gradients).zip(moments)
+        {
+            let mut weight = weight.detach();
+            if decay > 0.0 && weight.dim() > 1 {
+                let _ = weight.g_mul_scalar_(1.0 - rate * decay);
+            }
+            let cut_gradient = &gradient * cut;
+            let _ = first.lerp_(&cut_gradient, 1.0 - BETA1);
+            let _ = second.lerp_(&cut_gradient.square(), 1.0 - BETA2);
+            let spread = (second.sqrt() / correction2.sqrt()) + EPSILON;
+            weight -= (&*first * (rate / correction1)) / spread;
+            let _ = gradient.zero_();
+        }
+        norm
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_steps_equal_those_of_the_formula_by_hand() {
+        let weight = Tensor::from_slice(&[1.0f32, -2.0]).view([1, 2]).set_requires_grad(true);
+        let weights = [weight];
+        let mut optimiser = AdamW::new(&weights);
+        let (mut by_hand, mut m, mut v) = ([1.0f64, -2.0], [0.0; 2], [0.0; 2]);
+        for t in 1..=3 {
+            weights[0].square().sum(None).backward();
+            optimiser.step(&weights, 0.1, 0.01, f64::INFINITY);
+            for i in 0..2 {
+                let gradient = 2.0 * by_hand[i];
+                m[i] = BETA1 * m[i] + (1.0 - BETA1) * gradient;
+                v[i] = BETA2 * v[i] + (1.0 - BETA2) * gradient * gradient;
+                let (mh, vh) = (m[i] / (1.0 - BETA1.powi(t)), v[i] / (1.0 - BETA2.powi(t)));
+                by_hand[i] -= 0.1 * (0.01 * by_hand[i] + mh / (vh.sqrt() + EPSILON));
+            }
+        }
+        for i in 0..2 {
+            let value = weights[0].double_value(&[0, i as i64]);
+            assert!((value - by_hand[i]).abs() < 1e-5, "{value} {}", by_hand[i]);
+        }
+    }
+
+    #[test]
+    fn a_large_gradient_is_cut() {
+        let weights = [Tensor::from_slice(&[30.0f32, 40.0]).set_requires_grad(true)];
+        (weights[0].square().sum(None) * 0.5).backward();
+        let mut optimiser = AdamW::new(&weights);
+        assert!((optimiser.step(&weights, 0.1, 0.0, 1.0) - 50.0).abs() < 1e-3);
+        assert!((optimiser.first[0].double_value(&[0]) - 0.06).abs() < 1e-4);
+    }
+}

@@ -1,0 +1,120 @@
+//! The supervised loop: language modelling on news and summaries, then on summaries alone.
+
+use std::time::Instant;
+
+use tch::Kind;
+
+use crate::progress::Progress;
+use crate::recipe::Supervised;
+use crate::task::{NewsDesk, Split};
+use crate::tokenizer::{Tokenizer, TokenizerError};
+
+use super::metrics::MetricsFile;
+use super::packing::{Counted, Packed};
+use super::state::{CHECKPOINT_EVERY, RunState, StateError, WorkFolder};
+
+/// The norm to which gradients are cut.
+const MOST_GRADIENT: f64 = 1.0;
+
+/// Which supervised stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Every token counts.
+    Pretrain,
+    /// The summary's tokens count.
+    Sft,
+}
+
+impl Stage {
+    /// Its name in metrics and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretrain",
+            Self::Sft => "sft",
+        }
+    }
+
+    fn counted(self) -> Counted {
+        match self {
+            Self::Pretrain => Counted::All,
+            Self::Sft => Counted::Completions,
+        }
+    }
+}
+
+/// Trains from `state` to the end of the stage; items are numbered from `first` on.
+///
+/// # Errors
+/// [`StateError`] where checkpoints or metrics cannot be written.
+pub fn train_supervised(
+    stage: Stage,
+    recipe: &Supervised,
+    (desk, first): (&NewsDesk, u64),
+    tokenizer: &Tokenizer,
+    work: &WorkFolder,
+    state: &mut RunState,
+) -> Result<(), StateError> {
+    let path = work.file("metrics.jsonl");
+    let disk = |error| StateError::Disk(path.clone(), error);
+    let mut metrics =
+        MetricsFile::resume(&path, &["pretrain"], stage.name(), state.step).map_err(disk)?;
+    let mut progress = Progress::new(stage.name(), recipe.steps, state.step);
+    let mut loss = f64::NAN;
+    while state.step < recipe.steps {
+        let start = Instant::now();
+        let first = first + state.step * recipe.items;
+        let groups = groups(recipe, desk, tokenizer, first..first + recipe.items)
+            .map_err(|error| StateError::Weights(error.to_string()))?;
+        let groups: Vec<_> =
+            groups.iter().map(|(prompt, all)| (prompt.as_slice(), all.as_slice())).collect();
+        let packed = Packed::new(tokenizer.special(), stage.counted(), &groups);
+        let mean = -packed.log_probs(&state.decoder).mean(Kind::Float);
+        mean.backward();
+        loss = mean.double_value(&[]);
+        let rate = learning_rate(recipe, state.step);
+        let weights = state.decoder.weights();
+        let norm = state.optimiser.step(weights, rate, recipe.weight_decay, MOST_GRADIENT);
+        let figures = [("loss", loss), ("learning_rate", rate), ("grad_norm", norm)];
+        metrics.add(stage.name(), state.step, &figures).map_err(disk)?;
+        state.step += 1;
+        state.seconds += start.elapsed().as_secs_f64();
+        if state.step % CHECKPOINT_EVERY == 0 || state.step == recipe.steps {
+            work.keep(state)?;
+        }
+        progress.at(state.step, || format!("loss {loss:.3}"));
+    }
+    progress.end(&format!("loss {loss:.3}"));
+    Ok(())
+}
+
+/// Each item's prompt and its references.
+fn groups(
+    recipe: &Supervised,
+    desk: &NewsDesk,
+    tokenizer: &Tokenizer,
+    numbers: std::ops::Range<u64>,
+) -> Result<Vec<(Vec<i64>, Vec<Vec<i64>>)>, TokenizerError> {
+    numbers
+        .map(|number| {
+            let item = desk.item(Split::Train, number);
+            let references = (0..recipe.references)
+                .map(|variant| {
+                    let text = desk.reference(Split::Train, number, &item, variant, recipe.noise);
+                    let mut tokens = tokenizer.encode(&text)?;
+                    tokens.push(tokenizer.special().eos);
+                    Ok(tokens)
+                })
+                .collect::<Result<_, TokenizerError>>()?;
+            Ok((tokenizer.prompt(item.article())?, references))
+        })
+        .collect()
+}
+
+/// Linear to the peak, then along a half cosine to a tenth of it.
+fn learning_rate(recipe: &Supervised, step: u64) -> f64 {
+    if step < recipe.warmup {
+        return recipe.learning_rate * (step + 1) as f64 / recipe.warmup as f64;
+    }
+    let way = (step - recipe.warmup) as f64 / (recipe.steps - recipe.warmup).max(1) as f64;
+    recipe.learning_rate * (0.55 + 0.45 * (std::f64::consts::PI * way).cos())
+}

@@ -1,0 +1,42 @@
+//! Why the program ended otherwise than well, and with which exit code.
+
+use crate::algorithm::StateError;
+use crate::bad_input::BadInput;
+use crate::model::WriteModelError;
+use crate::outbox::OutboxError;
+use crate::tokenizer::TokenizerError;
+
+/// A verb's failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Something given to us cannot be used: exit code 3.
+    #[error(transparent)]
+    Input(#[from] BadInput),
+    /// A base did not pass: exit code 4.
+    #[error("{0}")]
+    Gate(String),
+    /// The run's state could not be kept: exit code 1, or 3 where the folder is another run's.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The model could not be written: exit code 1.
+    #[error(transparent)]
+    Model(#[from] WriteModelError),
+    /// The outbox could not be filled: exit code 1.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The tokenizer failed: exit code 1.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The disk refused: exit code 1.
+    #[error("cannot use {0}")]
+    Disk(String, #[source] std::io::Error),
+}
+
+/// The exit code of a failure; wrong usage (2) is reported by the parser of arguments.
+pub fn exit_code(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Input(_) | Failure::State(StateError::Folder(_)) => 3,
+        Failure::Gate(_) => 4,
+        _ => 1,
+    }
+}

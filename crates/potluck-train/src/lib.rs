@@ -1,0 +1,24 @@
+//! The trainer: from a base and a private reward to an expert in an outbox.
+//!
+//! It is its own program and links no network crate: rewards and data live in a process that
+//! cannot speak. What leaves is what stands in an [`outbox`]. Modules stand in the order in which
+//! to read them: the world first ([`task`], [`reward`]), then what learns it ([`tokenizer`],
+//! [`model`], [`rollout`], [`algorithm`]), then what comes out ([`outbox`], [`evaluate`]).
+
+pub mod task;
+pub mod reward;
+pub mod tokenizer;
+pub mod model;
+pub mod rollout;
+pub mod algorithm;
+pub mod outbox;
+pub mod evaluate;
+
+pub mod commands;
+pub mod recipe;
+
+pub mod allocator;
+pub mod bad_input;
+pub mod files;
+mod progress;
+pub mod stream;
