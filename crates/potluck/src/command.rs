@@ -1,0 +1,81 @@
+//! The commands, one file each: arguments whose doc comments are the help, and one function that reads like a
+//! table of contents.
+
+pub(crate) mod new;
+pub(crate) mod serve;
+pub(crate) mod join;
+pub(crate) mod admit;
+pub(crate) mod pull;
+pub(crate) mod train;
+pub(crate) mod push;
+pub(crate) mod round;
+pub(crate) mod publish;
+pub(crate) mod ledger;
+pub(crate) mod audit;
+pub(crate) mod verify;
+pub(crate) mod mix;
+pub(crate) mod completions;
+
+use std::num::NonZeroUsize;
+
+use crate::cli::Command;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
+    match command {
+        // Those that become another program, or need no network.
+        Command::New(args) => new::run(&args, output),
+        Command::Serve(args) => serve::run(args, output),
+        Command::Join(args) => join::run(&args, output),
+        Command::Train(args) => train::train(args, output),
+        Command::Eval(args) => train::eval(args, output),
+        Command::Verify(args) => verify::run(&args, output),
+        Command::Mix(args) => mix::run(&args, output),
+        Command::Completions(args) => completions::run(&args),
+        // Those that speak with an aggregator.
+        Command::Admit(args) => online(admit::run(&args, output), output),
+        Command::Pull(args) => online(pull::run(&args, output), output),
+        Command::Push(args) => online(push::run(&args, output), output),
+        Command::Round(args) => online(round::run(&args, output), output),
+        Command::Publish(args) => online(publish::run(&args, output), output),
+        Command::Ledger(args) => online(ledger::run(&args, output), output),
+        Command::Audit(args) => online(audit::run(&args, output), output),
+    }
+}
+
+/// Runs a command on a runtime. Ctrl-C ends the process at once, which every command survives by design.
+fn online(
+    command: impl Future<Output = Result<(), Failure>>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let output = *output;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::system(format!("cannot start a runtime: {error}")))?;
+    runtime.block_on(async {
+        // Not a `select!`: hashing and blending hold the command's own thread.
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                let failure = Failure::new(Kind::Interrupted, "interrupted", "interrupted")
+                    .hint("run the command again: it goes on where it was");
+                // The exit code's number, as `ExitCode` cannot be read back.
+                let _ = output.fail(&failure);
+                std::process::exit(Kind::Interrupted as i32);
+            }
+        });
+        command.await
+    })
+}
+
+/// Runs work that reads or computes for long; the connection is kept alive meanwhile.
+fn busy<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}
+
+/// All cores.
+fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,215 @@
+//! `potluck pull`: fetches the base, a soup or an expert, verified while it streams.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use potluck_core::federation::Round;
+use potluck_core::manifest::WEIGHTS;
+use potluck_core::{Federation, FileEntry, PartyId};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::output::{Output, bytes};
+use crate::place::Reader;
+use crate::progress::Progress;
+use crate::session::Session;
+
+/// Fetch the base, a soup or an expert
+///
+/// What is fetched is verified against the ledger while it streams; a fetch that was cut off goes
+/// on where it was. A soup comes with the base's other files (config, tokenizer), so that it loads
+/// as it is.
+///
+/// Examples:
+///   potluck pull --dir mine base
+///   potluck pull --address kitchen.example:4433 --log-key potluck/news+… soup --out soup
+///   potluck pull --dir mine expert readers
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    reader: Reader,
+    /// What to fetch
+    what: What,
+    /// Of an expert: whose it is. Of a soup: its round [default: the latest]
+    #[arg(required_if_eq("what", "expert"), value_name = "NAME|ROUND")]
+    which: Option<String>,
+    /// Where to put it [default: base, soup-ROUND or expert-NAME in this folder]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The checkpoint from which every expert starts
+    Base,
+    /// What was published of a round
+    Soup,
+    /// What a party handed in last
+    Expert,
+}
+
+/// Finds what is meant in the ledger, then fetches its files.
+pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    let session = Session::open(&args.reader.door()?).await?;
+    let dish = Dish::find(session.federation(), args.what, args.which.as_deref())?;
+    let out = args.out.clone().unwrap_or_else(|| dish.name.clone().into());
+
+    for file in &dish.needed {
+        fetch(&session, file, &out, output).await?;
+    }
+    let mut missing = Vec::new();
+    for file in &dish.welcome {
+        if !fetch_if_permitted(&session, file, &out, output).await? {
+            missing.push(file.path.clone());
+        }
+    }
+    session.close().await;
+
+    report(&dish, &out, &missing, output);
+    Ok(())
+}
+
+/// What is to be fetched.
+struct Dish {
+    name: String,
+    /// Says in JSON which one it is.
+    which: (&'static str, Value),
+    weights: FileEntry,
+    needed: Vec<FileEntry>,
+    /// What is left out where the charter keeps it from this reader.
+    welcome: Vec<FileEntry>,
+}
+
+impl Dish {
+    fn find(federation: &Federation, what: What, which: Option<&str>) -> Result<Self, Failure> {
+        match what {
+            What::Base => Ok(Self::base(federation)),
+            What::Soup => Self::soup(federation, which),
+            What::Expert => Self::expert(federation, which.unwrap_or_default()),
+        }
+    }
+
+    fn base(federation: &Federation) -> Self {
+        Self {
+            name: "base".to_owned(),
+            which: ("round", Value::Null),
+            weights: federation.base_weights().clone(),
+            needed: federation.base().files().to_vec(),
+            welcome: Vec::new(),
+        }
+    }
+
+    fn soup(federation: &Federation, which: Option<&str>) -> Result<Self, Failure> {
+        let number = which.map(str::parse::<u64>).transpose().map_err(|_| {
+            Failure::input(format!("'{}' is no round's number", which.unwrap_or_default()))
+        })?;
+        let is_meant =
+            |round: &&Round| number.map_or(round.soup.is_some(), |number| round.number == number);
+        let round = federation.rounds().iter().rev().find(is_meant);
+        let soup = round.and_then(|round| Some((round.number, round.soup.as_ref()?)));
+        let (number, soup) = soup.ok_or_else(|| {
+            let of_round = number.map_or(String::new(), |number| format!(" of round {number}"));
+            Failure::input(format!("no soup{of_round} is published yet"))
+                .hint("`potluck round status` says what is missing")
+        })?;
+        let others = federation.base().files().iter().filter(|file| file.path != WEIGHTS);
+        Ok(Self {
+            name: format!("soup-{number}"),
+            which: ("round", number.into()),
+            weights: soup.file.clone(),
+            needed: vec![soup.file.clone()],
+            welcome: others.cloned().collect(),
+        })
+    }
+
+    fn expert(federation: &Federation, which: &str) -> Result<Self, Failure> {
+        let party: PartyId = which.parse().map_err(Failure::input)?;
+        let weights = federation.experts().get(&party).and_then(|it| it.manifest.weights());
+        let weights = weights.ok_or_else(|| {
+            let there: Vec<_> = federation.experts().keys().map(PartyId::as_str).collect();
+            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+            Failure::input(format!("no expert of {party} is in; there are: {there}"))
+        })?;
+        Ok(Self {
+            name: format!("expert-{party}"),
+            which: ("party", party.as_str().into()),
+            weights: weights.clone(),
+            needed: vec![weights.clone()],
+            welcome: Vec::new(),
+        })
+    }
+}
+
+async fn fetch(
+    session: &Session,
+    file: &FileEntry,
+    out: &Path,
+    output: &Output,
+) -> Result<(), Failure> {
+    let target = out.join(&file.path);
+    let folder = target.parent().unwrap_or(out);
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::system(format!("cannot make {}: {error}", folder.display())))?;
+    let progress = Progress::begin(output, &file.path);
+    let moved = |transfer: potluck_net::Transfer| progress.at(transfer.done, transfer.total);
+    Ok(session.client.fetch(file, &target, moved).await?)
+}
+
+async fn fetch_if_permitted(
+    session: &Session,
+    file: &FileEntry,
+    out: &Path,
+    output: &Output,
+) -> Result<bool, Failure> {
+    match fetch(session, file, out, output).await {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.code() == "not-permitted" => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn report(dish: &Dish, out: &Path, missing: &[String], output: &Output) {
+    let files: Vec<_> = dish.needed.iter().chain(&dish.welcome).collect();
+    let files: Vec<_> = files.into_iter().filter(|file| !missing.contains(&file.path)).collect();
+    for file in &files {
+        output.line(format!("{}  {}  {}", file.blake3.short(), bytes(file.size), file.path));
+    }
+    if !missing.is_empty() {
+        output.line(format!("The charter keeps from this reader: {}", missing.join(", ")));
+    }
+    output.line(format!("{} is in {}, as the ledger has it.", dish.name, out.display()));
+    let mut result = json!({
+        "what": dish.name, "out": out, "blake3": dish.weights.blake3, "files": files,
+        "missing": missing,
+    });
+    result[dish.which.0] = dish.which.1.clone();
+    output.result(&result);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Story;
+
+    fn find(what: What, which: Option<&str>) -> Result<Dish, Failure> {
+        Dish::find(Story::published().federation(), what, which)
+    }
+
+    #[test]
+    fn a_soup_comes_with_what_the_base_has_beside_its_weights() {
+        let soup = find(What::Soup, None).unwrap();
+        assert_eq!(soup.name, "soup-1");
+        assert_eq!(soup.needed[0].path, WEIGHTS);
+        assert_eq!(soup.welcome.iter().map(|file| &file.path).collect::<Vec<_>>(), ["config.json"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let message = |what, which| find(what, which).map(|_| ()).unwrap_err().message().to_owned();
+        assert!(message(What::Soup, Some("2")).contains("no soup of round 2"));
+        assert!(message(What::Soup, Some("x")).contains("'x' is no round's number"));
+        assert!(message(What::Expert, Some("nobody")).contains("there are: agency, readers"));
+        assert!(message(What::Expert, Some("No")).contains("is no name"));
+    }
+}

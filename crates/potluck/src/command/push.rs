@@ -1,0 +1,121 @@
+//! `potluck push`: a party hands in its expert.
+
+mod outbox;
+
+use std::path::PathBuf;
+
+use potluck_core::entry::Submission;
+use potluck_core::{Blake3, Body, PartyId};
+use potluck_net::Content;
+use serde_json::json;
+
+use self::outbox::Outbox;
+use super::busy;
+use crate::failure::Failure;
+use crate::folder::Folder;
+use crate::ledger::Ledger;
+use crate::output::{Output, bytes};
+use crate::place::Member;
+use crate::progress::Progress;
+use crate::session::MemberSession;
+
+/// Sign and hand in an expert (party)
+///
+/// FOLDER holds model.safetensors, from this trainer or any other, and perhaps card.json, of which base_blake3 and
+/// reward_commitment are read. An upload that was cut off goes on where it was; pushing what is in already changes
+/// nothing.
+///
+/// Example: potluck push --dir mine mine/outbox
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    member: Member,
+    /// The folder with the expert
+    folder: PathBuf,
+    /// BLAKE3 of the weights from which the expert was trained [default: the card's, or the federation's base]
+    #[arg(long, value_name = "HEX")]
+    base: Option<String>,
+    /// Leave it to the aggregator to look at the file's header
+    #[arg(long)]
+    no_check: bool,
+}
+
+/// Reads the outbox, signs the submission, sends what the aggregator lacks.
+pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    let (folder, party) = party_folder(&args.member)?;
+    let base: Option<Blake3> =
+        args.base.as_deref().map(str::parse).transpose().map_err(base_flag)?;
+    let outbox = Outbox::open(&args.folder, args.no_check)?;
+    let outbox = outbox.hash(&Progress::begin(output, "hashing"))?;
+    let mut session = MemberSession::open(&args.member, &folder).await?;
+
+    let submission = submission(&outbox, base, session.ledger());
+    let before = submitted_before(session.ledger(), &party, &submission);
+    let mut resumed_from = 0;
+    let said = match before {
+        Some(index) => session.said_before(index)?,
+        None => {
+            let content = [Content { file: outbox.weights.clone(), path: outbox.path.clone() }];
+            let progress = Progress::begin(output, "sending");
+            let body = Body::Submit(submission.clone());
+            session
+                .submit(body, &content, |transfer| {
+                    resumed_from = transfer.resumed_from;
+                    progress.at(transfer.done, transfer.total);
+                })
+                .await?
+        }
+    };
+    session.close().await;
+
+    if resumed_from > 0 {
+        output.line(format!("{} were there from before.", bytes(resumed_from)));
+    }
+    let verb = if before.is_some() { "was in already" } else { "is in" };
+    output.line(format!("The expert of {party} {verb}: entry {} of the ledger.", said.index));
+    output.line(format!("Receipt: {}", said.receipt.display()));
+    output.result(&json!({
+        "index": said.index, "party": party,
+        "blake3": outbox.weights.blake3, "sha256": outbox.weights.sha256, "size": outbox.weights.size,
+        "manifest": submission.manifest.digest(), "base": submission.base,
+        "resumed_from": resumed_from, "receipt": said.receipt, "already": before.is_some(),
+    }));
+    Ok(())
+}
+
+/// A party's folder, and whose it is.
+pub(super) fn party_folder(member: &Member) -> Result<(Folder, PartyId), Failure> {
+    let folder = Folder::party(&member.dir)?;
+    let party = folder.party_id().cloned();
+    let party = party.ok_or_else(|| Failure::input(format!("{folder} is no party's folder")))?;
+    Ok((folder, party))
+}
+
+fn base_flag(error: potluck_core::ids::IdError) -> Failure {
+    Failure::input(format!("--base: {error}"))
+}
+
+/// What is said: the flag stands above the card, the card above the federation's base.
+fn submission(outbox: &outbox::Hashed, base: Option<Blake3>, ledger: &Ledger) -> Submission {
+    let base = base.or(outbox.card.base_blake3);
+    Submission {
+        base: base.unwrap_or(ledger.federation().base_weights().blake3),
+        manifest: outbox.manifest.clone(),
+        reward_commitment: outbox.card.reward_commitment,
+    }
+}
+
+/// Where the expert that is in force says the same.
+fn submitted_before(ledger: &Ledger, party: &PartyId, submission: &Submission) -> Option<u64> {
+    let expert = ledger.federation().experts().get(party)?;
+    let is_same = expert.manifest == submission.manifest
+        && expert.reward_commitment == submission.reward_commitment
+        && ledger.federation().base_weights().blake3 == submission.base;
+    is_same.then_some(expert.index)
+}
+
+impl Outbox {
+    fn hash(self, progress: &Progress) -> Result<outbox::Hashed, Failure> {
+        busy(|| self.hashed(&mut |done, total| progress.at(done, total)))
+    }
+}

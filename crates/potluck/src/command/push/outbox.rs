@@ -1,0 +1,121 @@
+//! The outbox: one file of weights and one card, as this trainer or another left them.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use potluck_core::manifest::WEIGHTS;
+use potluck_core::{Blake3, FileEntry, Manifest};
+use potluck_soup::{HeaderLimit, Layout, LayoutError, file_entry};
+use serde::Deserialize;
+
+use crate::failure::{Failure, Kind, in_full};
+
+/// The card's file.
+const CARD: &str = "card.json";
+/// The largest card that is read, in bytes: it holds digests and notes, no data.
+const MAX_CARD: u64 = 1 << 20;
+
+/// What of a card is read; other trainers write other fields beside it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Card {
+    /// BLAKE3 of the weights from which the expert was trained.
+    #[serde(default)]
+    pub(super) base_blake3: Option<Blake3>,
+    /// BLAKE3 over the reward's definition and a nonce.
+    #[serde(default)]
+    pub(super) reward_commitment: Option<Blake3>,
+}
+
+/// A folder that holds an expert.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    path: PathBuf,
+    card: Card,
+}
+
+/// An expert whose digests are known.
+#[derive(Debug)]
+pub(super) struct Hashed {
+    /// Where the weights lie.
+    pub(super) path: PathBuf,
+    /// Their digests.
+    pub(super) weights: FileEntry,
+    /// The expert's files: the weights alone.
+    pub(super) manifest: Manifest,
+    /// What the trainer says of it.
+    pub(super) card: Card,
+}
+
+impl Outbox {
+    /// Looks at the folder, and unless told otherwise at the header of its weights.
+    pub(super) fn open(folder: &Path, no_check: bool) -> Result<Self, Failure> {
+        let path = folder.join(WEIGHTS);
+        let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
+        if !no_check {
+            Layout::of(&file, HeaderLimit::BASE).map_err(|error| refused(&path, &error))?;
+        }
+        Ok(Self { path, card: read_card(&folder.join(CARD))? })
+    }
+
+    /// Hashes the weights.
+    pub(super) fn hashed(self, progress: &mut dyn FnMut(u64, u64)) -> Result<Hashed, Failure> {
+        let weights = file_entry(&self.path, WEIGHTS, progress)
+            .map_err(|error| Failure::input(in_full(&error)))?;
+        let manifest = Manifest::new(vec![weights.clone()]).map_err(Failure::input)?;
+        Ok(Hashed { path: self.path, weights, manifest, card: self.card })
+    }
+}
+
+fn read_card(path: &Path) -> Result<Card, Failure> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Card::default()),
+        Ok(metadata) if metadata.len() > MAX_CARD => {
+            return Err(Failure::input(format!("{} is too large for a card", path.display())));
+        }
+        _ => {}
+    }
+    let text = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Failure::input(format!("{} is no card: {error}", path.display())))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::input(format!("cannot read {}: {error}", path.display()))
+}
+
+fn refused(path: &Path, error: &LayoutError) -> Failure {
+    let message = format!("{} is refused: {}", path.display(), in_full(error));
+    Failure::new(Kind::Input, "header-invalid", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_of_another_trainer_is_read_where_it_is_ours() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(CARD);
+        assert!(read_card(&path).unwrap().base_blake3.is_none());
+        let digest = Blake3::of(b"base");
+        fs::write(&path, format!(r#"{{"trainer":"other","steps":3,"base_blake3":"{digest}"}}"#))
+            .unwrap();
+        assert_eq!(read_card(&path).unwrap().base_blake3, Some(digest));
+        fs::write(&path, r#"{"base_blake3":"short"}"#).unwrap();
+        let failure = read_card(&path).unwrap_err();
+        assert_eq!(failure.kind(), Kind::Input);
+        assert!(failure.message().contains("card.json is no card"), "{failure}");
+    }
+
+    #[test]
+    fn weights_that_are_none_are_found_before_anything_is_sent() {
+        let home = tempfile::tempdir().unwrap();
+        let failure = Outbox::open(home.path(), false).unwrap_err();
+        assert!(failure.message().contains("model.safetensors"), "{failure}");
+        fs::write(home.path().join(WEIGHTS), [200, 0, 0, 0, 0, 0, 0, 0, b'{']).unwrap();
+        let failure = Outbox::open(home.path(), false).unwrap_err();
+        assert_eq!((failure.kind(), failure.code()), (Kind::Input, "header-invalid"));
+        assert!(Outbox::open(home.path(), true).is_ok());
+    }
+}

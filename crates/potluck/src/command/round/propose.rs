@@ -1,0 +1,96 @@
+//! `potluck round propose`: a party says which λ it wants.
+
+use potluck_core::entry::Reveal;
+use potluck_core::federation::{Effect, Round};
+use potluck_core::{Body, Lambda, PartyId};
+use serde_json::json;
+
+use super::status::agreement_json;
+use crate::command::push::party_folder;
+use crate::failure::Failure;
+use crate::ledger::Ledger;
+use crate::output::Output;
+use crate::place::Member;
+use crate::session::MemberSession;
+
+/// Propose λ in the open round (party)
+///
+/// λ names exactly the round's parties; its weights are decimals between 0 and 1, or parts per million, and sum to
+/// one. A proposal is final. The last one brings about the agreement.
+///
+/// Example: potluck round propose --dir mine agency=0.25,checkers=0.25,readers=0.5
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    member: Member,
+    /// The proposed weights, as NAME=WEIGHT,…
+    lambda: String,
+}
+
+/// Records the proposal, unless the same is recorded already.
+pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    let lambda: Lambda = args.lambda.parse().map_err(Failure::input)?;
+    let (folder, party) = party_folder(&args.member)?;
+    let mut session = MemberSession::open(&args.member, &folder).await?;
+    let round = open_round(session.federation().rounds())?;
+
+    let before = proposed_before(session.ledger(), round, &party, &lambda);
+    let said = match before {
+        Some(index) => session.said_before(index)?,
+        None => session.say(Body::Reveal(Reveal { round, lambda: lambda.clone() })).await?,
+    };
+    let rounds = session.federation().rounds();
+    let agreement = rounds.iter().find(|it| it.number == round).and_then(|it| it.agreement.clone());
+    session.close().await;
+
+    let verb = if before.is_some() { "had proposed" } else { "proposes" };
+    output.line(format!("{party} {verb} {lambda}: entry {} of the ledger.", said.index));
+    match &agreement {
+        Some(agreement) => output.line(format!("Agreed: {}", agreement.lambda)),
+        None => output.line("Others have still to propose; `potluck round status` says who."),
+    }
+    output.result(&json!({
+        "index": said.index, "round": round, "lambda_ppm": lambda,
+        "agreement": agreement.as_ref().map(agreement_json),
+        "receipt": said.receipt, "already": before.is_some(),
+    }));
+    Ok(())
+}
+
+fn open_round(rounds: &[Round]) -> Result<u64, Failure> {
+    rounds.last().map(|round| round.number).ok_or_else(|| {
+        Failure::unverified("round-wrong", "no round has been opened yet")
+            .hint("the operator opens one with `potluck round open`")
+    })
+}
+
+/// Where the party proposed this very λ in this round.
+fn proposed_before(ledger: &Ledger, round: u64, party: &PartyId, lambda: &Lambda) -> Option<u64> {
+    let round = ledger.federation().rounds().iter().find(|it| it.number == round)?;
+    if round.proposals.get(party) != Some(lambda) {
+        return None;
+    }
+    let proposed = Effect::Revealed(party.clone());
+    // The latest: the party may have proposed in earlier rounds too.
+    let position = ledger.lines().iter().rposition(|line| line.effects.contains(&proposed))?;
+    Some(position as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Story;
+
+    #[test]
+    fn only_the_very_same_proposal_was_made_before() {
+        let story = Story::published();
+        let ledger = story.ledger();
+        let agency: PartyId = "agency".parse().unwrap();
+        let same = "agency=0.75,readers=0.25".parse().unwrap();
+        let index = proposed_before(&ledger, 1, &agency, &same).unwrap();
+        assert_eq!(ledger.lines()[index as usize].kind(), potluck_core::Kind::Reveal);
+        let other = "agency=0.5,readers=0.5".parse().unwrap();
+        assert_eq!(proposed_before(&ledger, 1, &agency, &other), None);
+        assert_eq!(proposed_before(&ledger, 2, &agency, &same), None);
+    }
+}

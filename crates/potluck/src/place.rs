@@ -1,0 +1,92 @@
+//! Flags that say where: a member's folder, or an address and a log key.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use potluck_core::{PrivateKey, PublicKey};
+use potluck_log::VerifierKey;
+
+use crate::failure::Failure;
+use crate::folder::{Folder, random_key, verifier_key};
+use crate::ledger::Memory;
+
+/// Where a member acts from.
+#[derive(Debug, Args)]
+pub(crate) struct Member {
+    /// Your folder, as `potluck join` or `potluck new` made it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Where the aggregator is, if not where the folder says
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
+}
+
+/// Where a reader reads: with a member's folder, or as a stranger.
+#[derive(Debug, Args)]
+pub(crate) struct Reader {
+    /// Your folder, as `potluck join` or `potluck new` made it [default: this one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Where the aggregator is; with --log-key, no folder is needed
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
+    /// The log's public key, as the operator gave it out (name+id+key)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) log_key: Option<String>,
+}
+
+/// All that is needed to connect, and to judge what comes.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// Where the aggregator is.
+    pub(crate) address: String,
+    /// The pinned log key: it is the server's identity and signs the checkpoints.
+    pub(crate) log: VerifierKey,
+    /// With which key to connect.
+    pub(crate) identity: PrivateKey,
+    /// What was seen before.
+    pub(crate) memory: Option<Memory>,
+}
+
+impl Door {
+    /// The server's key on the network.
+    pub(crate) fn server(&self) -> Result<PublicKey, Failure> {
+        PublicKey::from_bytes(self.log.public_key().as_bytes()).map_err(Failure::input)
+    }
+}
+
+impl Member {
+    /// The door of a folder.
+    pub(crate) fn door(&self, folder: &Folder) -> Result<Door, Failure> {
+        Ok(Door {
+            address: self.address.clone().unwrap_or_else(|| folder.address().to_owned()),
+            log: folder.log_key().clone(),
+            identity: folder.identity()?,
+            memory: Some(folder.memory()),
+        })
+    }
+}
+
+impl Reader {
+    /// The door: a stranger's where address and log key are given without a folder, else a member's.
+    pub(crate) fn door(&self) -> Result<Door, Failure> {
+        let log = self.log_key.as_deref().map(verifier_key).transpose();
+        let log = log.map_err(|error| Failure::input(format!("--log-key: {error}")))?;
+        match (&self.dir, &self.address, log) {
+            (None, Some(address), Some(log)) => {
+                let identity = random_key()?;
+                Ok(Door { address: address.clone(), log, identity, memory: None })
+            }
+            (dir, address, log) => {
+                let dir = dir.clone().unwrap_or_else(|| PathBuf::from("."));
+                let folder = Folder::open(&dir)?;
+                if log.is_some_and(|log| log != *folder.log_key()) {
+                    return Err(Failure::input(format!(
+                        "--log-key is another than the log_key of {folder}"
+                    )));
+                }
+                Member { dir, address: address.clone() }.door(&folder)
+            }
+        }
+    }
+}

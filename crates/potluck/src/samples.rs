@@ -1,0 +1,149 @@
+//! A small federation for tests, made with the rules alone: two parties, one round, one soup.
+
+use potluck_core::entry::{Admit, Genesis, OpenRound, Publish, Reveal, Submission};
+use potluck_core::envelope::Domain;
+use potluck_core::federation::genesis_entry;
+use potluck_core::manifest::WEIGHTS;
+use potluck_core::{
+    Author, Blake3, Body, Charter, Entry, Envelope, Federation, FileEntry, Kind, Manifest, PartyId,
+    PrivateKey, Sha256, Statement,
+};
+use potluck_log::{Checkpoint, NoteSigner, SignedCheckpoint, StateNote, Tree, VerifierKey};
+
+use crate::ledger::{Ledger, Replay};
+
+const CHARTER: &str =
+    "name = 'news'\nrule = 'mean'\n[parties.agency]\nweight = 1\n[parties.readers]\nweight = 1\n";
+
+/// A federation beside the entries from which it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Story {
+    federation: Federation,
+    pub(crate) entries: Vec<Entry>,
+}
+
+pub(crate) fn file(path: &str, content: &str) -> FileEntry {
+    let bytes = content.as_bytes();
+    FileEntry {
+        path: path.into(),
+        size: bytes.len() as u64,
+        blake3: Blake3::of(bytes),
+        sha256: Sha256::of(bytes),
+    }
+}
+
+fn key(name: &str) -> PrivateKey {
+    PrivateKey::from_seed(Blake3::of(name.as_bytes()).as_bytes())
+}
+
+fn log() -> NoteSigner {
+    NoteSigner::new("potluck/news".parse().unwrap(), key("log").as_dalek().clone())
+}
+
+impl Story {
+    /// The genesis alone.
+    pub(crate) fn founded() -> Self {
+        let files = vec![file(WEIGHTS, "base"), file("config.json", "{}")];
+        let genesis = Genesis {
+            charter: Charter::from_toml(CHARTER).unwrap(),
+            operator: key("operator").public(),
+            log: key("log").public(),
+            base: Manifest::new(files).unwrap(),
+            nonce: Blake3::from_bytes([0; 32]),
+        };
+        let body = Body::Genesis(Box::new(genesis));
+        let statement = Statement { author: Author::Operator, sequence: 0, previous: None, body };
+        let domain = Domain { kind: Kind::Genesis, federation: None };
+        let envelope = Envelope::sign(domain, statement.to_payload(), &key("operator"));
+        let genesis = genesis_entry(&envelope).unwrap();
+        Self { federation: Federation::found(&genesis).unwrap(), entries: vec![genesis] }
+    }
+
+    /// Both parties in, round 1 open over both experts.
+    pub(crate) fn with_round() -> Self {
+        let mut story = Self::founded();
+        for name in ["agency", "readers"] {
+            let party: PartyId = name.parse().unwrap();
+            story.say("operator", Body::Admit(Admit { party, key: key(name).public() }));
+        }
+        for name in ["agency", "readers"] {
+            story.submit(name, name);
+        }
+        story.say("operator", Body::OpenRound(OpenRound { round: 1 }));
+        story
+    }
+
+    /// Round 1 agreed on and its soup published.
+    pub(crate) fn published() -> Self {
+        let mut story = Self::with_round();
+        story.propose("agency", "agency=0.75,readers=0.25");
+        story.propose("readers", "agency=0.25,readers=0.75");
+        story.publish();
+        story
+    }
+
+    pub(crate) fn submit(&mut self, party: &str, content: &str) {
+        let manifest = Manifest::new(vec![file(WEIGHTS, content)]).unwrap();
+        let base = self.federation.base_weights().blake3;
+        self.say(party, Body::Submit(Submission { base, manifest, reward_commitment: None }));
+    }
+
+    pub(crate) fn propose(&mut self, party: &str, lambda: &str) {
+        self.say(party, Body::Reveal(Reveal { round: 1, lambda: lambda.parse().unwrap() }));
+    }
+
+    pub(crate) fn publish(&mut self) {
+        let recipe = self.federation.recipe(self.federation.rounds().last().unwrap()).unwrap();
+        let soup = file(WEIGHTS, "soup");
+        self.say("operator", Body::Publish(Publish { round: 1, recipe, soup }));
+    }
+
+    fn say(&mut self, who: &str, body: Body) {
+        let author = match who {
+            "operator" => Author::Operator,
+            party => Author::Party(party.parse().unwrap()),
+        };
+        let chain = self.federation.chain(&author).unwrap();
+        let (sequence, previous) = (chain.next, chain.previous);
+        let statement = Statement { author, sequence, previous, body };
+        let domain = self.federation.domain(statement.body.kind());
+        let envelope = Envelope::sign(domain, statement.to_payload(), &key(who));
+        let entry = self.federation.authenticate(&envelope).unwrap().into_entry();
+        self.federation.apply(self.federation.size(), &entry).unwrap();
+        self.entries.push(entry);
+    }
+
+    pub(crate) fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    /// The log's key, as it is pinned.
+    pub(crate) fn log_key() -> VerifierKey {
+        log().verifier_key().clone()
+    }
+
+    /// The checkpoint that the log signs over these entries.
+    pub(crate) fn checkpoint(&self) -> SignedCheckpoint {
+        let mut tree = Tree::new();
+        for entry in &self.entries {
+            tree.push(entry.record());
+        }
+        let origin = "potluck/news".parse().unwrap();
+        let checkpoint = Checkpoint { origin, size: tree.len(), root: tree.root() };
+        SignedCheckpoint::open(&checkpoint.sign(&log()), &Self::log_key()).unwrap()
+    }
+
+    /// The state note that the log signs over these entries.
+    pub(crate) fn state(&self) -> String {
+        let federation = &self.federation;
+        let origin = "potluck/news".parse().unwrap();
+        let (id, digest) = (federation.id().to_string(), federation.digest().to_string());
+        StateNote::new(origin, id, federation.size(), digest).unwrap().sign(&log())
+    }
+
+    /// As a reader holds it.
+    pub(crate) fn ledger(&self) -> Ledger {
+        let replay = Replay::of(self.entries.clone()).unwrap();
+        replay.seal(self.checkpoint(), &self.state(), &Self::log_key()).unwrap()
+    }
+}
