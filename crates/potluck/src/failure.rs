@@ -61,6 +61,12 @@ impl Failure {
         Self::new(Kind::Refused, code, message)
     }
 
+    /// Says of what the message speaks.
+    pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
+        self.message = one_line(&format!("{what}: {}", self.message));
+        self
+    }
+
     /// Says what would cure it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use potluck_core::{Author, Body, Envelope, Federation, Kind, PrivateKey, Statement};
+use potluck_core::{Author, Body, Envelope, Federation, Kind, PrivateKey, PublicKey, Statement};
 use potluck_log::VerifierKey;
 use potluck_net::{Client, Content, Receipt, Transfer, connect};
 use potluck_wire::receipt::ReceiptError;
@@ -119,6 +119,16 @@ impl MemberSession {
         self.settle(&envelope, receipt).await
     }
 
+    /// Finds in the ledger what this member said before; nothing where the ledger knows its author by another key.
+    ///
+    /// Whoever took a member's name and repeats its words has said nothing yet, and is to be refused.
+    pub(crate) fn find_own(&self, find: impl FnOnce(&Ledger) -> Option<u64>) -> Option<u64> {
+        if !is_known(self.federation(), &self.author, &self.key.public()) {
+            return None;
+        }
+        find(self.ledger())
+    }
+
     /// What was said in an earlier command; its receipt is made from the ledger if it is not kept yet.
     pub(crate) fn said_before(&self, index: u64) -> Result<Said, Failure> {
         let line = usize::try_from(index).ok().and_then(|at| self.ledger().lines().get(at));
@@ -190,6 +200,11 @@ impl Session {
     }
 }
 
+/// Whether the author signs with this key.
+fn is_known(federation: &Federation, author: &Author, key: &PublicKey) -> bool {
+    federation.chain(author).is_some_and(|chain| chain.key == *key)
+}
+
 /// A receipt as it is kept: with the envelope that it speaks of, so that it can be verified alone.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -226,4 +241,33 @@ fn keep(path: &Path, envelope: &Envelope, receipt: &Receipt) -> Result<(), Failu
         Failure::new(Blame::System, "local-failure", message)
             .hint("the entry is recorded; run the command again for its receipt")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Story;
+
+    #[test]
+    fn a_name_is_not_a_key() {
+        let story = Story::published();
+        let federation = story.federation();
+        let agency = Author::Party("agency".parse().unwrap());
+        let key = federation.chain(&agency).unwrap().key;
+        assert!(is_known(federation, &agency, &key));
+        assert!(!is_known(federation, &Author::Operator, &key));
+        assert!(!is_known(federation, &agency, &PrivateKey::from_seed(&[9; 32]).public()));
+    }
+
+    #[test]
+    fn a_kept_receipt_verifies_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("receipts/3-submit.json");
+        let ledger = Story::published().ledger();
+        let envelope = ledger.lines()[3].entry.envelope();
+        keep(&path, envelope, &ledger.receipt(3).unwrap()).unwrap();
+        let kept: KeptReceipt = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let envelope = Envelope::parse(kept.envelope.as_bytes()).unwrap();
+        assert_eq!(kept.into_receipt().verify(&envelope, &Story::log_key()).unwrap().index(), 3);
+    }
 }

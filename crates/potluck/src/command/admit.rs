@@ -33,7 +33,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let key: PublicKey = args.key.parse().map_err(Failure::input)?;
     let mut session = MemberSession::open(&args.member, &folder).await?;
 
-    let before = admitted_before(session.ledger(), &party, &key);
+    let before = session.find_own(|ledger| admitted_before(ledger, &party, &key));
     let said = match before {
         Some(index) => session.said_before(index)?,
         None => session.say(Body::Admit(Admit { party: party.clone(), key })).await?,

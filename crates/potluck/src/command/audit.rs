@@ -129,10 +129,13 @@ async fn fetch_experts(
         let target = kitchen.expert(expert)?;
         let progress = Progress::begin(trail.output(), format!("expert of {}", expert.party));
         let moved = |transfer: Transfer| progress.at(transfer.done, transfer.total);
-        client.fetch(file, &target, moved).await?;
+        let (party, index) = (&expert.party, expert.index);
+        let fetched = client.fetch(file, &target, moved).await;
+        fetched.map_err(|error| {
+            Failure::from(error).about(format!("the expert of {party}, entry {index}"))
+        })?;
         drop(progress);
         trail.expert(AuditedExpert::of(expert, file));
-        let (party, index) = (&expert.party, expert.index);
         trail.passed(format!("{party}, entry {index}: {} as signed", bytes(file.size)));
     }
     Ok(())

@@ -34,8 +34,9 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let round = find_round(session.federation(), args.round)?.clone();
     let recipe = session.federation().recipe(&round)?;
 
-    let (said, soup, already) = match &round.soup {
-        Some(soup) => (session.said_before(soup.index)?, soup.file.clone(), true),
+    let before = session.find_own(|_| round.soup.as_ref().map(|soup| soup.index));
+    let (said, soup, already) = match round.soup.as_ref().zip(before) {
+        Some((soup, index)) => (session.said_before(index)?, soup.file.clone(), true),
         None => {
             let soup = blend(&session, round.number, &recipe, output).await?;
             let publish =

@@ -153,7 +153,8 @@ async fn fetch(
         .map_err(|error| Failure::system(format!("cannot make {}: {error}", folder.display())))?;
     let progress = Progress::begin(output, &file.path);
     let moved = |transfer: potluck_net::Transfer| progress.at(transfer.done, transfer.total);
-    Ok(session.client.fetch(file, &target, moved).await?)
+    let fetched = session.client.fetch(file, &target, moved).await;
+    fetched.map_err(|error| Failure::from(error).about(&file.path))
 }
 
 async fn fetch_if_permitted(

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let mut session = MemberSession::open(&args.member, &folder).await?;
 
     let submission = submission(&outbox, base, session.ledger());
-    let before = submitted_before(session.ledger(), &party, &submission);
+    let before = session.find_own(|ledger| submitted_before(ledger, &party, &submission));
     let mut resumed_from = 0;
     let said = match before {
         Some(index) => session.said_before(index)?,

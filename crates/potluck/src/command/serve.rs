@@ -22,5 +22,5 @@ pub(crate) struct Args {
 /// Returns only where the program cannot be run.
 pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let json = output.is_json().then(|| "--json".into());
-    Err(Program::Aggregator.become_it(json.into_iter().chain(args.args)))
+    Err(Program::Aggregator.become_it(args.args.into_iter().chain(json)))
 }

@@ -6,17 +6,17 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::program::Program;
 
-/// Train an expert (runs potluck-train train)
+/// Train: base, rl, sample (runs potluck-train)
 ///
 /// Takes the trainer's arguments; `potluck train --help` shows them. The trainer is a program of its own, because
 /// private rewards and data live in it and it cannot speak with the network. Another trainer does as well: what
 /// counts is the folder that is pushed.
 ///
-/// Example: potluck train --help
+/// Example: potluck train rl --help
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct TrainArgs {
-    /// Arguments of potluck-train train
+    /// Arguments of potluck-train
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
     args: Vec<OsString>,
 }
@@ -36,16 +36,15 @@ pub(crate) struct EvalArgs {
 
 /// Returns only where the program cannot be run.
 pub(crate) fn train(args: TrainArgs, output: &Output) -> Result<(), Failure> {
-    become_trainer("train", args.args, output)
+    become_trainer(None, args.args, output)
 }
 
 /// Returns only where the program cannot be run.
 pub(crate) fn eval(args: EvalArgs, output: &Output) -> Result<(), Failure> {
-    become_trainer("eval", args.args, output)
+    become_trainer(Some("eval"), args.args, output)
 }
 
-fn become_trainer(verb: &str, args: Vec<OsString>, output: &Output) -> Result<(), Failure> {
+fn become_trainer(verb: Option<&str>, args: Vec<OsString>, output: &Output) -> Result<(), Failure> {
     let json = output.is_json().then(|| "--json".into());
-    let args = std::iter::once(verb.into()).chain(json).chain(args);
-    Err(Program::Trainer.become_it(args))
+    Err(Program::Trainer.become_it(verb.map(OsString::from).into_iter().chain(args).chain(json)))
 }

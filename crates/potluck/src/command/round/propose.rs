@@ -34,7 +34,7 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let mut session = MemberSession::open(&args.member, &folder).await?;
     let round = open_round(session.federation().rounds())?;
 
-    let before = proposed_before(session.ledger(), round, &party, &lambda);
+    let before = session.find_own(|ledger| proposed_before(ledger, round, &party, &lambda));
     let said = match before {
         Some(index) => session.said_before(index)?,
         None => session.say(Body::Reveal(Reveal { round, lambda: lambda.clone() })).await?,
