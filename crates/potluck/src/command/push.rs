@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use potluck_core::entry::Submission;
 use potluck_core::{Blake3, Body, PartyId};
-use potluck_net::Content;
+use potluck_net::{Content, Transfer};
 use serde_json::json;
 
-use self::outbox::Outbox;
+use self::outbox::{Hashed, Outbox};
 use super::busy;
 use crate::failure::Failure;
 use crate::folder::Folder;
@@ -17,7 +17,7 @@ use crate::ledger::Ledger;
 use crate::output::{Output, bytes};
 use crate::place::Member;
 use crate::progress::Progress;
-use crate::session::MemberSession;
+use crate::session::{MemberSession, Said};
 
 /// Sign and hand in an expert (party)
 ///
@@ -43,44 +43,65 @@ pub(crate) struct Args {
 /// Reads the outbox, signs the submission, sends what the aggregator lacks.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let (folder, party) = party_folder(&args.member)?;
-    let base: Option<Blake3> =
-        args.base.as_deref().map(str::parse).transpose().map_err(base_flag)?;
+    let base = args.base.as_deref().map(str::parse).transpose().map_err(base_flag)?;
     let outbox = Outbox::open(&args.folder, args.no_check)?;
     let outbox = outbox.hash(&Progress::begin(output, "hashing"))?;
     let mut session = MemberSession::open(&args.member, &folder).await?;
 
     let submission = submission(&outbox, base, session.ledger());
     let before = session.find_own(|ledger| submitted_before(ledger, &party, &submission));
-    let mut resumed_from = 0;
-    let said = match before {
-        Some(index) => session.said_before(index)?,
-        None => {
-            let content = [Content { file: outbox.weights.clone(), path: outbox.path.clone() }];
-            let progress = Progress::begin(output, "sending");
-            let body = Body::Submit(submission.clone());
-            session
-                .submit(body, &content, |transfer| {
-                    resumed_from = transfer.resumed_from;
-                    progress.at(transfer.done, transfer.total);
-                })
-                .await?
-        }
+    let (said, resumed_from) = match before {
+        Some(index) => (session.said_before(index)?, 0),
+        None => send(&mut session, &submission, &outbox, output).await?,
     };
     session.close().await;
 
-    if resumed_from > 0 {
-        output.line(format!("{} were there from before.", bytes(resumed_from)));
+    let already = before.is_some();
+    report(&Pushed { party, outbox, submission, said, resumed_from, already }, output);
+    Ok(())
+}
+
+/// Records the submission; says how many bytes were there from an earlier try.
+async fn send(
+    session: &mut MemberSession,
+    submission: &Submission,
+    outbox: &Hashed,
+    output: &Output,
+) -> Result<(Said, u64), Failure> {
+    let content = [Content { file: outbox.weights.clone(), path: outbox.path.clone() }];
+    let progress = Progress::begin(output, "sending");
+    let mut resumed_from = 0;
+    let moved = |transfer: Transfer| {
+        resumed_from = transfer.resumed_from;
+        progress.at(transfer.done, transfer.total);
+    };
+    let said = session.submit(Body::Submit(submission.clone()), &content, moved).await?;
+    Ok((said, resumed_from))
+}
+
+struct Pushed {
+    party: PartyId,
+    outbox: Hashed,
+    submission: Submission,
+    said: Said,
+    resumed_from: u64,
+    already: bool,
+}
+
+fn report(pushed: &Pushed, output: &Output) {
+    let Pushed { party, outbox: Hashed { weights, .. }, submission, said, .. } = pushed;
+    if pushed.resumed_from > 0 {
+        output.line(format!("{} were there from before.", bytes(pushed.resumed_from)));
     }
-    let verb = if before.is_some() { "was in already" } else { "is in" };
+    let verb = if pushed.already { "was in already" } else { "is in" };
     output.line(format!("The expert of {party} {verb}: entry {} of the ledger.", said.index));
     output.line(format!("Receipt: {}", said.receipt.display()));
     output.result(&json!({
         "index": said.index, "party": party,
-        "blake3": outbox.weights.blake3, "sha256": outbox.weights.sha256, "size": outbox.weights.size,
+        "blake3": weights.blake3, "sha256": weights.sha256, "size": weights.size,
         "manifest": submission.manifest.digest(), "base": submission.base,
-        "resumed_from": resumed_from, "receipt": said.receipt, "already": before.is_some(),
+        "resumed_from": pushed.resumed_from, "receipt": said.receipt, "already": pushed.already,
     }));
-    Ok(())
 }
 
 /// A party's folder, and whose it is.
@@ -96,7 +117,7 @@ fn base_flag(error: potluck_core::ids::IdError) -> Failure {
 }
 
 /// What is said: the flag stands above the card, the card above the federation's base.
-fn submission(outbox: &outbox::Hashed, base: Option<Blake3>, ledger: &Ledger) -> Submission {
+fn submission(outbox: &Hashed, base: Option<Blake3>, ledger: &Ledger) -> Submission {
     let base = base.or(outbox.card.base_blake3);
     Submission {
         base: base.unwrap_or(ledger.federation().base_weights().blake3),
@@ -115,7 +136,7 @@ fn submitted_before(ledger: &Ledger, party: &PartyId, submission: &Submission) -
 }
 
 impl Outbox {
-    fn hash(self, progress: &Progress) -> Result<outbox::Hashed, Failure> {
+    fn hash(self, progress: &Progress) -> Result<Hashed, Failure> {
         busy(|| self.hashed(&mut |done, total| progress.at(done, total)))
     }
 }
