@@ -8,7 +8,7 @@ mod connect;
 mod fetch;
 mod submit;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,10 +16,12 @@ use potluck_core::{Code, Envelope, FileEntry, Refusal};
 use potluck_wire::frame::MAX_REPLY;
 use potluck_wire::message::{Reply, Request};
 use potluck_wire::session::client::{AppendCall, BlendCall, Ended, LedgerCall, Step};
-use potluck_wire::{Blended, LedgerPage, Receipt, STORED_CONTENT_CORRUPT};
+use potluck_wire::{Blended, LedgerPage, Receipt, STORED_CONTENT_CORRUPT, Wanted};
 use quinn::{Connection, Endpoint, ReadError, SendStream, VarInt};
 use tokio::time::timeout;
 
+use crate::blob::SendError;
+use crate::bridge::Outlet;
 use crate::stream::{Frames, FramesError, Pace, write};
 use crate::transport::IDLE;
 
@@ -86,7 +88,7 @@ pub struct Transfer {
 pub struct Client {
     address: String,
     endpoint: Endpoint,
-    connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 impl Client {
@@ -136,6 +138,24 @@ impl Client {
         progress: impl FnMut(Transfer) + Send,
     ) -> Result<Receipt, CallError> {
         submit::submit(self, envelope, content, progress).await
+    }
+
+    /// As [`Self::submit`], for content that does not lie in files, or that is encoded already: `encode`
+    /// writes the verified stream of each wanted part, in order. Nothing is checked on this side.
+    ///
+    /// # Errors
+    /// [`CallError`]; [`CallError::File`] without a path where `encode` fails.
+    pub async fn submit_encoded(
+        &self,
+        envelope: &Envelope,
+        files: Vec<FileEntry>,
+        encode: impl FnOnce(&[Wanted], &mut dyn io::Write) -> io::Result<()> + Send + 'static,
+    ) -> Result<Receipt, CallError> {
+        let encode = move |wanted: Vec<Wanted>, mut outlet: Outlet| {
+            let written = encode(&wanted, &mut outlet).and_then(|()| outlet.flush());
+            written.map_err(|source| (PathBuf::new(), SendError::from(source)))
+        };
+        submit::submit_encoded(self, envelope, files, |_| (), encode).await
     }
 
     /// Fetches a file to `target`, verified while it comes. What is there already is not fetched: nothing

@@ -19,3 +19,6 @@ pub use client::{CallError, Client, ConnectError, Content, Transfer, connect};
 pub use potluck_wire::{Blended, LedgerPage, Ranges, Receipt, Wanted};
 pub use server::{BindError, Limits, Server};
 pub use service::{Offer, Service, StoredBlob, Upload};
+
+#[cfg(test)]
+mod tests;

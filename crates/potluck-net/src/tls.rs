@@ -241,3 +241,59 @@ impl ServerCertVerifier for Pinned {
         true
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn config() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier> {
+        rustls::ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+    }
+
+    /// Clients that must not get in: one without a key, one with a weak key, one that speaks another
+    /// protocol, one that speaks none.
+    pub(crate) fn bad_clients(key: &PrivateKey, server: PublicKey) -> Vec<QuicClientConfig> {
+        let pinned = || Arc::new(Pinned(server));
+        let keyless =
+            config().dangerous().with_custom_certificate_verifier(pinned()).with_no_client_auth();
+        let with = |spki: Vec<u8>| {
+            let own = Own(Arc::new(PrivateKey::from_seed(&key.as_dalek().to_bytes())));
+            let key = CertifiedKey::new(vec![spki.into()], Arc::new(own));
+            config()
+                .dangerous()
+                .with_custom_certificate_verifier(pinned())
+                .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(
+                    Arc::new(key),
+                )))
+        };
+        let mut neutral = key.public().spki().to_vec();
+        neutral[12..].fill(0);
+        neutral[12] = 1;
+        let (weak, honest) = (with(neutral), with(key.public().spki().to_vec()));
+        let mut clients = Vec::new();
+        for (mut config, protocol) in [
+            (keyless, Some(ALPN)),
+            (weak, Some(ALPN)),
+            (honest.clone(), Some(&b"h3"[..])),
+            (honest, None),
+        ] {
+            config.alpn_protocols = protocol.iter().map(|name| name.to_vec()).collect();
+            clients.push(QuicClientConfig::try_from(config).unwrap());
+        }
+        clients
+    }
+
+    #[test]
+    fn one_sound_key_and_nothing_beside_it_is_an_identity() {
+        let key = PrivateKey::from_seed(&[1; 32]).public();
+        let spki = CertificateDer::from(key.spki().to_vec());
+        assert_eq!(raw_key(&spki, &[]).unwrap(), key);
+        assert!(raw_key(&spki, &[spki.clone()]).is_err());
+        let mut weak = key.spki().to_vec();
+        weak[12..].fill(0);
+        assert!(raw_key(&CertificateDer::from(weak), &[]).is_err());
+        assert!(raw_key(&CertificateDer::from(key.as_bytes().to_vec()), &[]).is_err());
+    }
+}

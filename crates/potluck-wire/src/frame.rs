@@ -127,7 +127,7 @@ mod tests {
     fn a_long_frame_is_refused_by_its_header_alone() {
         let too_long = FrameError::TooLong { length: 11, limit: 10 };
         assert_eq!(decode(&[b"\0\0\0\x0b"], 10), Err(too_long));
-        assert_eq!(decode(&[b"\xff\xff\xff\xff"], 10).map(|_| ()).is_err(), true);
+        assert!(decode(&[b"\xff\xff\xff\xff"], 10).is_err());
         assert_eq!(decode(&[b"\0\0\0\0"], 10), Err(FrameError::Empty));
         assert_eq!(encode(&[0; 11], 10), Err(too_long));
         assert_eq!(encode(&[], 10), Err(FrameError::Empty));

@@ -15,3 +15,6 @@
 
 pub mod client;
 pub mod server;
+
+#[cfg(test)]
+mod tests;

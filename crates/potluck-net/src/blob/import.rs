@@ -1,6 +1,6 @@
 //! Files that are here already: their hashes, and their way into a store.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -37,18 +37,23 @@ pub fn import(
     outboard_target: &Path,
 ) -> Result<(), ImportError> {
     let part = disk::with_suffix(data_target, ".part");
-    fs::copy(source, &part)?;
-    // `copy` gives the copy the source's permissions; a store's files are its owner's to replace.
+    copy(source, &part)?;
     let copied = File::open(&part)?;
-    copied.sync_all()?;
     let obao = disk::with_suffix(outboard_target, ".part");
-    if (hash_to(&copied, &obao)?) != (*blake3, size) {
+    if hash_to(&copied, &obao)? != (*blake3, size) {
         disk::remove(&part)?;
         disk::remove(&obao)?;
         return Err(ImportError::Differs);
     }
     disk::publish(&obao, outboard_target)?;
     Ok(disk::publish(&part, data_target)?)
+}
+
+/// Unlike `fs::copy`, leaves the source's permissions behind: a store's files are its owner's to replace.
+fn copy(source: &Path, target: &Path) -> io::Result<()> {
+    let mut copied = File::create(target)?;
+    io::copy(&mut File::open(source)?, &mut copied)?;
+    copied.sync_all()
 }
 
 /// Writes the outboard of a file that stays where it is to `outboard_target`, durably, and says the file's

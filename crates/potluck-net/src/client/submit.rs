@@ -5,9 +5,9 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::pin::pin;
 
-use potluck_core::{Blake3, Envelope};
+use potluck_core::{Blake3, Envelope, FileEntry};
 use potluck_wire::session::client::{Offered, Step, SubmitCall};
-use potluck_wire::{ABANDONED, Ranges, Receipt};
+use potluck_wire::{ABANDONED, Receipt, Wanted};
 use quinn::{SendStream, VarInt};
 use tokio::task::spawn_blocking;
 
@@ -21,13 +21,25 @@ pub(super) async fn submit(
     client: &Client,
     envelope: &Envelope,
     content: &[Content],
-    mut progress: impl FnMut(Transfer) + Send,
+    progress: impl FnMut(Transfer) + Send,
 ) -> Result<Receipt, CallError> {
     // Before anything is asked: the server would not wait for us to read some hundred gigabytes.
-    let mut sources = hash(content.to_vec()).await?;
-    let total: u64 = sources.values().map(|source| source.size).fold(0, u64::saturating_add);
-
+    let sources = hash(content.to_vec()).await?;
     let files = content.iter().map(|content| content.file.clone()).collect();
+    let encode = move |wanted: Vec<Wanted>, outlet: Outlet| send_all(&sources, &wanted, outlet);
+    submit_encoded(client, envelope, files, progress, encode).await
+}
+
+/// As [`submit`], where `encode` writes the verified streams of what is wanted.
+pub(super) async fn submit_encoded(
+    client: &Client,
+    envelope: &Envelope,
+    files: Vec<FileEntry>,
+    mut progress: impl FnMut(Transfer) + Send,
+    encode: impl FnOnce(Vec<Wanted>, Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
+) -> Result<Receipt, CallError> {
+    let contents: BTreeMap<_, _> = files.iter().map(|file| (file.blake3, file.size)).collect();
+    let total: u64 = contents.values().copied().fold(0, u64::saturating_add);
     let (mut call, request) = SubmitCall::new(envelope, files);
     let (send, mut frames) = client.open(&request).await?;
     let wanted = loop {
@@ -41,10 +53,6 @@ pub(super) async fn submit(
     let lacking =
         wanted.iter().map(|wanted| wanted.ranges.byte_count()).fold(0, u64::saturating_add);
     let resumed_from = total.saturating_sub(lacking);
-    let plan = wanted
-        .into_iter()
-        .filter_map(|wanted| Some((sources.remove(&wanted.blake3)?, wanted.ranges)))
-        .collect();
     let mut done = resumed_from;
     progress(Transfer { done, total, resumed_from });
     let sent = |bytes: u64| {
@@ -61,13 +69,12 @@ pub(super) async fn submit(
             }
         }
     };
-    transfer(client, send, plan, sent, answer).await
+    transfer(client, send, move |outlet| encode(wanted, outlet), sent, answer).await
 }
 
 /// A file that can be sent.
 struct Source {
     path: PathBuf,
-    size: u64,
     hashed: Hashed,
 }
 
@@ -77,7 +84,7 @@ async fn hash(content: Vec<Content>) -> Result<BTreeMap<Blake3, Source>, CallErr
         let mut sources = BTreeMap::new();
         for Content { file, path } in content {
             match Hashed::new(&path, &file.blake3, file.size) {
-                Ok(hashed) => sources.insert(file.blake3, Source { path, size: file.size, hashed }),
+                Ok(hashed) => sources.insert(file.blake3, Source { path, hashed }),
                 Err(error) => return Err(unsendable(path, error)),
             };
         }
@@ -99,12 +106,12 @@ fn unsendable(path: PathBuf, error: SendError) -> CallError {
 async fn transfer(
     client: &Client,
     mut send: SendStream,
-    plan: Vec<(Source, Ranges)>,
+    encode: impl FnOnce(Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
     sent: impl FnMut(u64),
     answer: impl Future<Output = Result<Receipt, CallError>>,
 ) -> Result<Receipt, CallError> {
     let (outlet, pump) = bridge::outlet();
-    let sending = spawn_blocking(move || send_all(plan, outlet));
+    let sending = spawn_blocking(move || encode(outlet));
     let mut answer = pin!(answer);
     let pumped = {
         let pumping = pump.run(&mut send, Pace::new(IDLE), sent);
@@ -134,10 +141,16 @@ async fn transfer(
     }
 }
 
-fn send_all(plan: Vec<(Source, Ranges)>, mut outlet: Outlet) -> Result<(), (PathBuf, SendError)> {
-    for (source, ranges) in plan {
+fn send_all(
+    sources: &BTreeMap<Blake3, Source>,
+    wanted: &[Wanted],
+    mut outlet: Outlet,
+) -> Result<(), (PathBuf, SendError)> {
+    // The call refused an offer that wants what was not announced.
+    let announced = |wanted: &Wanted| Some((sources.get(&wanted.blake3)?, wanted.ranges.clone()));
+    for (source, ranges) in wanted.iter().filter_map(announced) {
         if let Err(error) = source.hashed.send(&ranges, &mut outlet) {
-            return Err((source.path, error));
+            return Err((source.path.clone(), error));
         }
     }
     outlet.flush().map_err(|_| (PathBuf::new(), SendError::Gone))

@@ -1,0 +1,119 @@
+//! Fetches: whole, interrupted, of content that rotted.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use potluck_core::Code;
+use tempfile::TempDir;
+
+use super::toy::content;
+use super::*;
+use crate::{CallError, Transfer};
+
+const MIB: usize = 1 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_comes_whole_and_is_not_fetched_twice() {
+    let running = Running::start(Limits::default());
+    let folder = TempDir::new().unwrap();
+    let client = running.client().await;
+    for size in [0, 1, 64 << 10, 3 * MIB + 1] {
+        let source = content(folder.path(), "source", size);
+        running.toy.store(&source);
+        let target = folder.path().join(format!("target-{size}"));
+        let mut last = None;
+        client.fetch(&source.file, &target, |at| last = Some(at)).await.unwrap();
+        let total = size as u64;
+        assert_eq!(last, Some(Transfer { done: total, total, resumed_from: 0 }));
+        assert_eq!(fs::read(&target).unwrap(), fs::read(&source.path).unwrap());
+        let fetches = running.toy.fetches.load(Ordering::Relaxed);
+        client.fetch(&source.file, &target, |at| last = Some(at)).await.unwrap();
+        assert_eq!(last.unwrap().resumed_from, total);
+        assert_eq!(running.toy.fetches.load(Ordering::Relaxed), fetches);
+    }
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 5, "no parts are left behind");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_fetch_asks_only_for_what_is_missing() {
+    let running = Running::start(Limits::default());
+    let folder = TempDir::new().unwrap();
+    let source = content(folder.path(), "source", 40 * MIB);
+    running.toy.store(&source);
+    let target = folder.path().join("target");
+    let client = running.client().await;
+    let connection = client.connection.clone();
+    let cut = |at: Transfer| {
+        if at.done > at.total / 2 {
+            connection.close(0u32.into(), b"");
+        }
+    };
+    let lost = client.fetch(&source.file, &target, cut).await.unwrap_err();
+    assert!(matches!(lost, CallError::Lost { .. }), "{lost:?}");
+    assert!(!target.exists());
+
+    let client = running.client().await;
+    let mut first = None;
+    client.fetch(&source.file, &target, |at| first = first.or(Some(at))).await.unwrap();
+    assert!(first.unwrap().resumed_from > source.file.size / 2);
+    assert!(fs::read(&target).unwrap() == fs::read(&source.path).unwrap());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_rotted_in_the_store_is_not_served() {
+    let running = Running::start(Limits::default());
+    let folder = TempDir::new().unwrap();
+    let source = content(folder.path(), "source", 5 * MIB);
+    running.toy.store(&source);
+    let client = running.client().await;
+    for at in [0, 3 * MIB] {
+        let mut bytes = fs::read(&source.path).unwrap();
+        bytes[at] ^= 1;
+        fs::write(running.toy.data(&source.file.blake3), &bytes).unwrap();
+        let target = folder.path().join("target");
+        let refused = client.fetch(&source.file, &target, |_| ()).await.unwrap_err();
+        let CallError::Refused(refusal) = refused else { panic!("{refused:?}") };
+        assert_eq!(refusal.code, Code::StoredContentCorrupt);
+        assert!(!target.exists());
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_or_of_another_size_is_said() {
+    let running = Running::start(Limits::default());
+    let folder = TempDir::new().unwrap();
+    let source = content(folder.path(), "source", 100);
+    let target = folder.path().join("target");
+    let client = running.client().await;
+    let refused = client.fetch(&source.file, &target, |_| ()).await.unwrap_err();
+    assert!(matches!(refused, CallError::Refused(refusal) if refusal.code == Code::NotFound));
+    running.toy.store(&source);
+    let longer = potluck_core::FileEntry { size: 101, ..source.file };
+    let refused = client.fetch(&longer, &target, |_| ()).await.unwrap_err();
+    assert!(matches!(refused, CallError::Refused(refusal) if refusal.code == Code::ProtocolError));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stalls_loses_its_stream_and_harms_nobody() {
+    let limits = Limits { idle: Duration::from_millis(300), downloads: 1, ..Limits::default() };
+    let running = Running::start(limits);
+    let folder = TempDir::new().unwrap();
+    let source = content(folder.path(), "source", 64 * MIB);
+    running.toy.store(&source);
+    let (_endpoint, connection) = running.raw().await;
+    let ask = potluck_wire::message::Ask::Fetch { blake3: source.file.blake3, ranges: None };
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    let request = potluck_wire::Request::new(ask).to_frame().unwrap();
+    send.write_all(&request).await.unwrap();
+    // The windows fill, and nobody reads.
+    let code = within(recv.received_reset()).await.unwrap();
+    assert_eq!(code, Some(potluck_wire::TOO_SLOW.into()));
+    let client = running.client().await;
+    client.fetch(&source.file, &folder.path().join("target"), |_| ()).await.unwrap();
+    running.stop().await;
+}

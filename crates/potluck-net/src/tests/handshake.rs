@@ -1,0 +1,131 @@
+//! Who gets in, and what those are told who do not.
+
+use std::time::Instant;
+
+use potluck_core::Code;
+
+use super::*;
+use crate::{BindError, CallError, ConnectError};
+
+#[tokio::test]
+async fn a_party_gets_in_and_is_answered() {
+    let running = Running::start(Limits::default());
+    let client = running.client().await;
+    assert_eq!(client.ledger(3).await.unwrap().checkpoint, "from 3");
+    let envelope = toy::envelope(&[], &party_key());
+    let receipt = client.append(&envelope).await.unwrap();
+    assert_eq!(receipt.record, envelope.sha256().to_string());
+    let other = toy::envelope(&[], &key_of(9).0);
+    let refused = client.append(&other).await.unwrap_err();
+    assert!(
+        matches!(refused, CallError::Refused(refusal) if refusal.code == Code::SignatureInvalid)
+    );
+    client.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stranger_is_refused_within_the_handshake() {
+    let running = Running::start(Limits::default());
+    let (stranger, _) = key_of(9);
+    let address = running.address.to_string();
+    let refused = connect(&address, &server_key().public(), &stranger).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Rejected { .. }), "{refused:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_with_another_key_is_not_spoken_to() {
+    let running = Running::start(Limits::default());
+    let (_, other) = key_of(9);
+    let address = running.address.to_string();
+    let refused = connect(&address, &other, &party_key()).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::WrongServer { .. }), "{refused:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn weak_keys_no_keys_and_other_protocols_do_not_get_in() {
+    let running = Running::with(Toy::admitting([party_key().public()]), Limits::default());
+    for crypto in crate::tls::tests::bad_clients(&party_key(), server_key().public()) {
+        let endpoint = crate::transport::dial(running.address, crypto).unwrap();
+        let connecting = endpoint.connect(running.address, crate::tls::NO_NAME).unwrap();
+        let greeted = async { connecting.await?.accept_uni().await.map(|_| ()) };
+        within(greeted).await.unwrap_err();
+    }
+    running.client().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_closed_port_is_unreachable_at_once() {
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let begun = Instant::now();
+    let address = closed.to_string();
+    let refused = connect(&address, &server_key().public(), &party_key()).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Unreachable { .. }), "{refused:?}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn what_is_no_address_is_said_to_be_none() {
+    for address in ["nonsense", "127.0.0.1", "127.0.0.1:0", "host.invalid:1", ""] {
+        let refused = connect(address, &server_key().public(), &party_key()).await.unwrap_err();
+        assert!(matches!(refused, ConnectError::Address { .. }), "{address}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_to_be_in_use() {
+    let running = Running::start(Limits::default());
+    let service: Arc<dyn crate::Service> = running.toy.clone();
+    let refused = Server::bind(running.address, &server_key(), service, Limits::default());
+    assert!(matches!(refused.err().unwrap(), BindError::AddressInUse(at) if at == running.address));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_holds_so_many_connections_and_no_more() {
+    let running = Running::start(Limits { per_key: 1, ..Limits::default() });
+    let first = running.client().await;
+    let address = running.address.to_string();
+    let refused = connect(&address, &server_key().public(), &party_key()).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Handshake { .. }), "{refused:?}");
+    first.ledger(0).await.unwrap();
+    first.close().await;
+    // The server hears of the goodbye a moment later than we said it.
+    within(async {
+        while connect(&address, &server_key().public(), &party_key()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_idle_connections_and_returns() {
+    let running = Running::start(Limits::default());
+    let client = running.client().await;
+    running.stop().await;
+    let lost = client.ledger(0).await.unwrap_err();
+    assert!(matches!(lost, CallError::Lost { .. }), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_blend_is_answered_or_refused_and_a_bug_in_it_ends_nothing_else() {
+    let running = Running::start(Limits::default());
+    let client = running.client().await;
+    assert_eq!(client.blend(1, |_, _| ()).await.unwrap().soup.size, 10);
+    let refused = client.blend(2, |_, _| ()).await.unwrap_err();
+    assert!(matches!(refused, CallError::Refused(refusal) if refusal.code == Code::RoundWrong));
+    running.stop().await;
+
+    let toy = Toy { clumsy: true, ..Toy::admitting([party_key().public()]) };
+    let running = Running::with(toy, Limits::default());
+    let client = running.client().await;
+    let refused = client.blend(1, |_, _| ()).await.unwrap_err();
+    assert!(matches!(refused, CallError::Refused(refusal) if refusal.code == Code::Internal));
+    client.ledger(0).await.unwrap();
+    running.stop().await;
+}
