@@ -1,1 +1,13 @@
-//! it
+//! End-to-end stories with real processes, grouped by the steps in the life of a checkpoint.
+
+#![allow(missing_docs, reason = "a test binary has no public items")]
+
+mod story;
+
+mod upload;
+mod verify;
+mod agree;
+mod audit;
+
+mod kill;
+mod bad_input;

@@ -33,8 +33,8 @@ const NETWORK: [&str; 17] = [
 /// What only [`SPEAKERS`] may name in their manifests.
 const ASYNC_STACK: [&str; 4] = ["quinn", "quinn-proto", "rustls", "tokio"];
 
-/// The crates that await.
-const SPEAKERS: [&str; 3] = ["potluck", "potluck-aggregator", "potluck-net"];
+/// The crates that await: the network, the two programs on it, and the hostile client of the stories.
+const SPEAKERS: [&str; 4] = ["potluck", "potluck-aggregator", "potluck-net", "potluck-tests"];
 
 /// The crates whose answers depend on their arguments alone; their `.clippy.toml` bans the calls
 /// of the standard library that would break it.
