@@ -14,7 +14,10 @@ use anyhow::{Context, Result, bail};
 use crate::libtorch;
 
 /// The programs that make up the product, by package; each package has one binary of its name.
-pub(crate) const PROGRAMS: [&str; 3] = ["potluck", "potluck-aggregator", "potluck-train"];
+const PROGRAMS: [&str; 3] = ["potluck", "potluck-aggregator", "potluck-train"];
+
+/// The package of the end-to-end stories, which holds the hostile client.
+const STORIES: &str = "potluck-tests";
 
 /// The repository's root folder.
 pub(crate) fn root() -> PathBuf {
@@ -51,12 +54,13 @@ impl Toolchain {
         command
     }
 
-    /// Builds the product's programs and returns the folder in which they stand.
+    /// Builds the product's programs, and the hostile client beside them, and returns the folder in which they stand.
     ///
     /// # Errors
     /// When the build fails.
     pub(crate) fn build_programs(&self) -> Result<PathBuf> {
-        self.build(PROGRAMS.iter().flat_map(|program| ["--package", program]))
+        let packages = PROGRAMS.into_iter().chain([STORIES]);
+        self.build(packages.flat_map(|package| ["--package", package]))
     }
 
     /// Builds the programs and every test, and returns the programs' folder.

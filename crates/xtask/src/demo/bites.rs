@@ -10,7 +10,6 @@ use super::federation::Federation;
 use super::outcome::Refused;
 use super::process::Ended;
 use super::stage::{Stage, arg};
-use crate::toolchain::{self, Toolchain};
 
 /// The quiet NaN of binary32, in the byte order of safetensors.
 const NAN: [u8; 4] = [0x00, 0x00, 0xc0, 0x7f];
@@ -72,16 +71,6 @@ fn flipped_on_disk(stage: &Stage, federation: &Federation, victim: &Victim) -> R
 
 /// A client that sends other bytes than it signed.
 fn flipped_upload(stage: &Stage, federation: &Federation, victim: &Victim) -> Result<Ended> {
-    let toolchain = Toolchain::set_up()?;
-    toolchain::run(toolchain.cargo().args([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "potluck-tests",
-        "--bin",
-        "hostile",
-    ]))?;
     let mut hostile = Command::new(stage.programs.path("hostile"));
     hostile.args([
         "flipped-upload",
