@@ -83,6 +83,10 @@ pub struct Supervised {
     pub references: u64,
     /// The share of wrong values in them; 0 to 1.
     pub noise: f64,
+    /// The share of facts on which sources disagree, among those that can be disputed; 0 to 1.
+    pub disputed: f64,
+    /// Whether the items are news in brief, of 3 to 6 facts, instead of 5 to 12.
+    pub briefs: bool,
     /// Peak learning rate, reached after `warmup` steps and lowered to a tenth along a cosine.
     pub learning_rate: f64,
     /// Steps until the peak.
@@ -197,12 +201,12 @@ impl Recipe {
             (
                 supervised_is_sound(&self.pretrain),
                 "pretrain",
-                "sound: steps, items, references and learning_rate above 0, noise between 0 and 1",
+                "sound: steps, items, references and learning_rate above 0, noise and disputed between 0 and 1",
             ),
             (
                 supervised_is_sound(&self.sft),
                 "sft",
-                "sound: steps, items, references and learning_rate above 0, noise between 0 and 1",
+                "sound: steps, items, references and learning_rate above 0, noise and disputed between 0 and 1",
             ),
             (count(self.gate.prompts), "gate.prompts", POSITIVE),
             (share(self.gate.copy_accuracy), "gate.copy_accuracy", SHARE),
@@ -222,8 +226,8 @@ fn supervised_is_sound(stage: &Supervised) -> bool {
     let rate = stage.learning_rate.is_finite() && stage.learning_rate > 0.0;
     let decay = stage.weight_decay.is_finite() && stage.weight_decay >= 0.0;
     let counts = [stage.items, stage.references].iter().all(|n| (1..=65_536).contains(n));
-    let noise = (0.0..=1.0).contains(&stage.noise);
-    (1..=10_000_000).contains(&stage.steps) && counts && noise && rate && decay
+    let shares = [stage.noise, stage.disputed].iter().all(|x| (0.0..=1.0).contains(x));
+    (1..=10_000_000).contains(&stage.steps) && counts && shares && rate && decay
 }
 
 #[cfg(test)]

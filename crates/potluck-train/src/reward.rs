@@ -153,7 +153,7 @@ mod tests {
         Reward::Faithfulness { invented: 1.0, escalation: 0.5, broken: -2.0 };
 
     fn item() -> Item {
-        NewsDesk { seed: 3, disputed: 0.0 }.item(Split::Train, 0)
+        NewsDesk::news(3, 0.0).item(Split::Train, 0)
     }
 
     /// A summary that tells the first `told` facts of the item and invents the next `invented`.

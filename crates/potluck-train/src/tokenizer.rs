@@ -50,7 +50,7 @@ impl Tokenizer {
     /// # Errors
     /// Where the `tokenizers` crate fails.
     pub fn learn(recipe: &TokenizerRecipe, news: &News) -> Result<Self, TokenizerError> {
-        let desk = NewsDesk { seed: LEARNING_SEED, disputed: news.disputed };
+        let desk = NewsDesk::news(LEARNING_SEED, news.disputed);
         let texts = (0..recipe.items).flat_map(|index| {
             let item = desk.item(Split::Train, index);
             [item.article().to_owned(), desk.reference(Split::Train, index, &item, 0, 0.0)]
@@ -170,7 +170,7 @@ mod tests {
         for (word, most) in [(" Lima", 1), (" Bell", 1), (" floods", 1), (" May 12", 2)] {
             assert!(tokenizer.encode(word).unwrap().len() <= most, "{word}");
         }
-        let text = "Bell met Roy in Lima on May 12.";
+        let text = "Bell met Kim in Lima on May 12.";
         let mut tokens = tokenizer.encode(text).unwrap();
         assert_eq!(tokenizer.finished_text(&tokens), None, "it has no end");
         tokens.push(tokenizer.special().eos);

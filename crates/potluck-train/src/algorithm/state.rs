@@ -137,10 +137,12 @@ impl WorkFolder {
         let mut tensors = read_weights(&bytes, &specs(shape)).map_err(damaged)?;
         let second = tensors.split_off(2 * tensors.len() / 3);
         let first = tensors.split_off(tensors.len() / 2);
+        let mut decoder = Decoder::new(shape.clone(), tensors);
+        decoder.make_trainable();
         Ok(Some(RunState {
             stage: header.stage,
             step: header.step,
-            decoder: Decoder::new(shape.clone(), tensors),
+            decoder,
             optimiser: AdamW { taken: header.taken, first, second },
             recent: header.recent.into_iter().map(f64::from_bits).collect(),
             seconds: f64::from_bits(header.seconds),

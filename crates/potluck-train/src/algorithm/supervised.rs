@@ -42,14 +42,14 @@ impl Stage {
     }
 }
 
-/// Trains from `state` to the end of the stage; items are numbered from `first` on.
+/// Trains from `state` to the end of the stage, on the news of `seed` from item `first` on.
 ///
 /// # Errors
 /// [`StateError`] where checkpoints or metrics cannot be written.
 pub fn train_supervised(
     stage: Stage,
     recipe: &Supervised,
-    (desk, first): (&NewsDesk, u64),
+    (seed, first): (u64, u64),
     tokenizer: &Tokenizer,
     work: &WorkFolder,
     state: &mut RunState,
@@ -59,11 +59,15 @@ pub fn train_supervised(
     let mut metrics =
         MetricsFile::resume(&path, &["pretrain"], stage.name(), state.step).map_err(disk)?;
     let mut progress = Progress::new(stage.name(), recipe.steps, state.step);
+    let desk = match recipe.briefs {
+        true => NewsDesk::briefs(seed, recipe.disputed),
+        false => NewsDesk::news(seed, recipe.disputed),
+    };
     let mut loss = f64::NAN;
     while state.step < recipe.steps {
         let start = Instant::now();
         let first = first + state.step * recipe.items;
-        let groups = groups(recipe, desk, tokenizer, first..first + recipe.items)
+        let groups = groups(recipe, &desk, tokenizer, first..first + recipe.items)
             .map_err(|error| StateError::Weights(error.to_string()))?;
         let groups: Vec<_> =
             groups.iter().map(|(prompt, all)| (prompt.as_slice(), all.as_slice())).collect();

@@ -39,14 +39,14 @@ pub(super) fn base(args: &BaseArgs) -> Result<Answer, Failure> {
     }
     let tokenizer = Tokenizer::learn(&recipe.tokenizer, &recipe.news)?;
     let shape = Shape::new(&recipe.model, tokenizer.vocabulary());
-    let desk = NewsDesk { seed: args.seed, disputed: recipe.news.disputed };
     let state = match work.checkpoint(&shape)? {
         Some(state) => state,
         None => RunState::begin(0, Decoder::random(shape, args.seed), 0.0),
     };
-    let state = pretrained(&recipe, &desk, &tokenizer, &work, state)?;
-    let state = fine_tuned(&recipe, &desk, &tokenizer, &work, state)?;
+    let state = pretrained(&recipe, args.seed, &tokenizer, &work, state)?;
+    let state = fine_tuned(&recipe, args.seed, &tokenizer, &work, state)?;
 
+    let desk = NewsDesk::news(args.seed, recipe.news.disputed);
     let test = copy_accuracy(&state.decoder, &tokenizer, &desk, recipe.gate.prompts)?;
     let decoder = Decoder::new(state.decoder.shape().clone(), state.weights());
     let blake3 = ModelFolder::write(&args.out, &decoder, &tokenizer)?;
@@ -75,7 +75,7 @@ fn settings(recipe: &Recipe, seed: u64) -> Value {
 
 fn pretrained(
     recipe: &Recipe,
-    desk: &NewsDesk,
+    seed: u64,
     tokenizer: &Tokenizer,
     work: &WorkFolder,
     mut state: RunState,
@@ -83,7 +83,7 @@ fn pretrained(
     if state.stage > 0 {
         return Ok(state);
     }
-    train_supervised(Stage::Pretrain, &recipe.pretrain, (desk, 0), tokenizer, work, &mut state)?;
+    train_supervised(Stage::Pretrain, &recipe.pretrain, (seed, 0), tokenizer, work, &mut state)?;
     let decoder = Decoder::new(state.decoder.shape().clone(), state.weights());
     let state = RunState::begin(1, decoder, state.seconds);
     work.keep(&state)?;
@@ -92,13 +92,13 @@ fn pretrained(
 
 fn fine_tuned(
     recipe: &Recipe,
-    desk: &NewsDesk,
+    seed: u64,
     tokenizer: &Tokenizer,
     work: &WorkFolder,
     mut state: RunState,
 ) -> Result<RunState, Failure> {
     let first = recipe.pretrain.steps * recipe.pretrain.items;
-    train_supervised(Stage::Sft, &recipe.sft, (desk, first), tokenizer, work, &mut state)?;
+    train_supervised(Stage::Sft, &recipe.sft, (seed, first), tokenizer, work, &mut state)?;
     Ok(state)
 }
 

@@ -100,7 +100,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<Answer, Failure> {
     let base = ModelFolder::read(&args.base)?;
     let lambdas = args.soups.lambdas()?;
     let kitchen = args.soups.kitchen(&base, &lambdas)?;
-    let desk = NewsDesk { seed: args.seed, disputed: recipe.news.disputed };
+    let desk = NewsDesk::news(args.seed, recipe.news.disputed);
     let prompts = args.prompts.unwrap_or(recipe.eval.prompts);
     let bench = Bench::new(&reward, &base.tokenizer, &desk, prompts)?;
 

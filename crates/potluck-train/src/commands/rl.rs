@@ -47,12 +47,9 @@ pub(super) fn rl(args: &RlArgs) -> Result<Answer, Failure> {
     if let Some(result) = work.result()? {
         return Ok(answer(result));
     }
-    let desk = NewsDesk { seed: args.seed, disputed: recipe.news.disputed };
+    let desk = NewsDesk::news(args.seed, recipe.news.disputed);
     let mut state = match work.checkpoint(&base.shape)? {
-        Some(mut state) => {
-            state.decoder.make_trainable();
-            state
-        }
+        Some(state) => state,
         None => {
             pass_gate(&recipe, &base, &desk)?;
             RunState::begin(0, base.decoder().duplicate(), 0.0)

@@ -39,7 +39,7 @@ pub(super) fn sample(args: &SampleArgs) -> Result<Answer, Failure> {
     let base = ModelFolder::read(&args.base)?;
     let lambdas = args.soups.lambdas()?;
     let kitchen = args.soups.kitchen(&base, &lambdas)?;
-    let desk = NewsDesk { seed: args.seed, disputed: recipe.news.disputed };
+    let desk = NewsDesk::news(args.seed, recipe.news.disputed);
     let item = desk.item(Split::HeldOut, args.item);
     let reference = desk.reference(Split::HeldOut, args.item, &item, 0, 0.0);
     let prompt = base.tokenizer.prompt(item.article())?;

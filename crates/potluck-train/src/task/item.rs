@@ -6,9 +6,6 @@ use super::article;
 use super::lexicon::{DAYS, Kind};
 use super::summary::{self, Claim};
 
-/// The fewest and the most facts of an item.
-const FACTS: (usize, usize) = (5, 12);
-
 /// One of so many dated names is held out.
 const HELD_OUT_ONE_IN: u64 = 8;
 
@@ -83,14 +80,28 @@ pub struct NewsDesk {
     pub seed: u64,
     /// The share of facts on which sources disagree, among those that can be disputed.
     pub disputed: f64,
+    /// The fewest facts of an item, at least 2.
+    pub fewest: usize,
+    /// The most facts of an item, at most 12.
+    pub most: usize,
 }
 
 impl NewsDesk {
+    /// A desk that writes news items proper, of 5 to 12 facts.
+    pub const fn news(seed: u64, disputed: f64) -> Self {
+        Self { seed, disputed, fewest: 5, most: 12 }
+    }
+
+    /// A desk that writes news in brief, of 3 to 6 facts: the same language in half the words.
+    pub const fn briefs(seed: u64, disputed: f64) -> Self {
+        Self { seed, disputed, fewest: 3, most: 6 }
+    }
+
     /// The item at `index`, a pure function of the desk and the arguments.
     pub fn item(&self, split: Split, index: u64) -> Item {
         let mut stream = Stream::of("news item", &[self.seed, split as u64, index]);
         loop {
-            let facts = draw_facts(&mut stream, self.disputed);
+            let facts = self.draw_facts(&mut stream);
             if split_of(&facts) == split {
                 let article = article::write(&facts, &mut stream);
                 return Item { facts, article };
@@ -111,29 +122,26 @@ impl NewsDesk {
         let mut stream = Stream::of("reference summary", &[self.seed, split as u64, index, number]);
         summary::write(item, noise, &mut stream)
     }
-}
 
-/// The facts in the order of a summary; who and when are always among them.
-fn draw_facts(stream: &mut Stream, disputed: f64) -> Vec<Fact> {
-    let count = FACTS.0 + stream.below(FACTS.1 - FACTS.0 + 1);
-    let mut others: Vec<Kind> =
-        Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Who | Kind::When)).collect();
-    stream.shuffle(&mut others);
-    let mut kinds = vec![Kind::Who, Kind::When];
-    kinds.extend(others.into_iter().take(count - kinds.len()));
-    kinds.sort_unstable();
-    let mut facts: Vec<Fact> = Vec::with_capacity(count);
-    for kind in kinds {
-        let leader = facts.first().map(|fact| fact.value.clone());
-        let value = draw_value(kind, stream, |value| {
-            kind == Kind::Whom && Some(value) == leader.as_deref()
-        });
-        let rumour = (kind.can_be_disputed() && stream.chance(disputed)).then(|| {
-            draw_value(kind, stream, |rumour| rumour == value || Some(rumour) == leader.as_deref())
-        });
-        facts.push(Fact { kind, value, rumour });
+    /// The facts in the order of a summary; who and when are always among them.
+    fn draw_facts(&self, stream: &mut Stream) -> Vec<Fact> {
+        let count = self.fewest + stream.below(self.most - self.fewest + 1);
+        let mut others: Vec<Kind> =
+            Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Who | Kind::When)).collect();
+        stream.shuffle(&mut others);
+        let mut kinds = vec![Kind::Who, Kind::When];
+        kinds.extend(others.into_iter().take(count - kinds.len()));
+        kinds.sort_unstable();
+        kinds
+            .into_iter()
+            .map(|kind| {
+                let value = draw_value(kind, stream, |_| false);
+                let is_disputed = kind.can_be_disputed() && stream.chance(self.disputed);
+                let rumour = is_disputed.then(|| draw_value(kind, stream, |rumour| rumour == value));
+                Fact { kind, value, rumour }
+            })
+            .collect()
     }
-    facts
 }
 
 /// A value of `kind` that is not `excluded`.
@@ -172,7 +180,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    const DESK: NewsDesk = NewsDesk { seed: 1, disputed: 0.5 };
+    const DESK: NewsDesk = NewsDesk::news(1, 0.5);
 
     #[test]
     fn an_item_is_its_seed_split_and_index() {

@@ -94,7 +94,8 @@ impl Kind {
     /// The closed list of values; for dates, that of the months.
     pub(super) fn values(self) -> &'static [&'static str] {
         match self {
-            Self::Who | Self::Whom => &PEOPLE,
+            Self::Who => &LEADERS,
+            Self::Whom => &HOSTS,
             Self::Where => &CITIES,
             Self::Venue => {
                 &["museum", "harbour", "school", "palace", "library", "station", "castle", "arena"]
@@ -198,14 +199,20 @@ pub(super) const DAYS: u8 = 28;
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-const PEOPLE: [&str; 20] = [
-    "Bell", "Roy", "Kane", "Ortiz", "Lund", "Mori", "Diaz", "Voss", "Hale", "Sato", "Rossi", "Kim",
-    "Adler", "Novak", "Silva", "Costa", "Berg", "Okoye", "Patel", "Wolf",
+/// Leaders and hosts have names of their own: which is which need not be read from the grammar.
+const LEADERS: [&str; 14] = [
+    "Bell", "Roy", "Kane", "Ortiz", "Lund", "Mori", "Diaz", "Voss", "Sato", "Rossi", "Adler", "Novak", "Okoye",
+    "Patel",
 ];
 
-const CITIES: [&str; 20] = [
-    "Lima", "Oslo", "Cairo", "Quito", "Delhi", "Turin", "Accra", "Hanoi", "Porto", "Riga", "Dakar",
-    "Kyoto", "Malmo", "Perth", "Basel", "Lyon", "Bergen", "Tunis", "Split", "Graz",
+const HOSTS: [&str; 14] = [
+    "Hale", "Kim", "Silva", "Costa", "Berg", "Wolf", "Haddad", "Moreau", "Iqbal", "Weber", "Larsen", "Mensah",
+    "Reyes", "Tanaka",
+];
+
+const CITIES: [&str; 14] = [
+    "Lima", "Oslo", "Cairo", "Quito", "Delhi", "Turin", "Accra", "Hanoi", "Porto", "Riga", "Dakar", "Kyoto",
+    "Basel", "Tunis",
 ];
 
 #[cfg(test)]
@@ -229,7 +236,7 @@ mod tests {
     #[test]
     fn values_of_different_kinds_do_not_collide() {
         let mut seen = HashSet::new();
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Whom) {
+        for kind in Kind::ALL {
             assert!(kind.values().iter().all(|value| seen.insert(*value)), "{kind:?}");
         }
     }

@@ -153,18 +153,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const DESK: NewsDesk = NewsDesk { seed: 5, disputed: 0.5 };
+    const DESK: NewsDesk = NewsDesk::news(5, 0.5);
 
     #[test]
     fn a_sentence_reads_as_its_claims() {
         let claims =
-            read_summary("Bell met Roy in Lima on May 12 at a cost of 45 million.").unwrap();
+            read_summary("Bell met Kim in Lima on May 12 at a cost of 45 million.").unwrap();
         let said: Vec<_> = claims.iter().map(|c| (c.kind.name(), c.value.as_str())).collect();
         assert_eq!(
             said,
             [
                 ("who", "Bell"),
-                ("whom", "Roy"),
+                ("whom", "Kim"),
                 ("where", "Lima"),
                 ("when", "May 12"),
                 ("cost", "45")
