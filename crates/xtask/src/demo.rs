@@ -123,7 +123,7 @@ fn join(stage: &Stage, federation: &Federation) -> Result<Vec<(&'static str, Pat
         training::hand_reward(dir, party)?;
         let (dir, out) = (stage::arg(dir)?, dir.join("base"));
         let args = ["pull", "--dir", dir, "--out", stage::arg(&out)?, "base"];
-        stage.programs.expect(&format!("pull base {party}"), &args)?;
+        stage.programs.succeed(&format!("pull base {party}"), &args)?;
         println!("  {party:<9} {key}");
     }
     Ok(homes)
@@ -149,7 +149,7 @@ fn train_experts(
 fn push(stage: &Stage, homes: &[(&str, PathBuf)], outboxes: &[PathBuf]) -> Result<()> {
     for ((party, dir), outbox) in homes.iter().zip(outboxes) {
         let args = ["push", "--dir", stage::arg(dir)?, stage::arg(outbox)?];
-        let pushed = stage.programs.expect(&format!("push {party}"), &args)?;
+        let pushed = stage.programs.succeed(&format!("push {party}"), &args)?;
         println!("  {party:<9} recorded as entry {}", pushed["index"]);
     }
     Ok(())

@@ -29,7 +29,7 @@ pub(crate) fn found(stage: &Stage, base: &Path) -> Result<Federation> {
     let operator = stage.path("operator");
     let charter = toolchain::root().join("configs/charter.toml");
     let args = ["new", arg(&operator)?, "--charter", arg(&charter)?, "--base", arg(base)?];
-    let founded = stage.programs.expect("new", &args)?;
+    let founded = stage.programs.succeed("new", &args)?;
     let log_key = string(&founded, "log_key")?;
     let (server, address) = stage.programs.serve(&operator)?;
     println!("  serving on {address}");
@@ -45,7 +45,7 @@ impl Federation {
     pub(crate) fn join(&self, stage: &Stage, party: &str, dir: &Path) -> Result<String> {
         let mut args = vec!["join", arg(dir)?, "--party", party, "--address", &self.address];
         args.extend(["--log-key", &self.log_key]);
-        let joined = stage.programs.expect(&format!("join {party}"), &args)?;
+        let joined = stage.programs.succeed(&format!("join {party}"), &args)?;
         string(&joined, "key")
     }
 
@@ -55,7 +55,7 @@ impl Federation {
     /// When the program fails.
     pub(crate) fn admit(&self, stage: &Stage, party: &str, key: &str) -> Result<()> {
         let args = ["admit", "--dir", arg(&self.operator)?, "--address", &self.address, party, key];
-        stage.programs.expect(&format!("admit {party}"), &args)?;
+        stage.programs.succeed(&format!("admit {party}"), &args)?;
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Federation {
         let lambda = text(&mixture(&PARTIES.iter().map(share).collect::<Vec<_>>()));
         println!("  {party:<9} proposes {lambda}");
         let args = ["round", "propose", "--dir", arg(dir)?, &lambda];
-        stage.programs.expect(&format!("propose {party}"), &args)?;
+        stage.programs.succeed(&format!("propose {party}"), &args)?;
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl Federation {
     /// When the program fails.
     pub(crate) fn open_round(&self, stage: &Stage) -> Result<()> {
         let args = ["round", "open", "--dir", arg(&self.operator)?, "--address", &self.address];
-        stage.programs.expect("open round", &args)?;
+        stage.programs.succeed("open round", &args)?;
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl Federation {
     /// When the program fails.
     pub(crate) fn publish(&self, stage: &Stage) -> Result<((Ppm, String), String)> {
         let args = ["publish", "--dir", arg(&self.operator)?, "--address", &self.address];
-        let published = stage.programs.expect("publish", &args)?;
+        let published = stage.programs.succeed("publish", &args)?;
         let lambda: Ppm =
             serde_json::from_value(published["lambda_ppm"].clone()).context("publish told no λ")?;
         let (rule, blake3) = (string(&published, "rule")?, string(&published, "blake3")?);
@@ -113,7 +113,7 @@ impl Federation {
     /// When the program fails.
     pub(crate) fn ledger(&self, stage: &Stage) -> Result<String> {
         let args = ["ledger", "--address", &self.address, "--log-key", &self.log_key];
-        let ledger = stage.programs.expect("ledger", &args)?;
+        let ledger = stage.programs.succeed("ledger", &args)?;
         if ledger["checkpoint"].is_null() {
             bail!("the ledger told no checkpoint");
         }

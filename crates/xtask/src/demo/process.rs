@@ -61,7 +61,7 @@ impl Programs {
     ///
     /// # Errors
     /// When it fails; the text repeats its last words.
-    pub(crate) fn expect(&self, title: &str, args: &[&str]) -> Result<Value> {
+    pub(crate) fn succeed(&self, title: &str, args: &[&str]) -> Result<Value> {
         let ended = self.potluck(title, args)?;
         if ended.code != Some(0) {
             bail!("{title}: potluck {} failed: {}", args.join(" "), ended.last_words.trim());

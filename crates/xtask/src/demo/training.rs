@@ -24,7 +24,7 @@ pub(crate) fn base(stage: &Stage, seed: u64) -> Result<PathBuf> {
     if ended.code == Some(3) && dir.exists() {
         // Kept by an older version with another recipe.
         fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
-        stage.programs.expect(&title, &args)?;
+        stage.programs.succeed(&title, &args)?;
     } else if ended.code != Some(0) {
         anyhow::bail!("training the base failed: {}", ended.last_words.trim());
     }
@@ -51,7 +51,7 @@ pub(crate) fn expert(stage: &Stage, title: &str, base: &Path, dir: &Path) -> Res
     let seed = stage.seed.to_string();
     let mut args = vec!["train", "rl", "--base", arg(base)?, "--reward", arg(&reward)?];
     args.extend(["--out", arg(&out)?, "--seed", &seed, "--threads", "1"]);
-    stage.programs.expect(title, &with_scale(stage, &args))?;
+    stage.programs.succeed(title, &with_scale(stage, &args))?;
     Ok(out.join("outbox"))
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn evaluate(
     let mut args = vec!["eval", "--base", arg(&base)?, "--reward", arg(&reward)?];
     args.extend(["--lambdas", arg(&list)?, "--threads", "1"]);
     args.extend(named.iter().flat_map(|expert| ["--expert", expert]));
-    stage.programs.expect(title, &with_scale(stage, &args))
+    stage.programs.succeed(title, &with_scale(stage, &args))
 }
 
 /// The same text summarised by the base, by each expert, and by the given soups.
@@ -92,7 +92,7 @@ pub(crate) fn samples(
     let mut args = vec!["train", "sample", "--base", arg(&base)?];
     args.extend(lambdas.iter().flat_map(|lambda| ["--lambda", lambda]));
     args.extend(named.iter().flat_map(|expert| ["--expert", expert]));
-    stage.programs.expect("samples", &args)
+    stage.programs.succeed("samples", &args)
 }
 
 fn named(experts: &[(&str, PathBuf)]) -> Result<Vec<String>> {
