@@ -90,7 +90,8 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// The payload to sign.
+    /// The payload to sign, and the only text of this statement that is accepted: compact JSON, fields in the
+    /// order of their definition here.
     pub fn to_payload(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("strings, integers and lists always have a JSON form")
     }

@@ -92,6 +92,13 @@ struct SignatureText {
     sig: String,
 }
 
+impl EnvelopeText {
+    /// The one text of an envelope: compact JSON, fields in the order of their definition here.
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings always have a JSON form")
+    }
+}
+
 impl Envelope {
     /// Signs `payload`.
     pub fn sign(domain: Domain, payload: Vec<u8>, key: &PrivateKey) -> Self {
@@ -102,11 +109,11 @@ impl Envelope {
             payload_type: domain.payload_type(),
             signatures: [SignatureText { keyid: key, sig: BASE64.encode(signature) }],
         };
-        let bytes = serde_json::to_vec(&text).expect("strings always have a JSON form");
-        Self { bytes, domain, payload, key, signature }
+        Self { bytes: text.to_bytes(), domain, payload, key, signature }
     }
 
-    /// Parses the JSON text of an envelope.
+    /// Parses the JSON text of an envelope, which must be the one that [`Self::sign`] writes: whoever passes it
+    /// on could else give one signed statement many digests, or fill it up with white space.
     ///
     /// # Errors
     /// [`EnvelopeError`]; nothing larger than [`MAX_ENVELOPE`] is looked at.
@@ -117,6 +124,9 @@ impl Envelope {
         }
         let text: EnvelopeText = serde_json::from_slice(bytes)
             .map_err(|error| EnvelopeError::Malformed(error.to_string()))?;
+        if text.to_bytes() != bytes {
+            return Err(malformed("it is not compact JSON with its fields in their order"));
+        }
         let [SignatureText { keyid, sig }] = text.signatures;
         let signature = BASE64.decode(sig).map_err(|_| malformed("the signature is no base64"))?;
         Ok(Self {
@@ -236,6 +246,23 @@ mod tests {
         ));
         let nested = "[".repeat(100_000);
         assert!(Envelope::parse(nested.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn one_signed_statement_has_one_text() {
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key());
+        let text = String::from_utf8(envelope.as_bytes().to_vec()).unwrap();
+        let EnvelopeText { payload, payload_type, signatures: [SignatureText { keyid, sig }] } =
+            serde_json::from_str(&text).unwrap();
+        for respelt in [
+            format!("{text} "),
+            text.replacen(':', ": ", 1),
+            text.replacen("vnd", "\\u0076nd", 1),
+            format!(r#"["{payload}","{payload_type}",[{{"keyid":"{keyid}","sig":"{sig}"}}]]"#),
+        ] {
+            let refused = Envelope::parse(respelt.as_bytes());
+            assert!(matches!(refused, Err(EnvelopeError::Malformed(_))), "{respelt}");
+        }
     }
 
     #[test]

@@ -115,6 +115,13 @@ fn parse(envelope: &Envelope, payload: &[u8]) -> Result<Statement, Refusal> {
             "the payload is not of the kind that its type says",
         );
     }
+    // Repeated names and fields given as a list are read in more than one way; white space is room for anything.
+    if statement.to_payload() != payload {
+        return refuse(
+            Code::StatementMalformed,
+            "the payload is not compact JSON with its fields in their order",
+        );
+    }
     Ok(statement)
 }
 

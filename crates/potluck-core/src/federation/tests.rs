@@ -192,6 +192,26 @@ fn strangers_and_forgers_are_told_apart() {
 }
 
 #[test]
+fn a_statement_is_spelt_in_one_way() {
+    let mut ledger = Ledger::with_round();
+    let proposal = Reveal { round: 1, lambda: "agency=1,checkers=0,readers=0".parse().unwrap() };
+    let signed =
+        ledger.sign(&Author::Party(id("agency")), Body::Reveal(proposal), &party_key("agency"));
+    let text = String::from_utf8(signed.unverified_payload().to_vec()).unwrap();
+    for respelt in [
+        text.replace(r#"{"agency":"#, r#"{"agency":0,"agency":"#),
+        text.replace(r#"{"round":1,"lambda":"#, "[1,").replace("}}}}", "}]}}"),
+        text.replace(r#""sequence":"#, r#""sequence": "#),
+    ] {
+        assert_ne!(respelt, text);
+        assert!(serde_json::from_str::<Statement>(&respelt).is_ok(), "{respelt}");
+        let envelope = Envelope::sign(signed.domain(), respelt.into_bytes(), &party_key("agency"));
+        assert_eq!(code(ledger.append(&envelope)), Code::StatementMalformed);
+    }
+    ledger.append(&signed).unwrap();
+}
+
+#[test]
 fn an_envelope_is_appended_once() {
     let mut ledger = Ledger::with_round();
     let replayed = ledger.entries[2].envelope().clone();
