@@ -1,7 +1,7 @@
 //! Where uploads stand until they are admitted: bounded before a byte is written, one upload a blob.
 //!
 //! What a cut upload left stays, so that it resumes; it gives way, oldest first, when another upload needs
-//! the room.
+//! the room, or when there are too many of them.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,6 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use potluck_core::{Blake3, Code, FileEntry, Refusal};
+
+/// The most cut uploads that are kept, the empty ones too: whoever only announces files makes some as well.
+const MAX_LEFTOVERS: usize = 1024;
 
 /// The quarantine's folder and who has a place in it.
 #[derive(Debug)]
@@ -36,12 +39,13 @@ struct Leftover {
 }
 
 impl Quarantine {
-    /// Takes the folder over, and removes what soups a kill left unfinished.
+    /// Takes the folder over, and removes what a kill left: unfinished soups, and hashes without their bytes.
     pub(super) fn open(folder: PathBuf, capacity: u64) -> io::Result<Self> {
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with('.') || name.starts_with(SOUP) {
+            let orphan = name.ends_with(".obao") && !path.with_extension("part").exists();
+            if name.starts_with('.') || name.starts_with(SOUP) || orphan {
                 fs::remove_file(path)?;
             }
         }
@@ -104,8 +108,9 @@ impl Quarantine {
         self.remove(&blob.to_string())
     }
 
+    /// The bytes last: it is by them that a leftover is found.
     fn remove(&self, blob: &str) -> io::Result<()> {
-        for ending in ["part", "obao"] {
+        for ending in ["obao", "part"] {
             match fs::remove_file(self.folder.join(format!("{blob}.{ending}"))) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -114,15 +119,18 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Removes leftovers, oldest first, until those that remain take at most `room` bytes.
+    /// Removes leftovers, oldest first, until those that remain take at most `room` bytes, and are at most
+    /// [`MAX_LEFTOVERS`].
     fn make_room(&self, room: u64, stays: &dyn Fn(&str) -> bool) -> io::Result<()> {
         let mut leftovers = self.leftovers(stays)?;
         let mut held = leftovers.iter().fold(0u64, |sum, left| sum.saturating_add(left.bytes));
         leftovers.sort_by_key(|left| left.touched);
+        let mut surplus = leftovers.len().saturating_sub(MAX_LEFTOVERS);
         for left in leftovers {
-            if held <= room {
+            if held <= room && surplus == 0 {
                 break;
             }
+            surplus = surplus.saturating_sub(1);
             tracing::info!(blob = &left.blob[..8], "an unfinished upload gives way");
             self.remove(&left.blob)?;
             held = held.saturating_sub(left.bytes);
@@ -135,7 +143,9 @@ impl Quarantine {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let Some(blob) = name.strip_suffix(".part").filter(|blob| blob.len() == 64) else {
+            let Some(blob) =
+                name.strip_suffix(".part").filter(|blob| blob.parse::<Blake3>().is_ok())
+            else {
                 continue;
             };
             if !stays(blob) {
@@ -199,6 +209,32 @@ mod tests {
         }
         quarantine.reserve(&mine).unwrap();
         assert!(part(&mine).exists() && !part(&other).exists());
+    }
+
+    #[test]
+    fn leftovers_that_take_no_room_give_way_by_their_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let quarantine = quarantine(folder.path(), 100);
+        for left in 0..=MAX_LEFTOVERS {
+            let blob = Blake3::of(&left.to_le_bytes());
+            for ending in ["part", "obao"] {
+                fs::write(folder.path().join(format!("{blob}.{ending}")), b"").unwrap();
+            }
+        }
+        quarantine.reserve(&file(b"mine", 60)).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2 * MAX_LEFTOVERS);
+    }
+
+    #[test]
+    fn hashes_without_bytes_are_removed_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, orphan) = (Blake3::of(b"whole"), Blake3::of(b"orphan"));
+        for name in [format!("{whole}.part"), format!("{whole}.obao"), format!("{orphan}.obao")] {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        quarantine(folder.path(), 1);
+        assert!(folder.path().join(format!("{whole}.obao")).exists());
+        assert!(!folder.path().join(format!("{orphan}.obao")).exists());
     }
 
     #[test]

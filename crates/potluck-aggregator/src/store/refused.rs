@@ -1,4 +1,4 @@
-//! What was refused after its bytes were in: kept for the operator to look at, within a limit.
+//! What was refused after its bytes were in: kept for the operator to look at, within limits.
 //!
 //! ```text
 //! refused/<SHA-256 of the envelope>/
@@ -10,32 +10,45 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Envelope, Refusal};
 
 use super::durable;
 
+/// The most refusals that are kept, weights or none: a party can be refused as often as it likes.
+const MAX_REFUSALS: usize = 1024;
+
 /// The folder of refused experts.
 #[derive(Debug)]
 pub struct RefusedFolder {
     folder: PathBuf,
     capacity: u64,
+    /// Held while one is kept: of two that found the same room, one would have none.
+    keeping: Mutex<()>,
 }
 
 impl RefusedFolder {
     pub(super) fn open(folder: PathBuf, capacity: u64) -> io::Result<Self> {
         held(&folder)?;
-        Ok(Self { folder, capacity })
+        Ok(Self { folder, capacity, keeping: Mutex::default() })
     }
 
     /// Keeps an envelope, the reason, and, where there is room, its weights, which are moved away from
-    /// `weights`.
+    /// `weights`. Past [`MAX_REFUSALS`] nothing is kept, and the weights are removed.
     ///
     /// # Errors
     /// Where the folder cannot be written. The refusal stands all the same.
     pub fn keep(&self, envelope: &Envelope, refusal: &Refusal, weights: &Path) -> io::Result<()> {
+        let _alone = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.folder.join(envelope.sha256().to_string());
+        if !folder.is_dir()
+            && fs::read_dir(&self.folder)?.take(MAX_REFUSALS).count() == MAX_REFUSALS
+        {
+            tracing::warn!("{MAX_REFUSALS} refused experts are kept already, and this one is not");
+            return fs::remove_file(weights);
+        }
         durable::make_folder(&folder)?;
         durable::write_file(&folder.join("envelope.json"), envelope.as_bytes())?;
         let reason = serde_json::to_vec_pretty(refusal).map_err(io::Error::other)?;
@@ -66,6 +79,26 @@ mod tests {
     use super::*;
     use potluck_core::envelope::Domain;
     use potluck_core::{Code, Kind, PrivateKey};
+
+    #[test]
+    fn so_many_refusals_are_kept_and_no_more() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let refused = RefusedFolder::open(folder.path().to_owned(), 10).unwrap();
+        for earlier in 1..MAX_REFUSALS {
+            fs::create_dir(folder.path().join(earlier.to_string())).unwrap();
+        }
+        let refusal = Refusal::new(Code::WeightsNotFinite, "a weight is NaN");
+        for (payload, kept) in [(b"1", true), (b"2", false), (b"1", true)] {
+            let domain = Domain { kind: Kind::Submit, federation: None };
+            let envelope =
+                Envelope::sign(domain, payload.to_vec(), &PrivateKey::from_seed(&[1; 32]));
+            let weights = elsewhere.path().join("x.part");
+            fs::write(&weights, [0; 1]).unwrap();
+            refused.keep(&envelope, &refusal, &weights).unwrap();
+            assert_eq!(folder.path().join(envelope.sha256().to_string()).exists(), kept);
+            assert!(!weights.exists());
+        }
+    }
 
     #[test]
     fn weights_are_kept_while_there_is_room() {
