@@ -46,7 +46,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct Limits {
     /// Connections. Each can make the server keep up to 32 MiB of what it sent.
     pub connections: usize,
-    /// Connections of one key: two programs of a party, and the two that they come back with.
+    /// Connections of one key: more than programs that a party runs at once. One more ends the oldest.
     pub per_key: usize,
     /// Connections of one address, behind which a whole organisation may stand.
     pub per_address: usize,
@@ -64,8 +64,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
-            per_key: 4,
-            per_address: 32,
+            per_key: 8,
+            per_address: 64,
             streams: 8,
             uploads: 16,
             downloads: 64,

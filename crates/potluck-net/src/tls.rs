@@ -290,7 +290,7 @@ pub(crate) mod tests {
         let key = PrivateKey::from_seed(&[1; 32]).public();
         let spki = CertificateDer::from(key.spki().to_vec());
         assert_eq!(raw_key(&spki, &[]).unwrap(), key);
-        assert!(raw_key(&spki, &[spki.clone()]).is_err());
+        assert!(raw_key(&spki, std::slice::from_ref(&spki)).is_err());
         let mut weak = key.spki().to_vec();
         weak[12..].fill(0);
         assert!(raw_key(&CertificateDer::from(weak), &[]).is_err());

@@ -27,6 +27,7 @@ const HALF_OPEN: usize = 64;
 /// Connection error codes, for diagnosis only.
 const DONE: u32 = 0;
 const FULL: u32 = 1;
+const REPLACED: u32 = 2;
 
 /// Takes connections in.
 pub(super) struct Connections {
@@ -111,9 +112,9 @@ async fn serve(
     closing: watch::Receiver<bool>,
 ) {
     let address = connection.remote_address().ip();
-    let Some(_inside) = shared.doors.enter(&peer, address) else {
-        tracing::info!("too many connections of this key or address");
-        connection.close(VarInt::from_u32(FULL), b"too many connections of this key or address");
+    let Some(mut inside) = shared.doors.enter(&peer, address) else {
+        tracing::info!("too many connections of this address");
+        connection.close(VarInt::from_u32(FULL), b"too many connections of this address");
         return;
     };
     match timeout(HANDSHAKE, connection.open_uni()).await {
@@ -122,8 +123,17 @@ async fn serve(
         _ => return,
     }
     tracing::debug!("connected");
-    serve_streams(shared, &connection, peer, closing).await;
-    connection.close(VarInt::from_u32(DONE), b"");
+    tokio::select! {
+        // Dropped where a newer connection of the key takes the place: its streams end with it.
+        () = serve_streams(shared, &connection, peer, closing) => {
+            connection.close(VarInt::from_u32(DONE), b"");
+        }
+        // Dropped without loss: it only waits.
+        () = inside.replaced() => {
+            tracing::info!("replaced by a newer connection of the key");
+            connection.close(VarInt::from_u32(REPLACED), b"replaced by a newer connection of this key");
+        }
+    }
 }
 
 async fn serve_streams(

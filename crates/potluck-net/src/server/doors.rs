@@ -1,10 +1,15 @@
 //! How many connections one key and one address may hold.
+//!
+//! An address that is full stays out. A key that is full gets in, and its oldest connection is ended: the key
+//! is proved, so that nobody else can do that to its owner, and a program that was killed, or whose goodbye
+//! was lost, must not lock its successor out until its silence has grown long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use potluck_core::PublicKey;
+use tokio::sync::oneshot;
 
 use super::Limits;
 
@@ -19,7 +24,10 @@ pub(super) struct Doors {
 
 #[derive(Default)]
 struct Counts {
-    keys: BTreeMap<KeyBytes, usize>,
+    /// Numbers connections, in the order in which they came.
+    came: u64,
+    /// The connections of each key, the oldest first. A sender that is dropped ends its connection.
+    keys: BTreeMap<KeyBytes, VecDeque<(u64, oneshot::Sender<()>)>>,
     addresses: BTreeMap<IpAddr, usize>,
 }
 
@@ -27,41 +35,59 @@ struct Counts {
 pub(super) struct Inside {
     key: KeyBytes,
     address: IpAddr,
+    number: u64,
+    replaced: oneshot::Receiver<()>,
     counts: Arc<Mutex<Counts>>,
 }
 
 impl Doors {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { per_key: limits.per_key, per_address: limits.per_address, counts: Arc::default() }
+        let (per_key, per_address) = (limits.per_key.max(1), limits.per_address);
+        Self { per_key, per_address, counts: Arc::default() }
     }
 
-    /// Lets a key from an address in, unless one of them holds as many connections as it may.
+    /// Lets a key from an address in, unless the address holds as many connections as it may.
     pub(super) fn enter(&self, key: &PublicKey, address: IpAddr) -> Option<Inside> {
         let key = *key.as_bytes();
         let mut counts = lock(&self.counts);
-        let of_key = counts.keys.get(&key).copied().unwrap_or(0);
         let of_address = counts.addresses.get(&address).copied().unwrap_or(0);
-        if of_key >= self.per_key || of_address >= self.per_address {
+        if of_address >= self.per_address {
             return None;
         }
-        counts.keys.insert(key, of_key + 1);
         counts.addresses.insert(address, of_address + 1);
-        Some(Inside { key, address, counts: Arc::clone(&self.counts) })
+        let number = counts.came;
+        counts.came = number.wrapping_add(1);
+        let (replace, replaced) = oneshot::channel();
+        let of_key = counts.keys.entry(key).or_default();
+        if of_key.len() >= self.per_key {
+            of_key.pop_front();
+        }
+        of_key.push_back((number, replace));
+        Some(Inside { key, address, number, replaced, counts: Arc::clone(&self.counts) })
+    }
+}
+
+impl Inside {
+    /// Completes once a newer connection of the key has taken this one's place.
+    pub(super) async fn replaced(&mut self) {
+        // The sender says nothing: it is dropped.
+        let _ = (&mut self.replaced).await;
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
         let mut counts = lock(&self.counts);
-        leave(&mut counts.keys, &self.key);
-        leave(&mut counts.addresses, &self.address);
-    }
-}
-
-fn leave<K: Ord>(counts: &mut BTreeMap<K, usize>, of: &K) {
-    match counts.get_mut(of) {
-        Some(count) if *count > 1 => *count -= 1,
-        _ => drop(counts.remove(of)),
+        if let Some(of_key) = counts.keys.get_mut(&self.key) {
+            of_key.retain(|(number, _)| *number != self.number);
+            if of_key.is_empty() {
+                counts.keys.remove(&self.key);
+            }
+        }
+        match counts.addresses.get_mut(&self.address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.addresses.remove(&self.address)),
+        }
     }
 }
 
@@ -75,19 +101,51 @@ mod tests {
     use super::*;
     use potluck_core::PrivateKey;
 
+    fn key(seed: u8) -> PublicKey {
+        PrivateKey::from_seed(&[seed; 32]).public()
+    }
+
     #[test]
-    fn a_key_or_address_that_is_full_stays_out_until_one_leaves() {
-        let doors = Doors::new(&Limits { per_key: 1, per_address: 2, ..Limits::default() });
-        let key = |seed| PrivateKey::from_seed(&[seed; 32]).public();
-        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+    fn an_address_that_is_full_stays_out_until_one_leaves() {
+        let doors = Doors::new(&Limits { per_address: 2, ..Limits::default() });
+        let here = IpAddr::from([127, 0, 0, 1]);
         let first = doors.enter(&key(1), here).unwrap();
-        assert!(doors.enter(&key(1), there).is_none());
         let second = doors.enter(&key(2), here).unwrap();
         assert!(doors.enter(&key(3), here).is_none());
+        assert!(doors.enter(&key(3), IpAddr::from([127, 0, 0, 2])).is_some());
         drop(first);
-        assert!(doors.enter(&key(1), here).is_some());
+        drop(doors.enter(&key(3), here).unwrap());
         drop(second);
         let counts = lock(&doors.counts);
         assert!(counts.keys.is_empty() && counts.addresses.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_oldest_of_a_key_that_is_full_makes_room() {
+        let doors = Doors::new(&Limits { per_key: 2, ..Limits::default() });
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let mut first = doors.enter(&key(1), here).unwrap();
+        let mut second = doors.enter(&key(1), here).unwrap();
+        let other = doors.enter(&key(2), here).unwrap();
+        assert!(
+            first
+                .replaced
+                .try_recv()
+                .is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
+        );
+        let third = doors.enter(&key(1), here).unwrap();
+        first.replaced().await;
+        drop(first);
+        drop(third);
+        let _fourth = doors.enter(&key(1), here).unwrap();
+        assert!(
+            second
+                .replaced
+                .try_recv()
+                .is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
+        );
+        let _fifth = doors.enter(&key(1), here).unwrap();
+        second.replaced().await;
+        drop(other);
     }
 }

@@ -85,21 +85,25 @@ async fn a_port_in_use_is_said_to_be_in_use() {
 }
 
 #[tokio::test]
-async fn a_key_holds_so_many_connections_and_no_more() {
-    let running = Running::start(Limits { per_key: 1, ..Limits::default() });
+async fn an_address_that_is_full_stays_out() {
+    let running = Running::start(Limits { per_address: 1, ..Limits::default() });
     let first = running.client().await;
     let address = running.address.to_string();
     let refused = connect(&address, &server_key().public(), &party_key()).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Handshake { .. }), "{refused:?}");
     first.ledger(0).await.unwrap();
-    first.close().await;
-    // The server hears of the goodbye a moment later than we said it.
-    within(async {
-        while connect(&address, &server_key().public(), &party_key()).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_newest_connection_of_a_key_ends_its_oldest() {
+    let running = Running::start(Limits { per_key: 1, ..Limits::default() });
+    let first = running.client().await;
+    let second = running.client().await;
+    within(first.connection.closed()).await;
+    let lost = first.ledger(0).await.unwrap_err();
+    assert!(matches!(lost, CallError::Lost { .. }), "{lost:?}");
+    second.ledger(0).await.unwrap();
     running.stop().await;
 }
 
