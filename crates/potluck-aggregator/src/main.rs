@@ -7,17 +7,23 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser as _;
 use potluck_aggregator::config::LogFormat;
 use potluck_aggregator::{Aggregator, Arguments, Settings};
 use potluck_net::Server;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 mod failure;
 
 use self::failure::Failure;
+
+/// How long blocking work may go on once nobody is connected: enough for an append, which is then durable. A
+/// blend or an inspection is cut, and done again when it is asked for again.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -33,7 +39,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = Settings::gather(arguments)?;
     let (aggregator, key) = Aggregator::open(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let serving = async {
         let service = Arc::new(aggregator.clone());
         let server = Server::bind(settings.listen, &key, service, settings.limits.network())?;
         // Signals are listened for before anybody hears that there is something to stop.
@@ -41,8 +47,16 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         announce(&server, &aggregator)?;
         server.run(stop).await;
         Ok::<_, Failure>(())
-    })?;
+    };
+    complete(runtime, serving)?;
     aggregator.fault().first().map_or(Ok(()), |fault| Err(Failure::Store(fault.to_owned())))
+}
+
+/// Runs `serving` to its end. Dropped, a runtime would wait for all blocking work, however long it takes.
+fn complete<T>(runtime: Runtime, serving: impl Future<Output = T>) -> T {
+    let served = runtime.block_on(serving);
+    runtime.shutdown_timeout(LAST_WORK);
+    served
 }
 
 fn write_log(format: LogFormat) {
@@ -82,4 +96,23 @@ fn stop(aggregator: &Aggregator) -> std::io::Result<impl Future<Output = ()> + u
             fault = aggregator.fault().wait() => tracing::error!(fault, "stopping"),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn work_that_goes_on_does_not_keep_the_process() {
+        let (hold, held) = mpsc::channel::<()>();
+        let runtime = Runtime::new().unwrap();
+        let (begin, begun) = mpsc::channel();
+        complete(runtime, async {
+            tokio::task::spawn_blocking(move || begin.send(()).is_ok() && held.recv().is_ok());
+            begun.recv().unwrap();
+        });
+        // The work still waits for this: the other end would be gone had it been waited for.
+        hold.send(()).unwrap();
+    }
 }
