@@ -361,6 +361,23 @@ fn a_damaged_expert_is_never_blended_and_is_mended_by_pushing_it_again() {
 }
 
 #[test]
+fn no_expert_is_judged_by_a_damaged_base() {
+    let folder = Folder::new();
+    let aggregator = folder.open();
+    aggregator.say(Author::Operator, admit("agency")).unwrap();
+    let base = aggregator.standing().federation.base_weights().blake3;
+    let path = aggregator.store.blobs.data(base);
+    let whole = fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    damaged[100_000] ^= 1;
+    fs::write(&path, damaged).unwrap();
+    assert_eq!(code(aggregator.push_expert("agency", &expert(1))), Code::Internal);
+    assert_eq!(aggregator.size(), 2);
+    fs::write(&path, whole).unwrap();
+    aggregator.push_expert("agency", &expert(1)).unwrap();
+}
+
+#[test]
 fn only_one_server_has_a_store() {
     let folder = Folder::new();
     let _first = folder.open();

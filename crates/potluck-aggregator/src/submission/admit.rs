@@ -63,7 +63,14 @@ impl Received {
             return Err(Refusal::new(Code::ManifestRefused, sentence));
         }
         let federation = &aggregator.ledger.standing().federation;
-        let base = aggregator.store.blobs.data(federation.base_weights().blake3);
+        let base = federation.base_weights();
+        if !aggregator.store.blobs.is_intact(base).map_err(|error| failed(&error))? {
+            tracing::error!(blob = %base.blake3.short(), "the stored base is damaged");
+            let sentence =
+                "the aggregator's copy of the base is damaged, so it can judge no expert";
+            return Err(Refusal::new(Code::Internal, sentence));
+        }
+        let base = aggregator.store.blobs.data(base.blake3);
         let unreadable = |error: io::Error| failed(&error);
         let (expert, base) =
             (File::open(path).map_err(unreadable)?, File::open(base).map_err(unreadable)?);
