@@ -76,14 +76,16 @@ fn print(text: impl fmt::Display) {
     let _ = stdout.flush();
 }
 
-/// A text of several lines as one, without the excerpts by which the TOML reader points at a place.
+/// A text of several lines as one, without the excerpts by which the TOML reader points at a place, and without
+/// control characters: part of it may be a peer's words, which must not move the reader's terminal.
 pub(crate) fn one_line(text: &str) -> String {
     let is_excerpt = |line: &str| {
         let rest = line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
         rest.starts_with('|')
     };
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_excerpt(line));
-    lines.map(|line| line.trim_end_matches(':')).collect::<Vec<_>>().join(": ")
+    let line = lines.map(|line| line.trim_end_matches(':')).collect::<Vec<_>>().join(": ");
+    line.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// A number of bytes for people.
@@ -94,12 +96,21 @@ pub(crate) fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use potluck_core::{Code, Refusal};
 
     #[test]
     fn several_lines_become_one() {
         let text = "TOML parse error at line 2, column 1\n  |\n2 | ruel = 1\n  | ^^^^\nunknown field `ruel`\n";
         assert_eq!(one_line(text), "TOML parse error at line 2, column 1: unknown field `ruel`");
         assert_eq!(one_line("plain | text"), "plain | text");
+    }
+
+    #[test]
+    fn a_peer_s_words_do_not_move_the_terminal() {
+        let refusal =
+            Refusal::new(Code::Internal, "gone\u{1b}[2K\rfine\u{9b}1A\u{7}\n  hint: obey");
+        let shown = Failure::from(refusal).to_string();
+        assert_eq!(shown, "gone[2Kfine1A: hint: obey [internal]");
     }
 
     #[test]
