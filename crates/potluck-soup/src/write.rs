@@ -1,11 +1,12 @@
 //! The file of a soup: header by our own rules, bytes in one order, digests taken while it is written.
 //!
-//! It stands beside its target under a hidden name until it is complete and synced, and is renamed then; a kill
-//! leaves at most a hidden `.part` file. Nothing of the machine (paths, times) enters the bytes.
+//! It stands beside its target under a hidden name until it is complete and synced, and is renamed then. A kill
+//! leaves the hidden `.part` file, which the next soup for that target removes. Nothing of the machine (paths, times) enters the bytes.
 //! Called by [`mod@crate::blend`] only.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,20 +123,52 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Creates `.NAME.PID-N.part` beside the target: two blends to one target never share it.
+/// Creates `.NAME.PID-N.part` beside the target: two blends to one target never share it. It is locked for as
+/// long as it grows, so that what a killed process left can be told from what is being written.
 fn create_part(target: &Path) -> io::Result<(File, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = target.file_name().ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "the output's path ends in no file name")
     })?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}-{number}.part", process::id()));
-    let part = folder_of(target).join(hidden);
-    // Truncated, not refused: what stands there was left by a killed process that had our number.
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&part)?;
-    Ok((file, part))
+    let prefix = format!(".{}.", name.to_string_lossy());
+    let folder = folder_of(target);
+    remove_abandoned(folder, &prefix);
+    let part = folder.join(format!("{prefix}{}-{number}.part", process::id()));
+    loop {
+        // Truncated, not refused: what stands there was left by a killed process that had our number.
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&part)?;
+        // Where the file system has no locks, nobody finds one free either.
+        let _ = file.lock();
+        // Between the two, another blend may have taken it for abandoned.
+        if fs::metadata(&part).is_ok_and(|there| is_same(&there, &file)) {
+            return Ok((file, part));
+        }
+    }
+}
+
+fn is_same(there: &fs::Metadata, file: &File) -> bool {
+    file.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+}
+
+/// Removes the unfinished soups that no process writes any more. What cannot be removed takes room, no more.
+fn remove_abandoned(folder: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(".part"));
+        if rest.is_some_and(is_number)
+            && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok())
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether the text is `PID-N`.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('-').is_some_and(|(process, number)| digits(process) && digits(number))
 }
 
 #[cfg(test)]

@@ -46,6 +46,26 @@ fn a_file_appears_complete_or_not_at_all() {
 }
 
 #[test]
+fn what_a_kill_left_is_removed_and_what_grows_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, layout) = (folder.path().join("soup"), layout(&[f32s("a", &[1.0])]));
+    let names =
+        [".soup.1-7.part", ".soup.1-x.part", ".soup.part", ".other.1-7.part", "soup.1-7.part"];
+    for name in names {
+        std::fs::write(folder.path().join(name), b"half").unwrap();
+    }
+    let first = Output::create(&target, &layout, Blake3::of(b"")).unwrap();
+    let mut second = Output::create(&target, &layout, Blake3::of(b"")).unwrap();
+    let there = names.map(|name| folder.path().join(name).exists());
+    assert_eq!(there, [false, true, true, true, true]);
+    assert!(first.part.as_ref().unwrap().exists());
+    second.write(&1f32.to_le_bytes()).unwrap();
+    second.finish().unwrap();
+    drop(first);
+    assert!(target.exists());
+}
+
+#[test]
 fn a_target_that_cannot_be_is_refused_and_nothing_stays() {
     let folder = tempfile::tempdir().unwrap();
     let layout = layout(&[f32s("a", &[1.0])]);
