@@ -1,11 +1,12 @@
-//! How many connections one key and one address may hold.
+//! How many connections one key and one address may hold. Of IPv6, a network of 64 bits counts as one address: it
+//! is the least that anybody gets, and holds as many addresses as somebody wants to have.
 //!
 //! An address that is full stays out. A key that is full gets in, and its oldest connection is ended: the key
 //! is proved, so that nobody else can do that to its owner, and a program that was killed, or whose goodbye
 //! was lost, must not lock its successor out until its silence has grown long.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use potluck_core::PublicKey;
@@ -48,7 +49,7 @@ impl Doors {
 
     /// Lets a key from an address in, unless the address holds as many connections as it may.
     pub(super) fn enter(&self, key: &PublicKey, address: IpAddr) -> Option<Inside> {
-        let key = *key.as_bytes();
+        let (key, address) = (*key.as_bytes(), holder(address));
         let mut counts = lock(&self.counts);
         let of_address = counts.addresses.get(&address).copied().unwrap_or(0);
         if of_address >= self.per_address {
@@ -64,6 +65,14 @@ impl Doors {
         }
         of_key.push_back((number, replace));
         Some(Inside { key, address, number, replaced, counts: Arc::clone(&self.counts) })
+    }
+}
+
+/// The address, or network, whose owner is one somebody.
+fn holder(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 
@@ -118,6 +127,18 @@ mod tests {
         drop(second);
         let counts = lock(&doors.counts);
         assert!(counts.keys.is_empty() && counts.addresses.is_empty());
+    }
+
+    #[test]
+    fn a_network_of_many_addresses_counts_as_one() {
+        let doors = Doors::new(&Limits { per_address: 1, ..Limits::default() });
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let _first = doors.enter(&key(1), address("2001:db8:0:1::1")).unwrap();
+        assert!(doors.enter(&key(2), address("2001:db8:0:1:ffff::2")).is_none());
+        assert!(doors.enter(&key(2), address("2001:db8:0:2::1")).is_some());
+        let _second = doors.enter(&key(1), address("192.0.2.1")).unwrap();
+        assert!(doors.enter(&key(2), address("::ffff:192.0.2.1")).is_none());
+        assert!(doors.enter(&key(2), address("192.0.2.2")).is_some());
     }
 
     #[tokio::test]
