@@ -136,14 +136,15 @@ async fn answer(
     let service = Arc::clone(&shared.service);
     match asked {
         Asked::Ledger(from, state) => {
-            let page = shared.pool.decide(move || service.ledger(from)).await?;
+            let page = shared.pool.run(Lane::Reading, &peer, move || service.ledger(from)).await?;
             for reply in state.page(&page) {
                 exchange.reply(&reply).await?;
             }
             Ok(())
         }
         Asked::Append(envelope, state) => {
-            let receipt = shared.pool.decide(move || service.append(&peer, &envelope)).await?;
+            let append = move || service.append(&peer, &envelope);
+            let receipt = shared.pool.run(Lane::Decision, &peer, append).await?;
             exchange.reply(&state.recorded(receipt)).await
         }
         Asked::Submit(envelope, state) => {
@@ -161,7 +162,7 @@ async fn blend(
     round: u64,
     state: session::AwaitSoup,
 ) -> Result<(), Fault> {
-    let place = shared.pool.enter(Lane::Blend).await?;
+    let place = shared.pool.enter(Lane::Blend, &peer).await?;
     let steps = Steps::default();
     let (service, told) = (Arc::clone(&shared.service), steps.clone());
     let working =

@@ -1,13 +1,15 @@
 //! Blocking work, fenced: what may run at once, by what it waits for.
 //!
 //! Lanes are apart so that none starves another: a thread that waits for a slow upload must never be the one
-//! that an append needs. Together they stay far below the runtime's own bound of 512 blocking threads, so
+//! that an append needs, and an append never waits behind what strangers read. In the lanes where a place can be
+//! held for long by being slow, one key has at most a quarter of the places. Together they stay far below the runtime's own bound of 512 blocking threads, so
 //! that a permit always means a thread.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use potluck_core::{Code, Refusal};
+use potluck_core::{Code, PublicKey, Refusal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -18,10 +20,12 @@ use super::Limits;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What kind of work it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
-    /// Short, with processor and disk: ledger pages, appends, look-ups. As many at once as there are cores.
+    /// Short, with processor and disk: appends. As many at once as there are cores.
     Decision,
+    /// Short, with processor and disk: ledger pages, look-ups. As many at once as there are cores.
+    Reading,
     /// Waits for a peer's content, then verifies it.
     Upload,
     /// Waits for a peer to take content.
@@ -33,14 +37,44 @@ pub(super) enum Lane {
 /// The lanes.
 pub(super) struct Pool {
     decisions: Arc<Semaphore>,
+    readings: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     blends: Arc<Semaphore>,
+    /// The most places of one key in the lanes where that is counted.
+    uploads_of_key: usize,
+    downloads_of_key: usize,
+    held: Arc<Mutex<Held>>,
 }
+
+/// How many places each key holds, in the lanes where that is counted.
+type Held = BTreeMap<(Lane, [u8; 32]), usize>;
 
 /// A place in a lane.
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
+    _share: Option<Share>,
+}
+
+/// One of a key's own places, for as long as this lives.
+struct Share {
+    of: (Lane, [u8; 32]),
+    held: Arc<Mutex<Held>>,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut held = lock(&self.held);
+        match held.get_mut(&self.of) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(held.remove(&self.of)),
+        }
+    }
+}
+
+/// The counts are whole between any two statements, so that a panic elsewhere cannot have torn them.
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Pool {
@@ -50,25 +84,31 @@ impl Pool {
         let lane = |places| Arc::new(Semaphore::new(places));
         Self {
             decisions: lane(cores),
+            readings: lane(cores),
             uploads: lane(limits.uploads),
             downloads: lane(limits.downloads),
             blends: lane(1),
+            uploads_of_key: limits.uploads.div_ceil(4),
+            downloads_of_key: limits.downloads.div_ceil(4),
+            held: Arc::default(),
         }
     }
 
-    /// Waits for a place.
+    /// Waits for a place for what `peer` asks.
     ///
     /// # Errors
-    /// A refusal to send, where none is free for too long.
-    pub(super) async fn enter(&self, lane: Lane) -> Result<Place, Refusal> {
+    /// A refusal to send, where none is free for too long, or the peer's key has its share already.
+    pub(super) async fn enter(&self, lane: Lane, peer: &PublicKey) -> Result<Place, Refusal> {
+        let share = self.share(lane, peer)?;
         let (places, what) = match lane {
             Lane::Decision => (&self.decisions, "requests"),
+            Lane::Reading => (&self.readings, "requests"),
             Lane::Upload => (&self.uploads, "uploads"),
             Lane::Download => (&self.downloads, "downloads"),
             Lane::Blend => (&self.blends, "blends"),
         };
         match timeout(PATIENCE, Arc::clone(places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            Ok(Ok(permit)) => Ok(Place { _permit: permit, _share: share }),
             _ => Err(Refusal::new(
                 Code::Busy,
                 format!("too many {what} are under way; try again in a minute"),
@@ -76,15 +116,36 @@ impl Pool {
         }
     }
 
+    /// One more place of the key, in the lanes where that is counted; whoever waits counts as well.
+    fn share(&self, lane: Lane, peer: &PublicKey) -> Result<Option<Share>, Refusal> {
+        let (most, what) = match lane {
+            Lane::Upload => (self.uploads_of_key, "uploads"),
+            Lane::Download => (self.downloads_of_key, "downloads"),
+            Lane::Decision | Lane::Reading | Lane::Blend => return Ok(None),
+        };
+        let of = (lane, *peer.as_bytes());
+        let mut held = lock(&self.held);
+        let count = held.get(&of).copied().unwrap_or(0);
+        if count >= most {
+            let sentence =
+                format!("this key has {count} {what} under way; let one of them end first");
+            return Err(Refusal::new(Code::Busy, sentence));
+        }
+        held.insert(of, count + 1);
+        Ok(Some(Share { of, held: Arc::clone(&self.held) }))
+    }
+
     /// Runs short work.
     ///
     /// # Errors
     /// The work's own refusal, or one where there is no place.
-    pub(super) async fn decide<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
+        lane: Lane,
+        peer: &PublicKey,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.enter(Lane::Decision).await?.run(work).await.1
+        self.enter(lane, peer).await?.run(work).await.1
     }
 }
 
@@ -103,5 +164,38 @@ impl Place {
                 (None, Err(Refusal::new(Code::Internal, sentence)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use potluck_core::PrivateKey;
+
+    #[tokio::test]
+    async fn one_key_has_its_share_and_leaves_the_rest_to_others() {
+        let pool = Pool::new(&Limits { uploads: 5, ..Limits::default() });
+        let [slow, other] = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]).public());
+        let first = pool.enter(Lane::Upload, &slow).await.unwrap();
+        let second = pool.enter(Lane::Upload, &slow).await.unwrap();
+        let refused = pool.enter(Lane::Upload, &slow).await.err().unwrap();
+        assert_eq!(refused.code, Code::Busy);
+        let others = pool.enter(Lane::Upload, &other).await.unwrap();
+        let reading = pool.enter(Lane::Download, &slow).await.unwrap();
+        drop(first);
+        let third = pool.enter(Lane::Upload, &slow).await.unwrap();
+        drop((second, third, others, reading));
+        assert!(lock(&pool.held).is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_append_does_not_wait_behind_readers() {
+        let pool = Pool::new(&Limits::default());
+        let peer = PrivateKey::from_seed(&[1; 32]).public();
+        let mut readers = Vec::new();
+        while pool.readings.available_permits() > 0 {
+            readers.push(pool.enter(Lane::Reading, &peer).await.unwrap());
+        }
+        pool.run(Lane::Decision, &peer, || Ok(())).await.unwrap();
     }
 }

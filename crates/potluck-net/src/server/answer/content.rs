@@ -29,7 +29,7 @@ pub(super) async fn submit(
     state: AwaitOffer,
 ) -> Result<(), Fault> {
     let taken = shared.turns.take(&peer, envelope.sha256()).await.ok_or(Fault::Superseded)?;
-    let place = shared.pool.enter(Lane::Upload).await?;
+    let place = shared.pool.enter(Lane::Upload, &peer).await?;
     let (service, envelope) = (Arc::clone(&shared.service), envelope.clone());
     let looking = place.run(move || service.submit(&peer, &envelope));
     let progress = |done, total| state.progress(done, total);
@@ -116,9 +116,10 @@ pub(super) async fn fetch(
     blake3: Blake3,
     state: AwaitContent,
 ) -> Result<(), Fault> {
-    let place = shared.pool.enter(Lane::Download).await?;
+    let place = shared.pool.enter(Lane::Download, &peer).await?;
     let service = Arc::clone(&shared.service);
-    let stored = shared.pool.decide(move || service.fetch(&peer, &blake3)).await?;
+    let look_up = move || service.fetch(&peer, &blake3);
+    let stored = shared.pool.run(Lane::Reading, &peer, look_up).await?;
     let (ranges, reply) = state.found(stored.size)?;
     exchange.reply(&reply).await?;
 
