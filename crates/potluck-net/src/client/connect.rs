@@ -52,8 +52,8 @@ pub enum ConnectError {
         /// Where.
         address: String,
     },
-    /// The handshake failed otherwise: another program or version, perhaps.
-    #[error("the server at {address} does not speak this protocol: {reason}")]
+    /// The server speaks another protocol or version, or turned the connection away: it is full, or stops.
+    #[error("the server at {address} ended the handshake: {reason}")]
     Handshake {
         /// Where.
         address: String,

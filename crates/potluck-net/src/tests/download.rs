@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::toy::content;
 use super::*;
-use crate::{CallError, Transfer};
+use crate::blob::{self, Partial};
+use crate::{CallError, Ranges, Transfer};
 
 const MIB: usize = 1 << 20;
 
@@ -37,16 +38,16 @@ async fn a_file_comes_whole_and_is_not_fetched_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_fetch_asks_only_for_what_is_missing() {
+async fn an_interrupted_fetch_goes_on_where_it_was() {
     let running = Running::start(Limits::default());
     let folder = TempDir::new().unwrap();
-    let source = content(folder.path(), "source", 40 * MIB);
+    let source = content(folder.path(), "source", 64 * MIB);
     running.toy.store(&source);
     let target = folder.path().join("target");
     let client = running.client().await;
     let connection = client.connection.clone();
     let cut = |at: Transfer| {
-        if at.done > at.total / 2 {
+        if at.done > 0 {
             connection.close(0u32.into(), b"");
         }
     };
@@ -57,8 +58,31 @@ async fn an_interrupted_fetch_asks_only_for_what_is_missing() {
     let client = running.client().await;
     let mut first = None;
     client.fetch(&source.file, &target, |at| first = first.or(Some(at))).await.unwrap();
-    assert!(first.unwrap().resumed_from > source.file.size / 2);
+    assert!(first.unwrap().resumed_from > 0);
     assert!(fs::read(&target).unwrap() == fs::read(&source.path).unwrap());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_asks_only_for_what_is_missing() {
+    let running = Running::start(Limits::default());
+    let folder = TempDir::new().unwrap();
+    let source = content(folder.path(), "source", 5 * MIB + 1);
+    running.toy.store(&source);
+    let (target, file) = (folder.path().join("target"), &source.file);
+    // The second and the fourth mebibyte are there, and nothing that verifies of the rest.
+    let mut partial = Partial::at(&target, &file.blake3, file.size).unwrap();
+    let mib = MIB as u64;
+    let there = Ranges::new(file.size, &[[mib, 2 * mib], [3 * mib, 4 * mib]]).unwrap();
+    let mut stream = Vec::new();
+    blob::send(&source.path, None, &file.blake3, &there, &mut stream).unwrap();
+    partial.receive(&there, &mut stream.as_slice(), &mut |_| ()).unwrap();
+    drop(partial);
+    let client = running.client().await;
+    let mut first = None;
+    client.fetch(file, &target, |at| first = first.or(Some(at))).await.unwrap();
+    assert_eq!(first.unwrap().resumed_from, 2 * mib);
+    assert_eq!(fs::read(&target).unwrap(), fs::read(&source.path).unwrap());
     running.stop().await;
 }
 
