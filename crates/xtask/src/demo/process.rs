@@ -128,8 +128,10 @@ impl Programs {
     }
 
     fn bar(&self, title: &str) -> ProgressBar {
-        let style = ProgressStyle::with_template("  {msg:28} {bar:32} {percent:>3} % {elapsed}")
-            .expect("the template is a constant that is well formed");
+        let style = ProgressStyle::with_template(
+            "  {msg:20} {prefix:10} {bar:32} {percent:>3} % {elapsed}",
+        )
+        .expect("the template is a constant that is well formed");
         let bar = self.bars.add(ProgressBar::new(100).with_style(style));
         bar.set_message(title.to_owned());
         bar.enable_steady_tick(Duration::from_millis(250));
@@ -142,7 +144,8 @@ fn watch(stderr: ChildStderr, bar: &ProgressBar) -> VecDeque<String> {
     let mut words = VecDeque::new();
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
-        if let Some(percent) = percentage(&line) {
+        if let Some((phase, percent)) = progress(&line) {
+            bar.set_prefix(phase.to_owned());
             bar.set_position(percent);
         }
         words.push_back(line);
@@ -154,12 +157,12 @@ fn watch(stderr: ChildStderr, bar: &ProgressBar) -> VecDeque<String> {
     words
 }
 
-/// The number before the first `%` of a line.
-fn percentage(line: &str) -> Option<u64> {
-    let (before, _) = line.split_once('%')?;
-    let before = before.trim_end();
-    let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
-    before[start..].parse().ok()
+/// Reads `phase: done/total …`, as the trainer writes it where nobody watches: the phase, and per cent.
+fn progress(line: &str) -> Option<(&str, u64)> {
+    let (phase, rest) = line.trim_start().split_once(": ")?;
+    let (done, total) = rest.split_whitespace().next()?.split_once('/')?;
+    let (done, total): (u64, u64) = (done.parse().ok()?, total.parse().ok()?);
+    Some((phase, done.checked_mul(100)?.checked_div(total)?))
 }
 
 /// The running aggregator; dropping it kills it, which it survives by design.
@@ -178,10 +181,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentages_are_read_where_they_stand() {
-        assert_eq!(percentage("  pretrain 120/400 30 % loss 2.1"), Some(30));
-        assert_eq!(percentage("100%"), Some(100));
-        assert_eq!(percentage("no number %"), None);
-        assert_eq!(percentage("nothing"), None);
+    fn progress_is_read_from_the_trainers_lines() {
+        assert_eq!(progress("pretrain: 120/400 loss 2.1"), Some(("pretrain", 30)));
+        assert_eq!(progress("rl: 5/5 kl 3"), Some(("rl", 100)));
+        assert_eq!(progress("rl: 5/0"), None);
+        assert_eq!(progress("pretrain: done, loss 1.0"), None);
+        assert_eq!(progress("error: a/b"), None);
     }
 }
