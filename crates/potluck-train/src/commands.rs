@@ -36,7 +36,8 @@ enum Verb {
 /// What every verb takes.
 #[derive(Debug, Args)]
 struct Common {
-    /// Threads to compute with; all cores if it is not given. Another number rounds differently.
+    /// Threads to compute with; all cores if it is not given. Sums are rounded in another order with
+    /// another number, so it is part of what a run's bytes depend on.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1024))]
     threads: Option<i32>,
     /// Print one JSON object as the last line on stdout.

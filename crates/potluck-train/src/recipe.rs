@@ -250,7 +250,7 @@ mod tests {
         assert!(unknown.contains("my.toml") && unknown.contains("colour"), "{unknown}");
         let wrong = refuse("kv_heads = 2", "kv_heads = 3");
         assert_eq!(wrong, "my.toml: model.kv_heads must be a divisor of model.heads");
-        let text = refuse("steps = ", "steps = \"many\" #");
+        let text = refuse("\nsteps = ", "\nsteps = \"many\" #");
         assert!(
             text.contains("my.toml") && text.contains("steps") && !text.contains('\n'),
             "{text}"

@@ -25,11 +25,14 @@ pub enum Reward {
         /// The score of a broken summary, below 0.
         broken: f64,
     },
-    /// 1 for silence, lowered by the square of the length: `1 − (words / scale)²`.
+    /// 1 up to the allowance, then lowered by the square of what is too much:
+    /// `1 − (max(0, words − allowance) / scale)²`.
     Brevity {
-        /// The length in words that scores 0.
+        /// So many words cost nothing.
+        allowance: f64,
+        /// So many words more score 0.
         scale: f64,
-        /// The score of a broken summary, below that of the longest one.
+        /// The score of a broken summary.
         broken: f64,
     },
     /// Facts told that are true, minus what invented ones cost, over the item's facts.
@@ -103,7 +106,9 @@ impl Reward {
         let (told, invented) = (checked.told as f64, checked.invented as f64);
         let score = match self {
             Self::Completeness { .. } => told / facts,
-            Self::Brevity { scale, .. } => 1.0 - (words as f64 / scale).powi(2),
+            Self::Brevity { allowance, scale, .. } => {
+                1.0 - ((words as f64 - allowance).max(0.0) / scale).powi(2)
+            }
             Self::Faithfulness { invented: cost, escalation, .. } => {
                 // cost · (1 + (1 + e) + (1 + 2e) + …), a term for each invented fact
                 let lost = cost * invented * (1.0 + escalation * (invented - 1.0) / 2.0);
@@ -131,7 +136,9 @@ impl Reward {
         };
         let own = match *self {
             Self::Completeness { .. } => None,
-            Self::Brevity { scale, .. } => number("scale", scale, 1.0),
+            Self::Brevity { allowance, scale, .. } => {
+                number("allowance", allowance, 0.0).or(number("scale", scale, 1.0))
+            }
             Self::Faithfulness { invented, escalation, .. } => {
                 number("invented", invented, 0.0).or(number("escalation", escalation, 0.0))
             }
@@ -148,7 +155,7 @@ mod tests {
     use crate::task::{NewsDesk, Split};
 
     const COMPLETENESS: Reward = Reward::Completeness { broken: -1.0 };
-    const BREVITY: Reward = Reward::Brevity { scale: 20.0, broken: -1.0 };
+    const BREVITY: Reward = Reward::Brevity { allowance: 2.0, scale: 20.0, broken: -1.0 };
     const FAITHFULNESS: Reward =
         Reward::Faithfulness { invented: 1.0, escalation: 0.5, broken: -2.0 };
 
@@ -198,6 +205,18 @@ mod tests {
     }
 
     #[test]
+    fn the_example_rewards_are_sound() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/training");
+        for (file, kind) in [
+            ("agency.toml", "completeness"),
+            ("readers.toml", "brevity"),
+            ("checkers.toml", "faithfulness"),
+        ] {
+            assert_eq!(RewardFile::read(&folder.join(file)).unwrap().reward.name(), kind);
+        }
+    }
+
+    #[test]
     fn a_bad_file_is_refused_by_file_and_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reward.toml");
@@ -208,9 +227,12 @@ mod tests {
         for (text, fault) in [
             ("kind = \"beauty\"", "beauty"),
             ("kind = \"completeness\"\nbroken = -1.0\ncolour = 3", "colour"),
-            ("kind = \"brevity\"\nbroken = -1.0", "scale"),
-            ("kind = \"brevity\"\nbroken = 0.0\nscale = 20.0", "must not pay for silence"),
-            ("kind = \"brevity\"\nbroken = -1.0\nscale = nan", "scale"),
+            ("kind = \"brevity\"\nallowance = 2.0\nbroken = -1.0", "scale"),
+            (
+                "kind = \"brevity\"\nbroken = 0.0\nallowance = 2.0\nscale = 20.0",
+                "must not pay for silence",
+            ),
+            ("kind = \"brevity\"\nbroken = -1.0\nallowance = 2.0\nscale = nan", "scale"),
             ("kind = 3", "kind"),
             ("scale", "reward.toml line 1"),
         ] {

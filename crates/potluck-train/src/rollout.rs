@@ -51,7 +51,7 @@ pub fn complete(
     if prompts.is_empty() {
         return Vec::new();
     }
-    assert!(choices.len() % prompts.len() == 0, "every prompt has equally many choices");
+    assert!(choices.len().is_multiple_of(prompts.len()), "every prompt has equally many choices");
     let copies = choices.len() / prompts.len();
     let (mut batch, mut hidden) = Batch::begin(decoder, special, prompts, choices, copies);
     let eos = special.eos;

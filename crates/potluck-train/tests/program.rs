@@ -1,5 +1,7 @@
 //! The program as a user meets it: killed and started again, scored, and given wrong input.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -19,7 +21,11 @@ fn recipe() -> PathBuf {
 /// The verb with the tiny recipe, in `folder`.
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_potluck-train"));
-    command.current_dir(folder).args(arguments).args(["--threads", "1", "--json", "--recipe"]).arg(recipe());
+    command
+        .current_dir(folder)
+        .args(arguments)
+        .args(["--threads", "1", "--json", "--recipe"])
+        .arg(recipe());
     command
 }
 
@@ -36,7 +42,8 @@ fn answer(folder: &Path, arguments: &[&str]) -> Value {
 
 /// Runs until a line of progress begins with `until`, then kills without warning.
 fn kill_at(folder: &Path, arguments: &[&str], until: &str) {
-    let mut child = command(folder, arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child =
+        command(folder, arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let reached = lines.any(|line| line.unwrap().starts_with(until));
     child.kill().unwrap();
@@ -60,7 +67,8 @@ fn base_folder() -> tempfile::TempDir {
     folder
 }
 
-const RL: [&str; 9] = ["rl", "--base", "base", "--reward", "readers.toml", "--out", "a", "--seed", "5"];
+const RL: [&str; 9] =
+    ["rl", "--base", "base", "--reward", "readers.toml", "--out", "a", "--seed", "5"];
 
 #[test]
 fn killed_runs_end_with_the_same_bytes() {
@@ -99,7 +107,10 @@ fn the_outbox_says_what_it_must_and_no_more() {
     let card: Value = serde_json::from_slice(&fs::read(outbox.join("card.json")).unwrap()).unwrap();
     let base = blake3::hash(&fs::read(folder.path().join("base/model.safetensors")).unwrap());
     assert_eq!(card["base_blake3"], base.to_hex().as_str());
-    assert_eq!((&card["v"], &card["algorithm"], &card["steps"]), (&1.into(), &"rloo".into(), &200.into()));
+    assert_eq!(
+        (&card["v"], &card["algorithm"], &card["steps"]),
+        (&1.into(), &"rloo".into(), &200.into())
+    );
     assert!(!card.to_string().contains("brevity"), "the reward stays private");
     assert_eq!(fs::read(folder.path().join("a/private/nonce")).unwrap().len(), 32);
 }
@@ -111,8 +122,19 @@ fn soups_are_scored_on_common_prompts_and_numbers() {
     answer(at, &RL);
     fs::write(at.join("soups"), "# corners and middle\nx=1\n\nx=0.5,y=0.5\ny=1000000\n").unwrap();
     let eval = [
-        "eval", "--base", "base", "--reward", "agency.toml", "--expert", "x=base/model.safetensors", "--expert",
-        "y=a/outbox", "--lambdas", "soups", "--seed", "9",
+        "eval",
+        "--base",
+        "base",
+        "--reward",
+        "agency.toml",
+        "--expert",
+        "x=base/model.safetensors",
+        "--expert",
+        "y=a/outbox",
+        "--lambdas",
+        "soups",
+        "--seed",
+        "9",
     ];
     let scores = answer(at, &eval);
     let rows = scores["rows"].as_array().unwrap();
@@ -123,19 +145,28 @@ fn soups_are_scored_on_common_prompts_and_numbers() {
     assert_eq!(rows[1]["lambda_ppm"], serde_json::json!({"x": 500_000, "y": 500_000}));
     assert_eq!(answer(at, &eval)["rows"], scores["rows"]);
 
-    let sample = ["sample", "--base", "base", "--expert", "y=a/outbox", "--lambda", "y=1", "--item", "3"];
+    let sample =
+        ["sample", "--base", "base", "--expert", "y=a/outbox", "--lambda", "y=1", "--item", "3"];
     let shown = answer(at, &sample);
     assert_eq!(shown["samples"].as_array().unwrap().len(), 2);
-    assert!(shown["samples"][0]["lambda_ppm"].is_null() && shown["article"].as_str().unwrap().len() > 20);
+    assert!(
+        shown["samples"][0]["lambda_ppm"].is_null()
+            && shown["article"].as_str().unwrap().len() > 20
+    );
 }
 
 #[test]
 fn wrong_input_ends_in_one_line_and_a_fixed_code() {
     let folder = base_folder();
     let at = folder.path();
-    let strict = fs::read_to_string(recipe()).unwrap().replace("copy_accuracy = 0.0", "copy_accuracy = 1.0");
+    let strict =
+        fs::read_to_string(recipe()).unwrap().replace("copy_accuracy = 0.0", "copy_accuracy = 1.0");
     fs::write(at.join("strict.toml"), strict).unwrap();
-    fs::write(at.join("colour.toml"), "kind = \"brevity\"\nbroken = -1.0\nscale = 9.0\ncolour = 1\n").unwrap();
+    fs::write(
+        at.join("colour.toml"),
+        "kind = \"brevity\"\nbroken = -1.0\nscale = 9.0\ncolour = 1\n",
+    )
+    .unwrap();
     let mut damaged = fs::read(at.join("base/model.safetensors")).unwrap();
     damaged.pop();
     fs::write(at.join("short.safetensors"), &damaged).unwrap();
@@ -143,7 +174,9 @@ fn wrong_input_ends_in_one_line_and_a_fixed_code() {
     let rl = |base: &'static str, reward: &'static str| {
         vec!["rl", "--base", base, "--reward", reward, "--out", "p", "--seed", "1"]
     };
-    let eval = |more: &[&'static str]| [&["eval", "--base", "base", "--reward", "agency.toml"], more].concat();
+    let eval = |more: &[&'static str]| {
+        [&["eval", "--base", "base", "--reward", "agency.toml"], more].concat()
+    };
     let cases = [
         (rl("nowhere", "agency.toml"), 3, "nowhere/config.json"),
         (rl("base", "nowhere.toml"), 3, "nowhere.toml"),

@@ -77,9 +77,9 @@ mod tests {
                 by_hand[i] -= 0.1 * (0.01 * by_hand[i] + mh / (vh.sqrt() + EPSILON));
             }
         }
-        for i in 0..2 {
+        for (i, by_hand) in by_hand.into_iter().enumerate() {
             let value = weights[0].double_value(&[0, i as i64]);
-            assert!((value - by_hand[i]).abs() < 1e-5, "{value} {}", by_hand[i]);
+            assert!((value - by_hand).abs() < 1e-5, "{value} {by_hand}");
         }
     }
 

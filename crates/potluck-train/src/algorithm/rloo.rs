@@ -89,7 +89,7 @@ pub fn train_expert(expert: &Expert, state: &mut RunState) -> Result<Stopped, St
             state.recent.remove(0);
         }
         stopped = has_stopped(recipe, state);
-        if state.step % CHECKPOINT_EVERY == 0 || stopped.is_some() {
+        if state.step.is_multiple_of(CHECKPOINT_EVERY) || stopped.is_some() {
             work.keep(state)?;
         }
         progress.at(state.step, || {

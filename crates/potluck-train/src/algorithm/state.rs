@@ -174,7 +174,7 @@ impl WorkFolder {
 
     fn other_run(&self, path: &Path) -> BadInput {
         BadInput::new(format!(
-            "{}: it belongs to a run with other settings (recipe, seed, base or reward); name another folder, or delete this one",
+            "{}: it belongs to a run with other settings (recipe, seed, threads, base or reward); name another folder, or delete this one",
             path.display()
         ))
     }

@@ -82,7 +82,7 @@ pub fn train_supervised(
         metrics.add(stage.name(), state.step, &figures).map_err(disk)?;
         state.step += 1;
         state.seconds += start.elapsed().as_secs_f64();
-        if state.step % CHECKPOINT_EVERY == 0 || state.step == recipe.steps {
+        if state.step.is_multiple_of(CHECKPOINT_EVERY) || state.step == recipe.steps {
             work.keep(state)?;
         }
         progress.at(state.step, || format!("loss {loss:.3}"));
@@ -91,13 +91,16 @@ pub fn train_supervised(
     Ok(())
 }
 
-/// Each item's prompt and its references.
+/// The tokens of a prompt and of its references.
+type Group = (Vec<i64>, Vec<Vec<i64>>);
+
+/// The groups of the items `numbers`.
 fn groups(
     recipe: &Supervised,
     desk: &NewsDesk,
     tokenizer: &Tokenizer,
     numbers: std::ops::Range<u64>,
-) -> Result<Vec<(Vec<i64>, Vec<Vec<i64>>)>, TokenizerError> {
+) -> Result<Vec<Group>, TokenizerError> {
     numbers
         .map(|number| {
             let item = desk.item(Split::Train, number);

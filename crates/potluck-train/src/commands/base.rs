@@ -68,7 +68,7 @@ pub(super) fn base(args: &BaseArgs) -> Result<Answer, Failure> {
 fn settings(recipe: &Recipe, seed: u64) -> Value {
     let Recipe { news, tokenizer, model, pretrain, sft, gate, .. } = recipe;
     json!({
-        "verb": "base", "seed": seed, "news": news, "tokenizer": tokenizer, "model": model,
+        "verb": "base", "seed": seed, "threads": tch::get_num_threads(), "news": news, "tokenizer": tokenizer, "model": model,
         "pretrain": pretrain, "sft": sft, "gate": gate,
     })
 }

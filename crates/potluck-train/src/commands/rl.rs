@@ -91,7 +91,7 @@ pub(super) fn rl(args: &RlArgs) -> Result<Answer, Failure> {
 /// What the result depends on.
 fn settings(recipe: &Recipe, reward: &RewardFile, base: &ModelFolder, seed: u64) -> Value {
     json!({
-        "verb": "rl", "seed": seed, "news": recipe.news, "gate": recipe.gate, "rl": recipe.rl,
+        "verb": "rl", "seed": seed, "threads": tch::get_num_threads(), "news": recipe.news, "gate": recipe.gate, "rl": recipe.rl,
         "reward": blake3::hash(&reward.definition).to_hex().as_str(),
         "base": base.blake3.to_hex().as_str(),
     })

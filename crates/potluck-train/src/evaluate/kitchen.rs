@@ -1,9 +1,10 @@
-//! Experts in memory, and the soups that are mixed from them.
+//! Experts' files, and the soups that are mixed from them, by the same arithmetic as published ones.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use potluck_core::{Lambda, PartyId};
+use potluck_soup::Mixture;
 use tch::{Kind, Tensor};
 
 use crate::bad_input::BadInput;
@@ -13,11 +14,11 @@ use crate::model::{Decoder, ModelFolder, Shape};
 #[derive(Debug)]
 pub struct Kitchen {
     shape: Shape,
-    experts: BTreeMap<PartyId, Vec<Tensor>>,
+    experts: BTreeMap<PartyId, PathBuf>,
 }
 
 impl Kitchen {
-    /// Reads experts from safetensors files, or from folders that hold a `model.safetensors`.
+    /// Checks experts in safetensors files, or in folders that hold a `model.safetensors`.
     ///
     /// # Errors
     /// [`BadInput`] where a name is given twice, or a file is missing or does not fit the base.
@@ -25,17 +26,17 @@ impl Kitchen {
         base: &ModelFolder,
         experts: impl IntoIterator<Item = (&'a PartyId, &'a Path)>,
     ) -> Result<Self, BadInput> {
-        let mut read = BTreeMap::new();
+        let mut files = BTreeMap::new();
         for (party, path) in experts {
             let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
-            let (weights, _) = ModelFolder::weights_at(&file, &base.shape)?;
-            if read.insert(party.clone(), weights).is_some() {
+            ModelFolder::weights_at(&file, &base.shape)?;
+            if files.insert(party.clone(), file).is_some() {
                 return Err(BadInput::new(format!(
                     "--expert {party}: given twice; name each expert once"
                 )));
             }
         }
-        Ok(Self { shape: base.shape.clone(), experts: read })
+        Ok(Self { shape: base.shape.clone(), experts: files })
     }
 
     /// Checks that each party to whom `lambda` gives weight has an expert here.
@@ -51,23 +52,30 @@ impl Kitchen {
         }
     }
 
-    /// The soup of `lambda`.
+    /// The soup of `lambda`, its weights the very ones that a blend into a file would have.
     ///
     /// # Errors
-    /// As [`Self::can_cook`].
+    /// As [`Self::can_cook`], and where the files changed since they were checked.
     pub fn soup(&self, lambda: &Lambda) -> Result<Decoder, BadInput> {
         self.can_cook(lambda)?;
-        let active: Vec<_> =
-            lambda.active().map(|(party, ppm)| (&self.experts[party], ppm)).collect();
-        let weights = (0..self.shape.tensors().len())
-            .map(|index| {
-                let sum: Tensor = active
-                    .iter()
-                    .map(|(weights, ppm)| weights[index].to_kind(Kind::Double) * f64::from(*ppm))
-                    .sum();
-                (sum / 1e6).to_kind(Kind::Float)
-            })
+        let fault =
+            |reason: &dyn std::fmt::Display| BadInput::new(format!("--lambda {lambda}: {reason}"));
+        let active: Vec<_> = lambda
+            .active()
+            .map(|(party, _)| (party.clone(), self.experts[party].clone()))
             .collect();
-        Ok(Decoder::new(self.shape.clone(), weights))
+        let mixture = Mixture::open(&active).map_err(|error| fault(&error))?;
+        let mut mixed = BTreeMap::new();
+        for tensor in mixture.tensors(lambda).map_err(|error| fault(&error))? {
+            let tensor = tensor.map_err(|error| fault(&error))?;
+            mixed.insert(tensor.name, tensor.bytes);
+        }
+        let weights = self.shape.tensors().into_iter().map(|spec| {
+            let bytes =
+                mixed.get(&spec.name).ok_or_else(|| fault(&format!("no tensor {}", spec.name)))?;
+            Tensor::f_from_data_size(bytes, &spec.shape, Kind::Float)
+                .map_err(|_| fault(&format!("the tensor {} has another shape", spec.name)))
+        });
+        Ok(Decoder::new(self.shape.clone(), weights.collect::<Result<_, _>>()?))
     }
 }

@@ -96,9 +96,9 @@ impl<'a> Bench<'a> {
 
     fn judge(&self, decoder: &Decoder, prompts: &[Prompt]) -> Vec<Judgement> {
         let tokens: Vec<&[i64]> = prompts.iter().map(|prompt| prompt.tokens.as_slice()).collect();
-        let stream =
+        let choice =
             |prompt: &Prompt| Choice::Drawn(Stream::of("evaluation", &[self.seed, prompt.index]));
-        let choices = prompts.iter().map(stream).collect();
+        let choices = prompts.iter().map(choice).collect();
         let completions = complete(decoder, self.tokenizer.special(), &tokens, choices);
         let texts =
             completions.iter().map(|completion| self.tokenizer.finished_text(&completion.tokens));

@@ -187,10 +187,11 @@ impl Decoder {
             let k = rotate(&split(linear(&normed, wk)), &rope);
             let v = split(linear(&normed, wv));
             let mixed = attention(layer, q, k, v).transpose(1, 2).reshape([rows, length, -1]);
-            x = x + linear(&mixed, wo);
+            // Not `+=`, which would overwrite what the norm's gradient needs.
+            x = &x + linear(&mixed, wo);
             let normed = self.norm(&x, norm2);
             let gated = linear(&normed, gate).silu() * linear(&normed, up);
-            x = x + linear(&gated, down);
+            x = &x + linear(&gated, down);
         }
         self.norm(&x, &self.weights[self.weights.len() - 1])
     }

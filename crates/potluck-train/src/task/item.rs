@@ -137,7 +137,8 @@ impl NewsDesk {
             .map(|kind| {
                 let value = draw_value(kind, stream, |_| false);
                 let is_disputed = kind.can_be_disputed() && stream.chance(self.disputed);
-                let rumour = is_disputed.then(|| draw_value(kind, stream, |rumour| rumour == value));
+                let rumour =
+                    is_disputed.then(|| draw_value(kind, stream, |rumour| rumour == value));
                 Fact { kind, value, rumour }
             })
             .collect()

@@ -201,18 +201,18 @@ const MONTHS: [&str; 12] =
 
 /// Leaders and hosts have names of their own: which is which need not be read from the grammar.
 const LEADERS: [&str; 14] = [
-    "Bell", "Roy", "Kane", "Ortiz", "Lund", "Mori", "Diaz", "Voss", "Sato", "Rossi", "Adler", "Novak", "Okoye",
-    "Patel",
+    "Bell", "Roy", "Kane", "Ortiz", "Lund", "Mori", "Diaz", "Voss", "Sato", "Rossi", "Adler",
+    "Novak", "Okoye", "Patel",
 ];
 
 const HOSTS: [&str; 14] = [
-    "Hale", "Kim", "Silva", "Costa", "Berg", "Wolf", "Haddad", "Moreau", "Iqbal", "Weber", "Larsen", "Mensah",
-    "Reyes", "Tanaka",
+    "Hale", "Kim", "Silva", "Costa", "Berg", "Wolf", "Haddad", "Moreau", "Iqbal", "Weber",
+    "Larsen", "Mensah", "Reyes", "Tanaka",
 ];
 
 const CITIES: [&str; 14] = [
-    "Lima", "Oslo", "Cairo", "Quito", "Delhi", "Turin", "Accra", "Hanoi", "Porto", "Riga", "Dakar", "Kyoto",
-    "Basel", "Tunis",
+    "Lima", "Oslo", "Cairo", "Quito", "Delhi", "Turin", "Accra", "Hanoi", "Porto", "Riga", "Dakar",
+    "Kyoto", "Basel", "Tunis",
 ];
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const FEWEST_TOLD: usize = 2;
 const SHARE_TOLD: (f64, f64) = (0.1, 1.0);
 
 /// A disputed fact is told so much more seldom than a sure one.
-const DISPUTED_TOLD: f64 = 0.75;
+const DISPUTED_TOLD: f64 = 0.6;
 
 /// How often the longer form of a clause is chosen.
 const LONG_FORM: f64 = 0.35;
