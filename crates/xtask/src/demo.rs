@@ -71,15 +71,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
     })?;
     let (agreement, published) = stage
         .step("agree", "proposals, agreement, soup", |stage| agree(stage, &federation, &homes))?;
-    let reports = stage.step("evaluate", "every party scores every soup", |stage| {
-        evaluate(stage, &homes, &outboxes)
-    })?;
+    let reports =
+        stage.step("evaluate", "every party scores every soup", |stage| evaluate(stage, &homes))?;
     let (front, gains) = read_reports(&reports)?;
     let base = base_point(&reports)?;
     show_front(&stage, &front, &base)?;
-    stage.step("samples", "one text, many summaries", |stage| {
-        show_samples(stage, &homes[0].1, &outboxes)
-    })?;
+    stage.step("samples", "one text, many summaries", |stage| show_samples(stage, &homes[0].1))?;
     let control =
         stage.step("control", "an expert of another base, mixed in by hand", |stage| {
             control(stage, &homes, &outboxes)
@@ -170,22 +167,26 @@ fn agree(
     Ok((agreement, soup))
 }
 
-/// Each party evaluates in its own process and folder, with its own reward and prompts.
-fn evaluate(
-    stage: &Stage,
-    homes: &[(&str, PathBuf)],
-    outboxes: &[PathBuf],
-) -> Result<BTreeMap<String, Value>> {
-    let experts = experts(outboxes);
+/// Each party fetches the experts, and evaluates in its own process and folder, with its own reward and
+/// prompts.
+fn evaluate(stage: &Stage, homes: &[(&str, PathBuf)]) -> Result<BTreeMap<String, Value>> {
+    for (party, dir) in homes {
+        for (expert, path) in experts(dir) {
+            let args = ["pull", "--dir", stage::arg(dir)?, "--out", stage::arg(&path)?];
+            let args = [&args[..], &["expert", expert]].concat();
+            stage.programs.succeed(&format!("pull {expert} {party}"), &args)?;
+        }
+    }
     let lambdas = front::lambdas(&PARTIES);
     let reports = stage.beside(homes, |(party, dir)| {
-        training::evaluate(stage, &format!("evaluate {party}"), dir, &experts, &lambdas)
+        training::evaluate(stage, &format!("evaluate {party}"), dir, &experts(dir), &lambdas)
     })?;
     Ok(PARTIES.iter().map(|party| (*party).to_owned()).zip(reports).collect())
 }
 
-fn experts(outboxes: &[PathBuf]) -> Vec<(&'static str, PathBuf)> {
-    PARTIES.iter().copied().zip(outboxes.iter().cloned()).collect()
+/// Where a party keeps the experts that it fetched.
+fn experts(dir: &Path) -> Vec<(&'static str, PathBuf)> {
+    PARTIES.iter().map(|party| (*party, dir.join("experts").join(party))).collect()
 }
 
 /// The front, and each party's gain: the corner of its own expert, in its own report.
@@ -226,12 +227,12 @@ fn show_front(stage: &Stage, front: &[Point], base: &Point) -> Result<()> {
 }
 
 /// As the seed paper shows it: the base, each expert, and λ = 0, ½, 1 between two of them.
-fn show_samples(stage: &Stage, dir: &Path, outboxes: &[PathBuf]) -> Result<()> {
+fn show_samples(stage: &Stage, dir: &Path) -> Result<()> {
     let (first, last) = (PARTIES[0], PARTIES[PARTIES.len() - 1]);
     let mut lambdas: Vec<_> = PARTIES.iter().map(|party| mixture(&[(party, 1_000_000)])).collect();
     let between = [(1_000_000, 0), (500_000, 500_000), (0, 1_000_000)];
     lambdas.extend(between.map(|(a, b)| mixture(&[(first, a), (last, b)])));
-    let report = training::samples(stage, dir, &experts(outboxes), &lambdas)?;
+    let report = training::samples(stage, dir, &experts(dir), &lambdas)?;
     println!("  {}\n", report["article"].as_str().context("samples without their text")?);
     let samples = report["samples"].as_array().context("no samples")?;
     for (position, sample) in samples.iter().enumerate() {
