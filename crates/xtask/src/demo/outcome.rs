@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn each_broken_promise_is_named() {
-        let broken: [(fn(&mut Outcome), &str); 6] = [
+        type Breakage = fn(&mut Outcome);
+        let broken: [(Breakage, &str); 6] = [
             (|o| o.gains[0].se = 0.2, "does not beat"),
             (|o| o.soup.1 = "e".into(), "recomputed"),
             (|o| o.audited = None, "audit"),
