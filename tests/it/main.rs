@@ -1,6 +1,7 @@
 //! End-to-end stories with real processes, grouped by the steps in the life of a checkpoint.
 
 #![allow(missing_docs, reason = "a test binary has no public items")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
 mod story;
 
