@@ -36,7 +36,7 @@ impl RefusedFolder {
     }
 
     /// Keeps an envelope, the reason, and, where there is room, its weights, which are moved away from
-    /// `weights`. Past [`MAX_REFUSALS`] nothing is kept, and the weights are removed.
+    /// `weights`. Past 1024 of them nothing is kept, and the weights are removed.
     ///
     /// # Errors
     /// Where the folder cannot be written. The refusal stands all the same.
