@@ -16,4 +16,4 @@ mod weights;
 pub use decoder::{Attention, Cache, Decoder};
 pub use folder::{ModelFolder, WriteModelError};
 pub use shape::{Shape, TensorSpec};
-pub use weights::{read_weights, tensor_from_f32, weights_bytes};
+pub use weights::{read_weights, weights_bytes};

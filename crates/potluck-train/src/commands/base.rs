@@ -34,7 +34,8 @@ pub(super) struct BaseArgs {
 pub(super) fn base(args: &BaseArgs) -> Result<Answer, Failure> {
     let recipe = args.recipe.read()?;
     let work = WorkFolder::new(&args.out.join("work"), &settings(&recipe, args.seed));
-    if let Some(result) = work.result()? {
+    let whole = args.out.join("model.safetensors").exists();
+    if let Some(result) = work.result()?.filter(|_| whole) {
         return Ok(answer(result));
     }
     let tokenizer = Tokenizer::learn(&recipe.tokenizer, &recipe.news)?;

@@ -44,7 +44,8 @@ pub(super) fn rl(args: &RlArgs) -> Result<Answer, Failure> {
     let base = ModelFolder::read(&args.base)?;
     let work =
         WorkFolder::new(&args.out.join("work"), &settings(&recipe, &reward, &base, args.seed));
-    if let Some(result) = work.result()? {
+    let whole = args.out.join("outbox").exists();
+    if let Some(result) = work.result()?.filter(|_| whole) {
         return Ok(answer(result));
     }
     let desk = NewsDesk::news(args.seed, recipe.news.disputed);

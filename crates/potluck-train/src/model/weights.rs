@@ -55,11 +55,6 @@ fn first_line(error: &tch::TchError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-/// A tensor of `values`.
-pub fn tensor_from_f32(values: &[f32], shape: &[i64]) -> Tensor {
-    Tensor::from_slice(values).view(shape)
-}
-
 /// The bytes of a safetensors file with `tensors` under their names and one entry of metadata.
 ///
 /// Equal tensors give equal bytes: tensors stand in an order that follows from type and name.
