@@ -11,8 +11,8 @@ use crate::model::{Attention, Cache, Decoder};
 use crate::stream::Stream;
 use crate::tokenizer::SpecialTokens;
 
-/// The most tokens of a completion, its end included: a summary that tells all takes some 55.
-pub const MOST_TOKENS: usize = 64;
+/// The most tokens of a completion, its end included: a summary that tells all at length has 42.
+pub const MOST_TOKENS: usize = 48;
 
 /// How a token is chosen.
 #[derive(Debug, Clone)]
@@ -212,4 +212,52 @@ fn draw(distribution: &[f32], unit: f64) -> usize {
         }
     }
     likeliest(distribution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Shape;
+    use crate::recipe::ModelRecipe;
+
+    const SPECIAL: SpecialTokens = SpecialTokens { pad: 0, bos: 1, summary: 2, eos: 3 };
+
+    #[test]
+    fn a_draw_inverts_the_cumulated_distribution() {
+        let distribution = [0.25, 0.0, 0.5, 0.25];
+        for (unit, token) in
+            [(0.0, 0), (0.249, 0), (0.25, 2), (0.749, 2), (0.75, 3), (0.999_999, 3)]
+        {
+            assert_eq!(draw(&distribution, unit), token, "{unit}");
+        }
+        assert_eq!(likeliest(&[0.2, 0.4, 0.4]), 1, "of equals the first");
+    }
+
+    #[test]
+    fn completions_follow_from_prompts_and_streams_in_their_order() {
+        let recipe = ModelRecipe { hidden: 32, layers: 1, heads: 4, kv_heads: 2, feed_forward: 48 };
+        let decoder = Decoder::random(Shape::new(&recipe, 12), 7);
+        let prompts: [&[i64]; 3] = [&[1, 9, 11, 2], &[1, 2], &[1, 4, 5, 6, 7, 8, 2]];
+        let choices = || (0..12).map(|n| Choice::Drawn(Stream::of("rollout test", &[n]))).collect();
+        let all = complete(&decoder, SPECIAL, &prompts, choices());
+        assert_eq!(all, complete(&decoder, SPECIAL, &prompts, choices()));
+        assert_eq!(all.len(), 12);
+        for completion in &all {
+            let ends = completion.tokens.iter().filter(|token| **token == SPECIAL.eos).count();
+            let ended = completion.tokens.last() == Some(&SPECIAL.eos);
+            assert!(
+                ends == usize::from(ended) && (ended || completion.tokens.len() == MOST_TOKENS)
+            );
+            assert_eq!(completion.tokens.len(), completion.log_probs.len());
+        }
+        let lengths: Vec<_> = all.iter().map(|completion| completion.tokens.len()).collect();
+        assert!(lengths.iter().any(|length| *length != lengths[0]), "rows end at different times");
+        let one: Vec<_> = choices();
+        let alone = complete(&decoder, SPECIAL, &prompts[1..2], one[4..8].to_vec());
+        assert_eq!(
+            alone.iter().map(|c| &c.tokens).collect::<Vec<_>>(),
+            all[4..8].iter().map(|c| &c.tokens).collect::<Vec<_>>()
+        );
+        assert!(complete(&decoder, SPECIAL, &[], Vec::new()).is_empty());
+    }
 }

@@ -45,21 +45,19 @@ pub(super) fn sample(args: &SampleArgs) -> Result<Answer, Failure> {
     let prompt = base.tokenizer.prompt(item.article())?;
     let stream = Stream::of("sample", &[args.seed, args.item]);
 
-    let summarise = |decoder: &Decoder| {
-        [("greedy", Choice::Likeliest), ("sampled", Choice::Drawn(stream.clone()))]
-            .map(|(name, choice)| (name, summary(decoder, &base.tokenizer, &item, &prompt, choice)))
+    let summarise = |lambda: Value, decoder: &Decoder| {
+        let by = |choice| summary(decoder, &base.tokenizer, &item, &prompt, choice);
+        json!({
+            "lambda_ppm": lambda,
+            "greedy": by(Choice::Likeliest),
+            "sampled": by(Choice::Drawn(stream.clone())),
+        })
     };
-    let mut samples = vec![json!({"lambda_ppm": null})];
-    samples[0].as_object_mut().expect("it is an object").extend(named(summarise(base.decoder())));
-    let mut lines = vec![item.article().to_owned(), String::new()];
-    lines.push(format!("{:<44} {}", "base", text(&samples[0])));
+    let mut samples = vec![summarise(Value::Null, base.decoder())];
+    let mut lines = vec![item.article().to_owned(), String::new(), line("base", &samples[0])];
     for lambda in lambdas {
-        let mut sample = json!({"lambda_ppm": lambda});
-        sample
-            .as_object_mut()
-            .expect("it is an object")
-            .extend(named(summarise(&kitchen.soup(&lambda)?)));
-        lines.push(format!("{:<44} {}", lambda.to_string(), text(&sample)));
+        let sample = summarise(json!(lambda), &kitchen.soup(&lambda)?);
+        lines.push(line(&lambda.to_string(), &sample));
         samples.push(sample);
     }
     let facts: Vec<_> = item
@@ -78,12 +76,8 @@ pub(super) fn sample(args: &SampleArgs) -> Result<Answer, Failure> {
     Ok(Answer { json, lines })
 }
 
-fn named(summaries: [(&str, Value); 2]) -> impl Iterator<Item = (String, Value)> {
-    summaries.into_iter().map(|(name, summary)| (name.to_owned(), summary))
-}
-
-fn text(sample: &Value) -> &str {
-    sample["sampled"]["text"].as_str().unwrap_or_default()
+fn line(name: &str, sample: &Value) -> String {
+    format!("{name:<44} {}", sample["sampled"]["text"].as_str().unwrap_or_default())
 }
 
 fn summary(
