@@ -22,4 +22,4 @@ pub use gate::{CopyTest, copy_accuracy};
 pub use metrics::MetricsFile;
 pub use rloo::{Expert, Stopped, train_expert};
 pub use state::{RunState, StateError, WorkFolder};
-pub use supervised::{Stage, train_supervised};
+pub use supervised::{Phase, Stage, train_supervised};

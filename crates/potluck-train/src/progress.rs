@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// The progress of one step, on stderr.
 pub(crate) struct Progress {
-    name: &'static str,
+    name: String,
     length: u64,
     /// Tenths that were told already; none on a terminal.
     told: Option<u64>,
@@ -15,17 +15,17 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// A step of `length` parts, of which `done` were done before.
-    pub(crate) fn new(name: &'static str, length: u64, done: u64) -> Self {
+    pub(crate) fn new(name: &str, length: u64, done: u64) -> Self {
         let on_terminal = std::io::stderr().is_terminal();
         let bar = if on_terminal { ProgressBar::new(length) } else { ProgressBar::hidden() };
         let style = "{prefix:>12} [{bar:30}] {pos}/{len} {eta:>4} {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(name);
+        bar.set_prefix(name.to_owned());
         bar.set_position(done);
         let tenths = (done * 10).checked_div(length).unwrap_or(10);
-        Self { name, length, told: (!on_terminal).then_some(tenths), bar }
+        Self { name: name.to_owned(), length, told: (!on_terminal).then_some(tenths), bar }
     }
 
     /// `done` parts are done; `note` says how it goes.

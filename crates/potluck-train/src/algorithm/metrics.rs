@@ -16,7 +16,7 @@ impl MetricsFile {
     ///
     /// # Errors
     /// Where the file system refuses.
-    pub fn resume(path: &Path, earlier: &[&str], stage: &str, step: u64) -> io::Result<Self> {
+    pub fn resume(path: &Path, earlier: &[String], stage: &str, step: u64) -> io::Result<Self> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -25,7 +25,7 @@ impl MetricsFile {
         let stays = |line: &&str| {
             let Ok(value) = serde_json::from_str::<Value>(line) else { return false };
             let of = value["stage"].as_str().unwrap_or_default();
-            earlier.contains(&of)
+            earlier.iter().any(|stage| stage == of)
                 || (of == stage && value["step"].as_u64().is_some_and(|n| n < step))
         };
         let kept: String = text.lines().filter(stays).flat_map(|line| [line, "\n"]).collect();
@@ -59,7 +59,7 @@ mod tests {
             file.add("sft", step, &[("loss", 1.5)]).unwrap();
         }
         fs::write(&path, fs::read_to_string(&path).unwrap() + "{\"stage\":\"sf").unwrap();
-        MetricsFile::resume(&path, &["pretrain"], "sft", 2).unwrap();
+        MetricsFile::resume(&path, &["pretrain".to_owned()], "sft", 2).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3);
         assert!(text.ends_with("{\"loss\":1.5,\"stage\":\"sft\",\"step\":1}\n"), "{text}");

@@ -26,8 +26,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Its name in metrics and messages.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Pretrain => "pretrain",
             Self::Sft => "sft",
@@ -42,12 +41,36 @@ impl Stage {
     }
 }
 
-/// Trains from `state` to the end of the stage, on the news of `seed` from item `first` on.
+/// One passage through a stage: a base that does not copy well enough goes through both again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// The stage.
+    pub stage: Stage,
+    /// How many times both stages were passed before.
+    pub round: u64,
+}
+
+impl Phase {
+    /// The phase that a run's `number`th stage is, counted from 0: the two stages take turns.
+    pub fn of(number: u64) -> Self {
+        let stage = if number.is_multiple_of(2) { Stage::Pretrain } else { Stage::Sft };
+        Self { stage, round: number / 2 }
+    }
+
+    /// Its name in metrics and messages: `pretrain`, `sft`, `pretrain-2`, `sft-2`, …
+    pub fn name(self) -> String {
+        match self.round {
+            0 => self.stage.name().to_owned(),
+            round => format!("{}-{}", self.stage.name(), round + 1),
+        }
+    }
+}
+
+/// Trains from `state` to the end of its stage, on the news of `seed` from item `first` on.
 ///
 /// # Errors
 /// [`StateError`] where checkpoints or metrics cannot be written.
 pub fn train_supervised(
-    stage: Stage,
     recipe: &Supervised,
     (seed, first): (u64, u64),
     tokenizer: &Tokenizer,
@@ -56,9 +79,11 @@ pub fn train_supervised(
 ) -> Result<(), StateError> {
     let path = work.file("metrics.jsonl");
     let disk = |error| StateError::Disk(path.clone(), error);
-    let mut metrics =
-        MetricsFile::resume(&path, &["pretrain"], stage.name(), state.step).map_err(disk)?;
-    let mut progress = Progress::new(stage.name(), recipe.steps, state.step);
+    let phase = Phase::of(state.stage);
+    let name = phase.name();
+    let earlier: Vec<_> = (0..state.stage).map(|number| Phase::of(number).name()).collect();
+    let mut metrics = MetricsFile::resume(&path, &earlier, &name, state.step).map_err(disk)?;
+    let mut progress = Progress::new(&name, recipe.steps, state.step);
     let desk = match recipe.briefs {
         true => NewsDesk::briefs(seed, recipe.disputed),
         false => NewsDesk::news(seed, recipe.disputed),
@@ -71,7 +96,7 @@ pub fn train_supervised(
             .map_err(|error| StateError::Weights(error.to_string()))?;
         let groups: Vec<_> =
             groups.iter().map(|(prompt, all)| (prompt.as_slice(), all.as_slice())).collect();
-        let packed = Packed::new(tokenizer.special(), stage.counted(), &groups);
+        let packed = Packed::new(tokenizer.special(), phase.stage.counted(), &groups);
         let mean = -packed.log_probs(&state.decoder).mean(Kind::Float);
         mean.backward();
         loss = mean.double_value(&[]);
@@ -79,7 +104,7 @@ pub fn train_supervised(
         let weights = state.decoder.weights();
         let norm = state.optimiser.step(weights, rate, recipe.weight_decay, MOST_GRADIENT);
         let figures = [("loss", loss), ("learning_rate", rate), ("grad_norm", norm)];
-        metrics.add(stage.name(), state.step, &figures).map_err(disk)?;
+        metrics.add(&name, state.step, &figures).map_err(disk)?;
         state.step += 1;
         state.seconds += start.elapsed().as_secs_f64();
         if state.step.is_multiple_of(CHECKPOINT_EVERY) || state.step == recipe.steps {
