@@ -10,14 +10,12 @@ fn main() -> ExitCode {
     keep_freed_memory();
     let cli = Cli::parse();
     // A bug must not look like a crash: one line, and the code of unforeseen failures.
-    std::panic::set_hook(Box::new(|panic| {
-        eprintln!("potluck-train: internal error: {}", one_line(panic))
-    }));
+    std::panic::set_hook(Box::new(|panic| eprintln!("error: internal: {}", one_line(panic))));
     match std::panic::catch_unwind(|| run(cli)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
             let code = exit_code(&failure);
-            eprintln!("potluck-train: {:#}", anyhow::Error::from(failure));
+            eprintln!("error: {:#}", anyhow::Error::from(failure));
             ExitCode::from(code)
         }
         Err(_) => ExitCode::FAILURE,

@@ -10,6 +10,9 @@ use super::process::Server;
 use super::stage::{PARTIES, Stage, arg};
 use crate::toolchain;
 
+/// What each party wishes for its own expert, in parts per million.
+const WISHES: [(&str, u64); 3] = [("agency", 600_000), ("checkers", 500_000), ("readers", 700_000)];
+
 /// The federation, founded and served.
 pub(crate) struct Federation {
     /// The operator's folder.
@@ -59,13 +62,14 @@ impl Federation {
         Ok(())
     }
 
-    /// A party proposes its λ: three fifths for itself.
+    /// A party proposes its λ: most for itself, the rest in equal parts.
     ///
     /// # Errors
     /// When the program fails.
     pub(crate) fn propose(&self, stage: &Stage, party: &str, dir: &Path) -> Result<()> {
-        let share =
-            |other: &&'static str| (*other, if *other == party { 600_000 } else { 200_000 });
+        let own = WISHES.iter().find(|(name, _)| *name == party).map_or(0, |(_, own)| *own);
+        let rest = (1_000_000 - own) / (PARTIES.len() as u64 - 1);
+        let share = |other: &&'static str| (*other, if *other == party { own } else { rest });
         let lambda = text(&mixture(&PARTIES.iter().map(share).collect::<Vec<_>>()));
         println!("  {party:<9} proposes {lambda}");
         let args = ["round", "propose", "--dir", arg(dir)?, &lambda];

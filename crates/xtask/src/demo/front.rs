@@ -68,8 +68,10 @@ pub(crate) fn mixture(shares: &[(&str, u64)]) -> Ppm {
 
 /// λ as the programs take it.
 pub(crate) fn text(lambda: &Ppm) -> String {
-    let decimal =
-        |(party, ppm): (&String, &u64)| format!("{party}={}.{:06}", ppm / MILLION, ppm % MILLION);
+    let decimal = |(party, ppm): (&String, &u64)| {
+        let share = format!("{}.{:06}", ppm / MILLION, ppm % MILLION);
+        format!("{party}={}", share.trim_end_matches('0').trim_end_matches('.'))
+    };
     lambda.iter().map(decimal).collect::<Vec<_>>().join(",")
 }
 
@@ -160,7 +162,8 @@ mod tests {
             assert_eq!(lambda.values().sum::<u64>(), MILLION);
             assert!(!lambdas[..position].contains(lambda));
         }
-        assert_eq!(text(&lambdas[3]), "a=0.900000,b=0.100000");
+        assert_eq!(text(&lambdas[3]), "a=0.9,b=0.1");
+        assert_eq!(text(&lambdas[0]), "a=1");
         assert_eq!(edges(&PARTIES), [("a", "b"), ("a", "c"), ("b", "c")]);
     }
 

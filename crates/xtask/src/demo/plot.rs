@@ -14,6 +14,9 @@ const CHORD: RGBColor = RGBColor(0x99, 0x99, 0x99);
 const BASE: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const CENTRE: RGBColor = RGBColor(0xd9, 0x5f, 0x02);
 
+/// From a point to the corner of its label, in pixels.
+const LABEL_OFFSET: (i32, i32) = (8, -16);
+
 type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Draws every edge's front beside the others.
@@ -59,10 +62,9 @@ fn panel(
     draw_soups(&mut chart, &soups, edge)?;
     let at = |point: &Point| (point.scores[edge.0], point.scores[edge.1]);
     chart.draw_series([Cross::new(at(base), 5, BASE.stroke_width(2))])?;
-    chart.draw_series([label(at(base), "base", BASE)])?;
+    draw_label(&mut chart, at(base), "base", BASE)?;
     chart.draw_series([TriangleMarker::new(at(centre), 6, CENTRE.filled())])?;
-    chart.draw_series([label(at(centre), "equal λ", CENTRE)])?;
-    Ok(())
+    draw_label(&mut chart, at(centre), "equal λ", CENTRE)
 }
 
 fn draw_chord(chart: &mut Panel, soups: &[&Point], edge: (&str, &str)) -> Result<()> {
@@ -84,15 +86,17 @@ fn draw_soups(chart: &mut Panel, soups: &[&Point], edge: (&str, &str)) -> Result
     chart.draw_series(soups.iter().map(|p| Circle::new(at(p), 4, SOUP.filled())))?;
     for (point, party) in [(soups.first(), edge.0), (soups.last(), edge.1)] {
         let Some(point) = point else { continue };
-        chart.draw_series([label(at(point), party, SOUP)])?;
+        draw_label(chart, at(point), party, SOUP)?;
     }
     Ok(())
 }
 
-fn label(at: (f64, f64), text: &str, color: RGBColor) -> Text<'static, (f64, f64), String> {
-    // The space keeps the text off its point.
+/// A text beside a point, clear of its marker.
+fn draw_label(chart: &mut Panel, at: (f64, f64), text: &str, color: RGBColor) -> Result<()> {
     let style = ("sans-serif", 13).into_font().color(&color);
-    Text::new(format!(" {text}"), at, style)
+    let label = EmptyElement::at(at) + Text::new(text.to_owned(), LABEL_OFFSET, style);
+    chart.draw_series([label])?;
+    Ok(())
 }
 
 /// The range of one reward over some points, with room at both ends.
