@@ -97,6 +97,17 @@ fn killed_runs_end_with_the_same_bytes() {
 }
 
 #[test]
+fn a_base_folder_shows_the_model_and_nothing_of_the_run() {
+    let folder = base_folder();
+    let entries = fs::read_dir(folder.path().join("base")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut shown: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+    shown.sort();
+    let weights = ["config.json", "generation_config.json", "model.safetensors"];
+    assert_eq!(shown, [&weights[..], &["tokenizer.json", "tokenizer_config.json"]].concat());
+}
+
+#[test]
 fn the_outbox_says_what_it_must_and_no_more() {
     let folder = base_folder();
     let answer = answer(folder.path(), &RL);

@@ -25,7 +25,7 @@ const MOST_ROUNDS: u64 = 3;
 /// bytes. Vocabulary and shape do not depend on the seed.
 #[derive(Debug, Args)]
 pub(super) struct BaseArgs {
-    /// The Hugging Face folder to write; the run is kept in its folder `work`.
+    /// The Hugging Face folder to write; the run is kept in its hidden folder `.work`, which is no part of the model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The seed of weights and texts.
@@ -39,7 +39,7 @@ pub(super) struct BaseArgs {
 
 pub(super) fn base(args: &BaseArgs) -> Result<Answer, Failure> {
     let recipe = args.recipe.read()?;
-    let work = WorkFolder::new(&args.out.join("work"), &settings(&recipe, args.seed));
+    let work = WorkFolder::new(&args.out.join(".work"), &settings(&recipe, args.seed));
     let whole = args.out.join("model.safetensors").exists();
     if let Some(result) = work.result()?.filter(|_| whole) {
         return Ok(answer(result));
