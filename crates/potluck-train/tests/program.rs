@@ -91,7 +91,7 @@ fn killed_runs_end_with_the_same_bytes() {
     assert_eq!(answer(at, &resumed)["blake3"], whole["blake3"]);
     assert!(read("a/outbox/model.safetensors") == read("b/outbox/model.safetensors"));
 
-    let metrics = String::from_utf8(read("b/work/metrics.jsonl")).unwrap();
+    let metrics = fs::read_to_string(at.join("b").join("work").join("metrics.jsonl")).unwrap();
     let steps: Vec<_> = metrics.lines().map(in_order).collect();
     assert_eq!(steps, (0..200).map(|step| ("rl".to_owned(), step)).collect::<Vec<_>>());
 }
