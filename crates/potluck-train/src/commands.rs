@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::bad_input::BadInput;
 use crate::recipe::Recipe;
 
-pub use failure::{Failure, exit_code};
+pub use failure::{Failure, exit_code, public_code};
 
 /// Trains a base, an expert on a private reward, and scores soups; speaks to no network.
 #[derive(Debug, Parser)]
@@ -72,17 +72,28 @@ struct Answer {
     lines: Vec<String>,
 }
 
+impl Cli {
+    /// Whether a script reads along: then a failure is one JSON object too.
+    pub fn wants_json(&self) -> bool {
+        self.common().json
+    }
+
+    fn common(&self) -> &Common {
+        match &self.verb {
+            Verb::Base(args) => &args.common,
+            Verb::Rl(args) => &args.common,
+            Verb::Eval(args) => &args.common,
+            Verb::Sample(args) => &args.common,
+        }
+    }
+}
+
 /// Runs the verb of `cli` and prints its answer.
 ///
 /// # Errors
 /// [`Failure`], whose kind fixes the exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
-    let common = match &cli.verb {
-        Verb::Base(args) => &args.common,
-        Verb::Rl(args) => &args.common,
-        Verb::Eval(args) => &args.common,
-        Verb::Sample(args) => &args.common,
-    };
+    let common = cli.common();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     tch::set_num_threads(common.threads.unwrap_or(i32::try_from(cores).unwrap_or(1)));
     let as_json = common.json;

@@ -4,22 +4,30 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use potluck_train::allocator::keep_freed_memory;
-use potluck_train::commands::{Cli, exit_code, run};
+use potluck_train::commands::{Cli, Failure, exit_code, public_code, run};
 
 fn main() -> ExitCode {
     keep_freed_memory();
     let cli = Cli::parse();
     // A bug must not look like a crash: one line, and the code of unforeseen failures.
     std::panic::set_hook(Box::new(|panic| eprintln!("error: internal: {}", one_line(panic))));
+    let wants_json = cli.wants_json();
     match std::panic::catch_unwind(|| run(cli)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) => {
-            let code = exit_code(&failure);
-            eprintln!("error: {:#}", anyhow::Error::from(failure));
-            ExitCode::from(code)
-        }
+        Ok(Err(failure)) => report(failure, wants_json),
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// One line for people, and one object for scripts; returns the exit code.
+fn report(failure: Failure, wants_json: bool) -> ExitCode {
+    let (exit, code) = (exit_code(&failure), public_code(&failure));
+    let message = format!("{:#}", anyhow::Error::from(failure));
+    eprintln!("error: {message}");
+    if wants_json {
+        println!("{}", serde_json::json!({"error": {"code": code, "message": message}}));
+    }
+    ExitCode::from(exit)
 }
 
 /// Libtorch's messages have a back-trace of some kilobytes behind their first line.

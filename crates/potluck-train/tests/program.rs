@@ -206,7 +206,9 @@ fn wrong_input_ends_in_one_line_and_a_fixed_code() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
         assert!(text.contains(words), "{arguments:?}: {text}");
         assert!(code == 2 || text.lines().count() == 1, "{arguments:?}: {text}");
-        assert!(output.stdout.is_empty());
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let told = if code == 3 { "bad-input".into() } else { Value::Null };
+        assert_eq!(said["error"]["code"], told, "{arguments:?}");
     }
     let mut gated = Command::new(env!("CARGO_BIN_EXE_potluck-train"));
     gated.current_dir(at).args(rl("base", "agency.toml")).args(["--recipe", "strict.toml"]);

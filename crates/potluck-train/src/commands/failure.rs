@@ -32,6 +32,15 @@ pub enum Failure {
     Disk(String, #[source] std::io::Error),
 }
 
+/// The stable name of a failure's kind, for scripts.
+pub fn public_code(failure: &Failure) -> &'static str {
+    match exit_code(failure) {
+        3 => "bad-input",
+        4 => "gate-failed",
+        _ => "local-failure",
+    }
+}
+
 /// The exit code of a failure; wrong usage (2) is reported by the parser of arguments.
 pub fn exit_code(failure: &Failure) -> u8 {
     match failure {

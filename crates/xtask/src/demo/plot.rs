@@ -14,8 +14,11 @@ const CHORD: RGBColor = RGBColor(0x99, 0x99, 0x99);
 const BASE: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const CENTRE: RGBColor = RGBColor(0xd9, 0x5f, 0x02);
 
-/// From a point to the corner of its label, in pixels.
-const LABEL_OFFSET: (i32, i32) = (8, -16);
+/// From a point to the corner of its label, in pixels: beside it, below it, and below it to the left. The
+/// front lies above the chord, so there is room below the experts.
+const BESIDE: (i32, i32) = (8, -16);
+const BELOW: (i32, i32) = (-8, 8);
+const BELOW_LEFT: (i32, i32) = (-54, 8);
 
 type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
@@ -62,9 +65,9 @@ fn panel(
     draw_soups(&mut chart, &soups, edge)?;
     let at = |point: &Point| (point.scores[edge.0], point.scores[edge.1]);
     chart.draw_series([Cross::new(at(base), 5, BASE.stroke_width(2))])?;
-    draw_label(&mut chart, at(base), "base", BASE)?;
+    draw_label(&mut chart, at(base), BESIDE, ("base", BASE))?;
     chart.draw_series([TriangleMarker::new(at(centre), 6, CENTRE.filled())])?;
-    draw_label(&mut chart, at(centre), "equal λ", CENTRE)
+    draw_label(&mut chart, at(centre), BESIDE, ("equal λ", CENTRE))
 }
 
 fn draw_chord(chart: &mut Panel, soups: &[&Point], edge: (&str, &str)) -> Result<()> {
@@ -84,17 +87,23 @@ fn draw_soups(chart: &mut Panel, soups: &[&Point], edge: (&str, &str)) -> Result
         chart.draw_series(bars.map(|bar| PathElement::new(bar, SOUP.mix(0.6))))?;
     }
     chart.draw_series(soups.iter().map(|p| Circle::new(at(p), 4, SOUP.filled())))?;
-    for (point, party) in [(soups.first(), edge.0), (soups.last(), edge.1)] {
+    let ends = [(soups.first(), edge.0, BELOW_LEFT), (soups.last(), edge.1, BELOW)];
+    for (point, party, offset) in ends {
         let Some(point) = point else { continue };
-        draw_label(chart, at(point), party, SOUP)?;
+        draw_label(chart, at(point), offset, (party, SOUP))?;
     }
     Ok(())
 }
 
-/// A text beside a point, clear of its marker.
-fn draw_label(chart: &mut Panel, at: (f64, f64), text: &str, color: RGBColor) -> Result<()> {
+/// A text near a point, clear of its marker.
+fn draw_label(
+    chart: &mut Panel,
+    at: (f64, f64),
+    offset: (i32, i32),
+    (text, color): (&str, RGBColor),
+) -> Result<()> {
     let style = ("sans-serif", 13).into_font().color(&color);
-    let label = EmptyElement::at(at) + Text::new(text.to_owned(), LABEL_OFFSET, style);
+    let label = EmptyElement::at(at) + Text::new(text.to_owned(), offset, style);
     chart.draw_series([label])?;
     Ok(())
 }
