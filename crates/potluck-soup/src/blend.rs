@@ -61,7 +61,7 @@ pub enum BlendError {
         /// What is wrong with it.
         source: LayoutError,
     },
-    /// Two experts whose tensors differ in name, dtype or shape.
+    /// Two experts whose tensors differ in name, dtype or shape, or in elements that cannot be mixed.
     #[error("the experts of {first} and {second} differ in tensor {tensor}")]
     Differ {
         /// The expert that the other was compared with.

@@ -10,6 +10,7 @@
 //! reads or allocates anything. Called by [`mod@crate::inspect`] and [`mod@crate::blend`]; nothing else in the product
 //! reads safetensors.
 
+mod dtype;
 mod header;
 
 use std::fs::File;
@@ -17,6 +18,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
+pub use self::dtype::Dtype;
 use self::header::Header;
 
 /// The longest header that is ever read, in bytes.
@@ -31,40 +33,6 @@ pub const MAX_TENSOR_NAME: usize = 256;
 pub const MAX_DIMENSIONS: usize = 8;
 /// The most keys of a file's metadata.
 pub const MAX_METADATA: usize = 64;
-
-/// The format of a tensor's elements, all little-endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dtype {
-    /// IEEE 754 binary32.
-    F32,
-    /// The upper half of a binary32: 8 exponent bits, 7 fraction bits.
-    Bf16,
-    /// IEEE 754 binary16.
-    F16,
-}
-
-impl Dtype {
-    /// Bytes an element.
-    pub const fn size(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 | Self::F16 => 2,
-        }
-    }
-
-    /// Its name in safetensors headers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "F32",
-            Self::Bf16 => "BF16",
-            Self::F16 => "F16",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        [Self::F32, Self::Bf16, Self::F16].into_iter().find(|dtype| dtype.name() == name)
-    }
-}
 
 /// How long a header may be, in bytes: decided before the header is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +93,7 @@ pub enum LayoutError {
     #[error("the tensor {0} stands in the header twice")]
     Twice(String),
     /// A dtype that soups do not have.
-    #[error("the tensor {tensor} is of dtype '{dtype}'; F32, BF16 and F16 are supported")]
+    #[error("the tensor {tensor} is of dtype '{dtype}', which is not supported")]
     Dtype {
         /// Which tensor.
         tensor: String,

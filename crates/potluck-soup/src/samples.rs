@@ -69,24 +69,29 @@ pub(crate) fn experts(folder: &Path, experts: &[Vec<Sample>]) -> Vec<(PartyId, P
     experts.iter().zip('a'..='z').map(write).collect()
 }
 
-/// The values of every bit pattern from +0 up to infinity, which counts as the next power of two here.
+/// The values of every bit pattern from +0 up to the first that is not finite, which counts here as the number
+/// that would come next. IEEE 754's definition, without any arithmetic on bits of the results.
 pub(crate) fn magnitudes(dtype: Dtype) -> Vec<f64> {
-    let (infinity, beyond): (u16, f64) = match dtype {
-        Dtype::Bf16 => (0x7f80, 2f64.powi(128)),
-        Dtype::F16 => (0x7c00, 2f64.powi(16)),
-        Dtype::F32 => panic!("2^31 values are too many to list"),
+    let (bias, fraction, not_finite) = match dtype {
+        Dtype::Bf16 => (127, 7, 0x7f80),
+        Dtype::F16 => (15, 10, 0x7c00),
+        Dtype::F8E4M3 => (7, 3, 0x7f),
+        Dtype::F8E5M2 => (15, 2, 0x7c),
+        other => panic!("{other:?} has too many values to list"),
     };
-    let value = |bits| match dtype {
-        Dtype::F16 => half::f16::from_bits(bits).to_f64(),
-        _ => half::bf16::from_bits(bits).to_f64(),
+    let value = |bits: i32| {
+        let (exponent, low) = (bits >> fraction, bits % (1 << fraction));
+        let (exponent, leading) = if exponent == 0 { (1, 0) } else { (exponent, 1 << fraction) };
+        f64::from(leading + low) * 2f64.powi(exponent - bias - fraction)
     };
-    (0..infinity).map(value).chain([beyond]).collect()
+    (0..=not_finite).map(value).collect()
 }
 
-/// The bits of the element of `magnitudes` nearest to `value`, the even ones of two that are as near.
-pub(crate) fn nearest(magnitudes: &[f64], value: f64) -> u16 {
+/// The bits of the element of `magnitudes` nearest to `value`, the even ones of two that are as near; with the
+/// sign at the top of `bits` bits.
+pub(crate) fn nearest(magnitudes: &[f64], value: f64, bits: u32) -> u16 {
     let above = magnitudes.partition_point(|candidate| *candidate <= value.abs());
-    let sign = if value.is_sign_negative() { 0x8000 } else { 0 };
+    let sign = u16::from(value.is_sign_negative()) << (bits - 1);
     if above == magnitudes.len() {
         return sign | (above - 1) as u16;
     }

@@ -28,7 +28,7 @@ fn reference(dtype: Dtype, values: &[f64], ppm: &[u32]) -> Vec<u8> {
     let mean = sum / 1_000_000.0;
     match dtype {
         Dtype::F32 => (mean as f32).to_le_bytes().to_vec(),
-        _ => nearest(&magnitudes(dtype), mean).to_le_bytes().to_vec(),
+        _ => nearest(&magnitudes(dtype), mean, 16).to_le_bytes().to_vec(),
     }
 }
 
@@ -122,6 +122,19 @@ fn what_would_not_be_finite_is_an_error_by_name() {
     }
     // An input that takes no part is not read.
     assert!(at(1.0, f32::NAN, "a=1").is_ok());
+}
+
+#[test]
+fn elements_that_cannot_be_mixed_are_copied_where_they_are_equal() {
+    let with = |counter: u8| {
+        let counter =
+            Sample { name: "n", dtype: Dtype::I64, shape: vec![1], bytes: vec![counter; 8] };
+        vec![f32s("w", &[1.0]), counter]
+    };
+    let bytes = soup(&[with(7), with(7)], &lambda("a=0.5,b=0.5"), 1, 64).unwrap();
+    assert_eq!(data(&bytes, "n"), [7; 8]);
+    let error = soup(&[with(7), with(8)], &lambda("a=0.5,b=0.5"), 1, 64).unwrap_err();
+    assert!(matches!(error, BlendError::Differ { tensor, .. } if tensor == "n"));
 }
 
 #[test]
@@ -260,6 +273,7 @@ fn values(sample: &Sample) -> Vec<f64> {
             .iter()
             .map(|b| half::f16::from_le_bytes(*b).to_f64())
             .collect(),
+        other => panic!("{other:?} is not sampled"),
     }
 }
 

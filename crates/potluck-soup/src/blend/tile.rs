@@ -63,6 +63,8 @@ impl Workbench {
         self.output.resize(tile.length, 0);
         if let [(only, MILLION)] = shares[..] {
             read(&mixture.sources()[only], tile, &mut self.output)?;
+        } else if !tile.tensor.dtype.is_float() {
+            self.copy_equal(mixture, shares, tile)?;
         } else {
             self.mix_linear(mixture, shares, tile)?;
         }
@@ -74,6 +76,28 @@ impl Workbench {
                 index: tile.offset / dtype.size() as u64 + position as u64,
             }),
         }
+    }
+
+    /// Elements that cannot be mixed are copied, where all experts have the same.
+    fn copy_equal(
+        &mut self,
+        mixture: &Mixture,
+        shares: &Shares,
+        tile: &Tile<'_>,
+    ) -> Result<(), BlendError> {
+        let Some((&(first, _), others)) = shares.split_first() else { return Ok(()) };
+        let first = &mixture.sources()[first];
+        read(first, tile, &mut self.output)?;
+        self.input.resize(tile.length, 0);
+        for &(position, _) in others {
+            let other = &mixture.sources()[position];
+            read(other, tile, &mut self.input)?;
+            if self.input != self.output {
+                let (first, second) = (first.party.clone(), other.party.clone());
+                return Err(BlendError::Differ { first, second, tensor: tile.tensor.name.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// `linear/1` as `docs/formats.md` has it; the products are exact, so a fused multiply-add would not matter.

@@ -30,15 +30,63 @@ fn every_finite_half_comes_back() {
 }
 
 #[test]
+fn every_f8_is_what_its_definition_says_and_comes_back() {
+    type Format = (Dtype, fn(u8) -> f64, fn(f64) -> u8);
+    let formats: [Format; 2] = [
+        (Dtype::F8E4M3, f64_of_f8_e4m3, f8_e4m3_of_f64),
+        (Dtype::F8E5M2, f64_of_f8_e5m2, f8_e5m2_of_f64),
+    ];
+    for (dtype, widen, narrow) in formats {
+        let magnitudes = magnitudes(dtype);
+        let finite = magnitudes.len() - 1;
+        for bits in 0..=0x7fu8 {
+            let (positive, negative) = (widen(bits), widen(bits | 0x80));
+            assert!(same(positive, -negative), "{dtype:?} {bits:#04x}");
+            assert_eq!(
+                first_not_finite(dtype, &[0, bits | 0x80]),
+                (usize::from(bits) >= finite).then_some(1)
+            );
+            if usize::from(bits) < finite {
+                assert_eq!(positive.to_bits(), magnitudes[usize::from(bits)].to_bits());
+                assert_eq!((narrow(positive), narrow(negative)), (bits, bits | 0x80));
+            }
+        }
+    }
+    assert_eq!((f64_of_f8_e4m3(0x7e), f64_of_f8_e5m2(0x7b)), (448.0, 57344.0));
+    assert!(f64_of_f8_e4m3(0x7f).is_nan() && f64_of_f8_e5m2(0x7d).is_nan());
+    assert_eq!(f64_of_f8_e5m2(0xfc), f64::NEG_INFINITY);
+    // 464 is the tie between the largest number and what would come next.
+    assert_eq!(
+        (f8_e4m3_of_f64(464.0), f8_e4m3_of_f64(464.1), f8_e4m3_of_f64(-1e9)),
+        (0x7e, 0x7f, 0xff)
+    );
+}
+
+#[test]
+fn integers_are_finite() {
+    assert_eq!(first_not_finite(Dtype::I32, &[0xff; 8]), None);
+}
+
+#[test]
 fn ties_and_their_neighbours_round_as_a_search_does() {
-    for (dtype, narrow) in [(Dtype::F16, f16_of_f64 as fn(f64) -> u16), (Dtype::Bf16, bf16_of_f64)]
-    {
+    let formats = [
+        (Dtype::F16, f16_of_f64 as fn(f64) -> u16),
+        (Dtype::Bf16, bf16_of_f64),
+        (Dtype::F8E4M3, |value| f8_e4m3_of_f64(value).into()),
+        (Dtype::F8E5M2, |value| f8_e5m2_of_f64(value).into()),
+    ];
+    for (dtype, narrow) in formats {
+        let bits = 8 * dtype.size() as u32;
         let magnitudes = magnitudes(dtype);
         for pair in magnitudes.windows(2) {
             let middle = (pair[0] + pair[1]) / 2.0;
             for value in [middle.next_down(), middle, middle.next_up(), pair[1].next_down()] {
                 for value in [value, -value] {
-                    assert_eq!(narrow(value), nearest(&magnitudes, value), "{dtype:?} {value:e}");
+                    assert_eq!(
+                        narrow(value),
+                        nearest(&magnitudes, value, bits),
+                        "{dtype:?} {value:e}"
+                    );
                 }
             }
         }
@@ -106,8 +154,8 @@ proptest! {
         let (f16, bf16) = (magnitudes(Dtype::F16), magnitudes(Dtype::Bf16));
         for value in [bits, bits & !(0x7ff << 52) | exponent << 52].map(f64::from_bits) {
             if !value.is_nan() {
-                prop_assert_eq!(f16_of_f64(value), nearest(&f16, value));
-                prop_assert_eq!(bf16_of_f64(value), nearest(&bf16, value));
+                prop_assert_eq!(f16_of_f64(value), nearest(&f16, value, 16));
+                prop_assert_eq!(bf16_of_f64(value), nearest(&bf16, value, 16));
             }
         }
     }

@@ -63,6 +63,21 @@ fn a_weight_that_is_not_finite_is_named() {
 }
 
 #[test]
+fn elements_that_cannot_be_trained_stay_as_they_are() {
+    let long = TILE_BYTES + 10;
+    let mask = |last: u8| {
+        let mut bytes = vec![1; long];
+        bytes[long - 1] = last;
+        Sample { name: "mask", dtype: Dtype::Bool, shape: vec![long as u64], bytes }
+    };
+    assert!(judge(&file(&[mask(1)]), &[mask(1)], WIDE).is_ok());
+    let what = Difference::Content(Dtype::Bool);
+    let error = refusal(&[mask(0)], &[mask(1)], WIDE);
+    assert_eq!(error.to_string(), format!("the tensor mask is not as in the base: {what}"));
+    assert_eq!(what.to_string(), "its BOOL elements are others than the base's");
+}
+
+#[test]
 fn the_change_is_measured_against_the_norm_of_the_base() {
     let base = [f32s("a", &[3.0, 4.0])];
     let moved = |by: f32, permille| {
@@ -92,6 +107,19 @@ fn the_largest_numbers_do_not_overflow_the_sums() {
     let (most, least) = ([f32s("a", &[f32::MAX; 64])], [f32s("a", &[f32::MIN; 64])]);
     assert!(judge(&file(&most), &least, ChangeLimit { permille: 2000 }).is_ok());
     assert!(judge(&file(&most), &least, ChangeLimit { permille: 1999 }).is_err());
+}
+
+#[test]
+fn a_change_whose_square_overflows_is_too_much() {
+    let of = |value: f64| {
+        let bytes = value.to_le_bytes().to_vec();
+        [Sample { name: "a", dtype: Dtype::F64, shape: vec![1], bytes }]
+    };
+    let wide = ChangeLimit { permille: u32::MAX };
+    assert!(judge(&file(&of(1.5)), &of(1.0), WIDE).is_ok());
+    assert!(judge(&file(&of(1e300)), &of(1e300), wide).is_ok());
+    assert!(judge(&file(&of(1e300)), &of(1.0), wide).is_err());
+    assert!(judge(&file(&of(1e300)), &of(-1e300), wide).is_err());
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn each_tensor_is_checked_by_name() {
     for name in ["", "../x", "a/b", "a\\u0000", "\\u202e", "a b", &"n".repeat(257)] {
         assert!(one(name, "F32", "[1]", 4).contains("is refused"), "{name}");
     }
-    for dtype in ["F64", "I32", "F8_E4M3", "BOOL", "f32", ""] {
+    for dtype in ["F4", "C64", "F8_E8M0", "F8_E4M3FNUZ", "f32", ""] {
         let error = one("w", dtype, "[1]", 4);
         assert!(error.contains(&format!("tensor w is of dtype '{dtype}'")), "{error}");
     }
@@ -143,6 +143,17 @@ fn each_tensor_is_checked_by_name() {
     assert!(one("w", "F32", "[1]", 8).contains("span 8"));
     let backwards = refused(&format!("{{{}}}", entry("w", "F32", "[0]", 4, 0)), 4);
     assert!(matches!(backwards, LayoutError::Span { .. }));
+}
+
+#[test]
+fn every_dtype_is_read_and_measured() {
+    for dtype in Dtype::ALL {
+        let size = dtype.size() as u64;
+        let header = format!("{{{}}}", entry("w", dtype.name(), "[3]", 0, 3 * size));
+        let layout = layout_of(&raw(&header, &vec![0; 3 * dtype.size()])).unwrap();
+        assert_eq!((layout.tensors()[0].dtype, layout.tensors()[0].elements()), (dtype, 3));
+        assert!(layout_of(&raw(&header, &vec![0; 3 * dtype.size() - 1])).is_err());
+    }
 }
 
 #[test]
