@@ -7,11 +7,13 @@
 //!
 //! It refuses more than the format's own library does (duplicate names, unknown fields, names that could not be
 //! file names, other dtypes than soups have), and it measures the header against a [`HeaderLimit`] before it
-//! reads or allocates anything. Called by [`mod@crate::inspect`] and [`mod@crate::blend`]; nothing else in the product
+//! reads or allocates anything. What it then takes is linear in the header, in time and in memory; the worst
+//! that [`HeaderLimit::LOCAL`] lets in takes 64 MiB while it is read. Called by [`mod@crate::inspect`] and [`mod@crate::blend`]; nothing else in the product
 //! reads safetensors.
 
 mod dtype;
 mod header;
+pub(crate) mod name;
 
 use std::fs::File;
 use std::io;
@@ -21,8 +23,12 @@ use std::os::unix::fs::FileExt as _;
 pub use self::dtype::Dtype;
 use self::header::Header;
 
-/// The longest header that is ever read, in bytes.
+/// The longest header that a federation admits, in bytes.
 pub const MAX_HEADER: u64 = 4 << 20;
+/// The longest header that is ever read, in bytes: one file of [`MAX_TENSORS`] with names of a usual length.
+pub const MAX_LOCAL_HEADER: u64 = 16 << 20;
+/// The most tensors of a file; the largest mixtures of experts have some 100 000.
+pub const MAX_TENSORS: usize = 1 << 17;
 /// What a header may take beside its tensors, in bytes.
 pub const HEADER_ALLOWANCE: u64 = 8 << 10;
 /// What a header may take for each tensor that its base has, in bytes.
@@ -39,8 +45,11 @@ pub const MAX_METADATA: usize = 64;
 pub struct HeaderLimit(u64);
 
 impl HeaderLimit {
-    /// For a base, or any file that has no base to be measured against.
+    /// For a base, or any other file of a federation that has no base to be measured against.
     pub const BASE: Self = Self(MAX_HEADER);
+
+    /// For a file that somebody chose himself, to mix or to look at: nobody sent it.
+    pub const LOCAL: Self = Self(MAX_LOCAL_HEADER);
 
     /// For an expert of `base`: [`HEADER_ALLOWANCE`] and [`HEADER_PER_TENSOR`] for each of its tensors, at most
     /// [`MAX_HEADER`].
@@ -84,7 +93,10 @@ pub enum LayoutError {
     /// Not the JSON that a header is.
     #[error("the header is no safetensors JSON: {0}")]
     Json(String),
-    /// A name outside the allowed characters, empty, or too long.
+    /// More entries than files have.
+    #[error("the header lists more than {MAX_TENSORS} tensors")]
+    TooMany,
+    /// A name outside the allowed characters, empty, too long, or a folder's (`.` and `..`).
     #[error(
         "the tensor name '{0}' is refused: 1 to {MAX_TENSOR_NAME} of A-Z, a-z, 0-9, '.', '_' and '-' are allowed"
     )]
@@ -133,6 +145,9 @@ pub enum LayoutError {
         /// By the file's length.
         file: u64,
     },
+    /// A file longer than any can be.
+    #[error("header and data together would have more than 2^63 - 1 bytes")]
+    FileTooLong,
 }
 
 /// One tensor of a file.
@@ -206,13 +221,17 @@ impl Layout {
     /// [`LayoutError`], never [`LayoutError::Read`].
     pub fn parse(header: &[u8], data_length: u64) -> Result<Self, LayoutError> {
         let data_start = 8 + header.len() as u64;
+        // A longer file than file systems have: past this, positions in it are known to fit.
+        if data_start.checked_add(data_length).is_none_or(|length| length > i64::MAX as u64) {
+            return Err(LayoutError::FileTooLong);
+        }
         let Header { metadata, mut tensors } = Header::parse(header)?;
         // Empty tensors share their start with the next one: the end decides, then the name.
-        tensors.sort_by(|a, b| {
+        tensors.sort_unstable_by(|a, b| {
             (a.range.start, a.range.end, &a.name).cmp(&(b.range.start, b.range.end, &b.name))
         });
         let mut expected = 0;
-        for tensor in &mut tensors {
+        for tensor in &tensors {
             if tensor.range.start != expected {
                 let (tensor, begin) = (tensor.name.clone(), tensor.range.start);
                 return Err(LayoutError::NotContiguous { tensor, begin, expected });
@@ -223,10 +242,10 @@ impl Layout {
             return Err(LayoutError::Length { tensors: expected, file: data_length });
         }
         for tensor in &mut tensors {
-            // Both ends lie within the data, whose end is the file's and fits 64 bits.
+            // Both ends lie within the data, whose end is the file's.
             tensor.range = tensor.range.start + data_start..tensor.range.end + data_start;
         }
-        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
             Some(pair) => Err(LayoutError::Twice(pair[0].name.clone())),
             None => Ok(Self { tensors, metadata, data_start }),

@@ -11,6 +11,8 @@
 //! What this room refuses to do: to judge signatures, digests or entitlement (its callers hold that evidence),
 //! to reach the network, and to let a NaN or an infinity into a soup.
 
+mod json;
+
 pub mod layout;
 
 pub mod convert;

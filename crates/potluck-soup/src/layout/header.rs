@@ -1,13 +1,13 @@
-//! The JSON of a header: strict, and no deeper or wider than a header needs to be.
+//! The text of a header, tensor by tensor: strict, and no deeper or wider than a header needs to be.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use crate::json::{Fault, Json};
 
-use super::{Dtype, LayoutError, MAX_DIMENSIONS, MAX_METADATA, MAX_TENSOR_NAME, TensorLayout};
+use super::name::{excerpt, is_tensor_name};
+use super::{Dtype, LayoutError, MAX_DIMENSIONS, MAX_METADATA, MAX_TENSORS, TensorLayout};
 
-/// What a header says, tensor by tensor; ranges are still counted from the data's start.
+/// What a header says; ranges are still counted from the data's start.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) metadata: Vec<(String, String)>,
@@ -20,150 +20,118 @@ impl Header {
         if header.first() != Some(&b'{') {
             return Err(LayoutError::Json("it does not begin with '{'".into()));
         }
-        let json = header.trim_ascii_end();
-        if header[json.len()..].iter().any(|byte| *byte != b' ') {
-            return Err(LayoutError::Json("it is padded with something else than spaces".into()));
+        let mut json = Json::new(header)?;
+        let (mut metadata, mut tensors) = (None, Vec::new());
+        json.members(|json, key| {
+            if key == "__metadata__" {
+                return match metadata.replace(read_metadata(json)?) {
+                    Some(_) => Err(json.fault("__metadata__ stands twice").into()),
+                    None => Ok(()),
+                };
+            }
+            if tensors.len() == MAX_TENSORS {
+                return Err(LayoutError::TooMany);
+            }
+            tensors.push(read_tensor(json, key)?);
+            Ok(())
+        })?;
+        if json.rest().bytes().any(|byte| byte != b' ') {
+            return Err(json.fault("something else than spaces after the object").into());
         }
-        let text: HeaderText = serde_json::from_slice(json)
-            .map_err(|error| LayoutError::Json(excerpt(&error.to_string())))?;
-        let tensors = text.tensors.into_iter().map(check).collect::<Result<_, _>>()?;
-        Ok(Self { metadata: text.metadata.unwrap_or_default(), tensors })
+        tensors.shrink_to_fit();
+        Ok(Self { metadata: metadata.unwrap_or_default(), tensors })
     }
 }
 
-fn check((name, text): (String, TensorText)) -> Result<TensorLayout, LayoutError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if !(1..=MAX_TENSOR_NAME).contains(&name.len()) || !name.bytes().all(allowed) {
+impl From<Fault> for LayoutError {
+    fn from(fault: Fault) -> Self {
+        Self::Json(fault.to_string())
+    }
+}
+
+fn read_metadata(json: &mut Json<'_>) -> Result<Vec<(String, String)>, LayoutError> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    json.members(|json, key| {
+        if pairs.len() == MAX_METADATA {
+            return Err(json.fault("the metadata has too many keys").into());
+        }
+        if pairs.iter().any(|(earlier, _)| *earlier == key) {
+            return Err(json.fault("a key of the metadata stands twice").into());
+        }
+        pairs.push((key.into_owned(), json.string()?.into_owned()));
+        Ok::<_, LayoutError>(())
+    })?;
+    Ok(pairs)
+}
+
+fn read_tensor(json: &mut Json<'_>, name: Cow<'_, str>) -> Result<TensorLayout, LayoutError> {
+    if !is_tensor_name(&name) {
         return Err(LayoutError::Name(excerpt(&name)));
     }
-    let Some(dtype) = Dtype::named(&text.dtype) else {
-        return Err(LayoutError::Dtype { tensor: name, dtype: excerpt(&text.dtype) });
+    let (mut dtype, mut shape, mut offsets) = (None, None, None);
+    json.members(|json, field| {
+        let is_repeated = match &*field {
+            "dtype" => dtype.replace(json.string()?).is_some(),
+            "shape" => shape.replace(read_shape(json)?).is_some(),
+            "data_offsets" => offsets.replace(read_offsets(json)?).is_some(),
+            _ => return Err(json.fault("an unknown field of a tensor")),
+        };
+        if is_repeated { Err(json.fault("a field of a tensor stands twice")) } else { Ok(()) }
+    })?;
+    match (dtype, shape, offsets) {
+        (Some(dtype), Some(shape), Some(offsets)) => {
+            check(name.into_owned(), &dtype, shape, offsets)
+        }
+        _ => Err(json.fault("a field of a tensor is missing").into()),
+    }
+}
+
+fn check(
+    name: String,
+    dtype: &str,
+    shape: Vec<u64>,
+    (start, end): (u64, u64),
+) -> Result<TensorLayout, LayoutError> {
+    let Some(dtype) = Dtype::named(dtype) else {
+        return Err(LayoutError::Dtype { tensor: name, dtype: excerpt(dtype) });
     };
     let size = dtype.size() as u64;
-    let Some(needed) = text.shape.0.iter().try_fold(size, |size, side| size.checked_mul(*side))
-    else {
+    let Some(needed) = shape.iter().try_fold(size, |size, side| size.checked_mul(*side)) else {
         return Err(LayoutError::Shape(name));
     };
-    let (start, end) = text.data_offsets;
     match end.checked_sub(start) {
         Some(spanned) if spanned == needed => {
-            Ok(TensorLayout { name, dtype, shape: text.shape.0, range: start..end })
+            Ok(TensorLayout { name, dtype, shape, range: start..end })
         }
         spanned => Err(LayoutError::Span { tensor: name, needed, spanned: spanned.unwrap_or(0) }),
     }
 }
 
-/// What of a refused text is repeated: enough to find it, never a megabyte and no control character.
-fn excerpt(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
+fn read_shape(json: &mut Json<'_>) -> Result<Vec<u64>, Fault> {
+    let (mut sides, mut count) = ([0; MAX_DIMENSIONS], 0);
+    json.items(|json| {
+        let Some(side) = sides.get_mut(count) else {
+            return Err(json.fault("a shape has too many dimensions"));
+        };
+        *side = json.integer()?;
+        count += 1;
+        Ok(())
+    })?;
+    Ok(sides[..count].to_vec())
 }
 
-#[derive(Default)]
-struct HeaderText {
-    metadata: Option<Vec<(String, String)>>,
-    tensors: Vec<(String, TensorText)>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TensorText {
-    dtype: String,
-    shape: Shape,
-    data_offsets: (u64, u64),
-}
-
-struct Shape(Vec<u64>);
-
-impl<'de> Deserialize<'de> for HeaderText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = HeaderText;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of tensors")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HeaderText, A::Error> {
-                let mut text = HeaderText::default();
-                while let Some(key) = map.next_key::<String>()? {
-                    if key != "__metadata__" {
-                        text.tensors.push((key, map.next_value::<Object>()?.0));
-                    } else if text.metadata.replace(map.next_value::<Metadata>()?.0).is_some() {
-                        return Err(A::Error::custom("__metadata__ stands twice"));
-                    }
-                }
-                Ok(text)
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
-}
-
-/// A tensor's entry that is an object: serde would take a list of the fields' values as well.
-struct Object(TensorText);
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with dtype, shape and data_offsets")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object, A::Error> {
-                TensorText::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
-}
-
-impl<'de> Deserialize<'de> for Shape {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Sides;
-        impl<'de> Visitor<'de> for Sides {
-            type Value = Shape;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a list of at most {MAX_DIMENSIONS} dimensions")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Shape, A::Error> {
-                let mut sides = Vec::with_capacity(4);
-                while let Some(side) = list.next_element()? {
-                    if sides.len() == MAX_DIMENSIONS {
-                        return Err(A::Error::custom("a shape has too many dimensions"));
-                    }
-                    sides.push(side);
-                }
-                Ok(Shape(sides))
-            }
-        }
-        deserializer.deserialize_seq(Sides)
-    }
-}
-
-struct Metadata(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Metadata {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Metadata;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "an object of at most {MAX_METADATA} strings")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
-                let mut pairs: Vec<(String, String)> = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, String>()? {
-                    if pairs.len() == MAX_METADATA {
-                        return Err(A::Error::custom("the metadata has too many keys"));
-                    }
-                    if pairs.iter().any(|(earlier, _)| *earlier == key) {
-                        return Err(A::Error::custom("a key of the metadata stands twice"));
-                    }
-                    pairs.push((key, value));
-                }
-                Ok(Metadata(pairs))
-            }
-        }
-        deserializer.deserialize_map(Pairs)
+fn read_offsets(json: &mut Json<'_>) -> Result<(u64, u64), Fault> {
+    let (mut offsets, mut count) = ([0; 2], 0);
+    json.items(|json| {
+        let Some(offset) = offsets.get_mut(count) else {
+            return Err(json.fault("data_offsets has more than two numbers"));
+        };
+        *offset = json.integer()?;
+        count += 1;
+        Ok(())
+    })?;
+    match count {
+        2 => Ok((offsets[0], offsets[1])),
+        _ => Err(json.fault("data_offsets has less than two numbers")),
     }
 }

@@ -78,51 +78,135 @@ fn an_experts_header_is_measured_by_its_base() {
 #[test]
 fn the_json_is_strict() {
     let good = entry("a", "F32", "[1]", 0, 4);
+    let with = |field: &str| format!(r#"{{"a":{{"dtype":"F32","shape":[1],{field}}}}}"#);
     let cases = [
-        ("", "'{'"),
-        (" {}", "'{'"),
-        ("[]", "'{'"),
-        ("{", "EOF"),
-        ("{}x", "trailing"),
-        ("{}\n", "spaces"),
-        (r#"{"a":1}"#, "invalid type"),
-        (r#"{"a":["F32",[1],[0,4]]}"#, "expected an object"),
+        ("", "begin with '{'"),
+        (" {}", "begin with '{'"),
+        ("\u{feff}{}", "begin with '{'"),
+        ("[]", "begin with '{'"),
+        ("{", "a string expected, at byte 1"),
+        ("{}x", "something else than spaces"),
+        ("{}\n", "something else than spaces"),
+        ("{}{}", "something else than spaces"),
+        ("{,}", "a string expected"),
+        (&format!("{{{good},}}"), "a string expected"),
+        (&format!("{{{good}"), "',' or '}' expected"),
+        (r#"{"a":1}"#, "'{' expected"),
+        (r#"{"a":null}"#, "'{' expected"),
+        (r#"{"a":["F32",[1],[0,4]]}"#, "'{' expected"),
+        (r#"{"__metadata__":null}"#, "'{' expected"),
         (r#"{"__metadata__":{"a":"1","a":"2"}}"#, "stands twice"),
+        (r#"{"__metadata__":{"a":"1","\u0061":"2"}}"#, "stands twice"),
         (r#"{"__metadata__":{},"__metadata__":{}}"#, "stands twice"),
-        (r#"{"__metadata__":{"a":1}}"#, "expected a string"),
-        (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}"#, "unknown field"),
-        (
-            r#"{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
-            "duplicate field",
-        ),
-        (r#"{"a":{"dtype":"F32","shape":[1]}}"#, "missing field"),
-        (r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, "invalid value"),
-        (r#"{"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}"#, "invalid type"),
-        (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}}"#, "trailing"),
-        (r#"{"a":{"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,4]}}"#, "invalid"),
-        (
-            r#"{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}"#,
-            "too many dim",
-        ),
+        (r#"{"__metadata__":{},"__metadat\u0061__":{}}"#, "stands twice"),
+        (r#"{"__metadata__":{"a":1}}"#, "a string expected"),
+        (r#"{"__metadata__":{"a":{"b":"c"}}}"#, "a string expected"),
+        (&with(r#""data_offsets":[0,4],"x":1"#), "unknown field"),
+        (&with(r#""data_offsets":[0,4],"dtype":"F32""#), "field of a tensor stands twice"),
+        (&with(r#""data_offsets":[0,4],"shap\u0065":[1]"#), "field of a tensor stands twice"),
+        (&with(r#""dataoffsets":[0,4]"#), "unknown field"),
+        (r#"{"a":{"dtype":"F32","shape":[1]}}"#, "is missing"),
+        (r#"{"a":{}}"#, "is missing"),
+        (r#"{"a":{"dtype":4}}"#, "a string expected"),
+        (r#"{"a":{"dtype":["F32"]}}"#, "a string expected"),
+        (r#"{"a":{"shape":1}}"#, "'[' expected"),
+        (r#"{"a":{"shape":{}}}"#, "'[' expected"),
+        (r#"{"a":{"shape":[[1]]}}"#, "integer"),
+        (r#"{"a":{"shape":["1"]}}"#, "integer"),
+        (r#"{"a":{"shape":[-1]}}"#, "integer"),
+        (r#"{"a":{"shape":[-0]}}"#, "integer"),
+        (r#"{"a":{"shape":[01]}}"#, "expected"),
+        (r#"{"a":{"shape":[1.0]}}"#, "integer"),
+        (r#"{"a":{"shape":[1e3]}}"#, "integer"),
+        (r#"{"a":{"shape":[1e999999999]}}"#, "integer"),
+        (r#"{"a":{"shape":[18446744073709551616]}}"#, "integer"),
+        (r#"{"a":{"shape":[true]}}"#, "integer"),
+        (r#"{"a":{"shape":[null]}}"#, "integer"),
+        (r#"{"a":{"shape":[NaN]}}"#, "integer"),
+        (r#"{"a":{"shape":[1,1,1,1,1,1,1,1,1]}}"#, "too many dim"),
+        (&with(r#""data_offsets":[0,4,4]"#), "more than two"),
+        (&with(r#""data_offsets":[0]"#), "less than two"),
+        (&with(r#""data_offsets":[]"#), "less than two"),
+        (&with(r#""data_offsets":[0,-4]"#), "integer"),
+        (&with(r#""data_offsets":[0,4e0]"#), "integer"),
+        (&with(r#""data_offsets":[0,184467440737095516160]"#), "integer"),
+        ("{\"a\u{1}\":", "control character"),
+        (r#"{"\ud800":{}}"#, "an escape that is none"),
+        (r#"{"\q":{}}"#, "an escape that is none"),
+        (r#"{"a"#, "ends within a string"),
+        (r#"{"a\"#, "ends within a string"),
     ];
     for (header, expected) in cases {
         let error = refused(header, 4).to_string();
         assert!(error.contains(expected), "{header}: {error}");
     }
     assert!(layout_of(&raw(&format!("{{{good}}}"), &[0; 4])).is_ok());
+    let spaced = format!("{{ \n{}\t}} ", good.replace(':', " : ").replace(',', " , "));
+    assert!(layout_of(&raw(&spaced, &[0; 4])).is_ok());
+}
+
+#[test]
+fn what_is_not_utf_8_is_refused() {
+    for header in
+        [&b"{\"\xff"[..], b"{\"\xc0\xaf\":{}}", b"{\"\xed\xa0\x80\":{}}", b"{}\xff", b"{\0}"]
+    {
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header].concat();
+        assert!(matches!(layout_of(&bytes), Err(LayoutError::Json(_))), "{header:?}");
+    }
 }
 
 #[test]
 fn depth_and_width_are_bounded() {
-    let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert!(matches!(refused(&deep, 0), LayoutError::Json(_)));
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = format!(r#"{{"a":{}1{}}}"#, open.repeat(100_000), close.repeat(100_000));
+        assert!(matches!(refused(&deep, 0), LayoutError::Json(_)));
+        let deep =
+            format!(r#"{{"a":{{"shape":{}1{}}}}}"#, open.repeat(100_000), close.repeat(100_000));
+        assert!(matches!(refused(&deep, 0), LayoutError::Json(_)));
+    }
     let shape = format!(r#"{{"a":{{"shape":[{}1]}}}}"#, "1,".repeat(1_000_000));
     assert!(matches!(refused(&shape, 0), LayoutError::Json(_)));
+    let number = format!(r#"{{"a":{{"shape":[{}]}}}}"#, "9".repeat(1_000_000));
+    assert!(matches!(refused(&number, 0), LayoutError::Json(_)));
     let keys: Vec<_> = (0..100_000).map(|key| format!(r#""{key}":"""#)).collect();
     let metadata = format!(r#"{{"__metadata__":{{{}}}}}"#, keys.join(","));
     assert!(refused(&metadata, 0).to_string().contains("too many keys"));
-    let not_utf8 = [&3u64.to_le_bytes()[..], b"{\"\xff"].concat();
-    assert!(matches!(layout_of(&not_utf8), Err(LayoutError::Json(_))));
+}
+
+/// A header of that many empty tensors.
+fn crowd(tensors: usize) -> Vec<u8> {
+    let entries: Vec<_> =
+        (0..tensors).map(|i| entry(&format!("{i:x}"), "I8", "[0]", 0, 0)).collect();
+    format!("{{{}}}", entries.join(",")).into_bytes()
+}
+
+#[test]
+fn tensors_are_counted() {
+    assert_eq!(Layout::parse(&crowd(MAX_TENSORS), 0).unwrap().tensors().len(), MAX_TENSORS);
+    assert!(matches!(Layout::parse(&crowd(MAX_TENSORS + 1), 0), Err(LayoutError::TooMany)));
+}
+
+#[test]
+fn a_local_file_may_have_a_longer_header() {
+    let mut header = crowd(1);
+    header.resize(MAX_LOCAL_HEADER as usize, b' ');
+    let file = open(&raw(std::str::from_utf8(&header).unwrap(), &[]));
+    assert!(Layout::of(&file, HeaderLimit::LOCAL).is_ok());
+    assert!(matches!(Layout::of(&file, HeaderLimit::BASE), Err(LayoutError::HeaderTooLong { .. })));
+    let longer = [&(MAX_LOCAL_HEADER + 1).to_le_bytes()[..], b"{}"].concat();
+    let error = Layout::of(&open(&longer), HeaderLimit::LOCAL).unwrap_err();
+    assert!(matches!(error, LayoutError::HeaderTooLong { limit: MAX_LOCAL_HEADER, .. }));
+}
+
+#[test]
+fn positions_in_a_file_fit_a_file() {
+    for sides in [u64::MAX, 1 << 63, i64::MAX as u64] {
+        let header = format!("{{{}}}", entry("a", "U8", &format!("[{sides}]"), 0, sides));
+        let error = Layout::parse(header.as_bytes(), sides).unwrap_err();
+        assert!(matches!(error, LayoutError::FileTooLong), "{error}");
+    }
+    let header = format!("{{{}}}", entry("a", "U8", "[1]", 1, 0));
+    assert!(matches!(Layout::parse(header.as_bytes(), 1), Err(LayoutError::Span { .. })));
 }
 
 #[test]
@@ -130,7 +214,20 @@ fn each_tensor_is_checked_by_name() {
     let one = |name: &str, dtype: &str, shape: &str, end: u64| {
         refused(&format!("{{{}}}", entry(name, dtype, shape, 0, end)), 4).to_string()
     };
-    for name in ["", "../x", "a/b", "a\\u0000", "\\u202e", "a b", &"n".repeat(257)] {
+    let names = [
+        "",
+        ".",
+        "..",
+        "../x",
+        "..\\u002fx",
+        "/etc/passwd",
+        "C:\\\\x",
+        "a/b",
+        "a\\/b",
+        "a\\u0000",
+        "\\u202e",
+    ];
+    for name in names.into_iter().chain(["a b", "é", "~", &"n".repeat(257)]) {
         assert!(one(name, "F32", "[1]", 4).contains("is refused"), "{name}");
     }
     for dtype in ["F4", "C64", "F8_E8M0", "F8_E4M3FNUZ", "f32", ""] {
@@ -141,6 +238,7 @@ fn each_tensor_is_checked_by_name() {
     assert!(one("w", "F32", "[4611686018427387904]", 4).contains("overflows"));
     assert!(one("w", "F32", "[2]", 4).contains("w needs 8 bytes"));
     assert!(one("w", "F32", "[1]", 8).contains("span 8"));
+    assert!(one("w", "F32", "[0,18446744073709551615]", 4).contains("needs 0 bytes"));
     let backwards = refused(&format!("{{{}}}", entry("w", "F32", "[0]", 4, 0)), 4);
     assert!(matches!(backwards, LayoutError::Span { .. }));
 }
@@ -190,6 +288,9 @@ fn one_name_twice_is_refused() {
     assert!(matches!(refused(&same, 8), LayoutError::Twice(name) if name == "a"));
     let escaped = same.replacen("\"a\"", "\"\\u0061\"", 1);
     assert!(matches!(refused(&escaped, 8), LayoutError::Twice(_)));
+    // Not side by side, and both empty: nothing but the name gives it away.
+    let empty = ["a", "b", "a"].map(|name| entry(name, "F32", "[0]", 0, 0)).join(",");
+    assert!(matches!(refused(&format!("{{{empty}}}"), 0), LayoutError::Twice(_)));
 }
 
 /// A good file, one of whose header bytes is replaced, or that is cut or drawn out.
