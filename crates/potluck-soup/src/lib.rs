@@ -4,7 +4,8 @@
 //! of a model. The same functions run in the aggregator (to admit and publish), in the trainer (to evaluate
 //! many λ) and at the auditor's (to recompute); `docs/formats.md` specifies what they compute.
 //!
-//! Modules stand in the order in which to read them: [`mod@layout`] reads a file's header, [`convert`] an element,
+//! Modules stand in the order in which to read them: [`mod@layout`] reads a file's header, [`mod@index`] a sharded
+//! folder's list of files, [`convert`] an element,
 //! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@write`] lays the result down, and
 //! [`checkpoint`] lists a folder's files.
 //!
@@ -14,6 +15,7 @@
 mod json;
 
 pub mod layout;
+pub mod index;
 
 pub mod convert;
 pub mod float_state;
@@ -30,6 +32,7 @@ mod samples;
 
 pub use blend::{BlendError, MixedTensor, Mixture, blend};
 pub use checkpoint::{CheckpointError, file_entry, manifest_of};
+pub use index::{IndexError, ShardIndex, shard_name};
 pub use inspect::{ChangeLimit, Inspected, Inspection, inspect, inspect_base};
 pub use layout::{Dtype, HeaderLimit, Layout, LayoutError, TensorLayout};
 pub use write::Blended;
