@@ -27,6 +27,8 @@ pub mod write;
 
 pub mod checkpoint;
 
+pub mod adapter;
+
 #[cfg(test)]
 mod samples;
 
