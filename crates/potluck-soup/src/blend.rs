@@ -1,37 +1,50 @@
-//! The soup arithmetic `linear/1`: Σ ppmᵢ·xᵢ / 1 000 000, element by element, bit for bit.
+//! Soups: planned from headers, made block by block, written, digested, or read from any byte on.
 //!
 //! ```text
-//! experts' files ──pread──▶ tiles ──▶ workers ──▶ tiles in order ──▶ file and digests
-//!                          (bounded)  (threads)        (caller's thread)
+//! checkpoints ─▶ plan: files, headers, a rule for each tensor ─▶ engine: threads ─▶ file and digests
+//!                                                             └▶ reader: any range, when it is asked for
 //! ```
 //!
-//! The specification is `docs/formats.md`. What is fixed there: inputs in ascending order of party, exact
-//! products and a sum from +0 in binary64, one division, one rounding to the element's format. What is free and
-//! never changes a byte: tiles, threads, the order in which they finish.
+//! What is fixed by `docs/formats.md`: the arithmetic of each named method, the order of tensors, the header. What
+//! is free and never changes a byte: blocks, threads, vector width, the order in which anything is read.
 //!
 //! It does not ask whether an expert is the one that the recipe names: its callers hold the evidence of digests.
-//! It does refuse what would put an infinity or a NaN into a soup.
+//! It does refuse what would put an infinity or a NaN into a soup. Modules stand in the order in which to read
+//! them.
+
+mod input;
+mod rule;
+mod plan;
+mod linear;
+
+mod engine;
+mod digest;
+mod reader;
 
 mod mixture;
-mod tile;
 
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
 
-use potluck_core::{Blake3, PartyId, Recipe};
+use potluck_core::{Blake3, PartyId, Recipe, Sha256};
 
-use self::mixture::Shares;
+use self::engine::Work;
+pub use self::engine::{Made, Making};
+pub use self::input::Input;
+pub(crate) use self::linear::mixed;
+pub use self::linear::{Wanted, linear};
 pub use self::mixture::{MixedTensor, Mixture, Tensors};
-use self::tile::{TILE_BYTES, Tile, Workbench, tiles};
+pub(crate) use self::plan::Planned;
+pub use self::plan::{Shape, Soup, SoupFile};
+pub use self::reader::SoupReader;
+pub(crate) use self::rule::{Agreed, Copied, Weighted, not_finite};
+pub use self::rule::{Bench, Rule};
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::float_state::FloatState;
-use crate::layout::LayoutError;
-use crate::write::{Blended, Output};
-
-/// Finished tiles that may wait for each worker's turn: one being written, one ready.
-const WAITING: usize = 2;
+use crate::layout::Dtype;
+use crate::source::SourceError;
+use crate::write::{Durability, Part};
 
 /// Why no soup was made.
 #[derive(Debug, thiserror::Error)]
@@ -51,25 +64,64 @@ pub enum BlendError {
     Unneeded(PartyId),
 
     // An expert's.
-    /// A file that is no safetensors file of the kind that soups are made of.
-    #[error("the expert of {party} ({}) cannot be mixed", path.display())]
-    Layout {
+    /// A path that is no checkpoint.
+    #[error("the expert of {party} cannot be mixed")]
+    Checkpoint {
         /// Whose expert.
         party: PartyId,
-        /// Where it lies.
-        path: PathBuf,
         /// What is wrong with it.
-        source: LayoutError,
+        source: CheckpointError,
     },
-    /// Two experts whose tensors differ in name, dtype or shape, or in elements that cannot be mixed.
-    #[error("the experts of {first} and {second} differ in tensor {tensor}")]
+    /// A tensor that not all have. None is dropped silently.
+    #[error("the expert of {party} has no tensor {tensor}, which that of {other} has")]
+    Lacks {
+        /// Who lacks it.
+        party: PartyId,
+        /// The first such tensor, in byte order of names.
+        tensor: String,
+        /// Who has it.
+        other: PartyId,
+    },
+    /// Two experts with a tensor of different shapes.
+    #[error("the experts of {first} and {second} differ in the shape of tensor {tensor}")]
     Differ {
         /// The expert that the other was compared with.
         first: PartyId,
         /// The other.
         second: PartyId,
-        /// The first tensor, in byte order of names, in which they differ.
+        /// The first such tensor, in byte order of names.
         tensor: String,
+    },
+    /// Two experts with a tensor of different formats.
+    #[error(
+        "tensor {tensor} is {} in the expert of {first} and {} in that of {second}", dtype.name(), other.name()
+    )]
+    Dtypes {
+        /// The expert that the other was compared with.
+        first: PartyId,
+        /// The other.
+        second: PartyId,
+        /// The first such tensor, in byte order of names.
+        tensor: String,
+        /// As the first has it.
+        dtype: Dtype,
+        /// As the second has it.
+        other: Dtype,
+    },
+    /// A tensor of integers or truth values, which cannot be mixed, is not the same everywhere.
+    #[error(
+        "tensor {tensor} holds no floating-point numbers and cannot be mixed; {} and {} differ in its element {index}",
+        first.display(), second.display()
+    )]
+    NotEqual {
+        /// Which tensor.
+        tensor: String,
+        /// The first element that differs.
+        index: u64,
+        /// The file that the other was compared with.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
     },
     /// An element of the soup would be infinite or no number.
     #[error(
@@ -81,16 +133,11 @@ pub enum BlendError {
         /// Which element, in the tensor's own order.
         index: u64,
     },
+    /// A file of weights could not be read, or changed meanwhile.
+    #[error(transparent)]
+    Source(#[from] SourceError),
 
     // The local system's.
-    /// A file could not be opened or read.
-    #[error("{} cannot be read", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// The soup could not be written.
     #[error("{} cannot be written", path.display())]
     Write {
@@ -104,11 +151,56 @@ pub enum BlendError {
     FloatState(#[from] FloatState),
 }
 
-/// Makes the soup of `recipe` from the experts' safetensors files and puts it at `output`.
+/// A published soup's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blended {
+    /// Its length in bytes.
+    pub size: u64,
+    /// BLAKE3 of its bytes.
+    pub blake3: Blake3,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256,
+}
+
+impl SoupFile {
+    /// Makes the file and puts it at `path`, complete or not at all.
+    ///
+    /// `progress` hears of bytes done, on the caller's thread.
+    ///
+    /// # Errors
+    /// [`BlendError`]; the first one in the order of the file, whatever the number of threads.
+    pub fn write(
+        &self,
+        path: &Path,
+        making: Making,
+        durability: Durability,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Made, BlendError> {
+        let failed = |source| BlendError::Write { path: path.to_owned(), source };
+        let part = Part::create(path, self.length()).map_err(failed)?;
+        let made = Work::new(self, making, Some((part.file(), path))).run(progress)?;
+        part.finish(durability).map_err(failed)?;
+        Ok(made)
+    }
+
+    /// Makes the file and keeps its digests only.
+    ///
+    /// # Errors
+    /// As [`Self::write`], of no write.
+    pub fn digest(
+        &self,
+        making: Making,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Made, BlendError> {
+        Work::new(self, making, None).run(progress)
+    }
+}
+
+/// Makes the soup of `recipe` in one file and puts it at `output`, as a federation publishes it.
 ///
-/// `experts` holds exactly the parties that the recipe names, in any order, each with the path of its *file*.
-/// `progress` hears of bytes of tensors done and in all, on the caller's thread. Memory: a few tiles of 64 KiB
-/// a thread. The output appears complete and synced, or not at all.
+/// `experts` holds exactly the parties that the recipe names, in any order, each with the path of its checkpoint.
+/// `progress` hears of bytes done and in all, on the caller's thread. The output appears complete and synced, or
+/// not at all.
 ///
 /// # Errors
 /// [`BlendError`]; the first one in the order of the output, whatever the number of threads.
@@ -119,87 +211,48 @@ pub fn blend(
     threads: NonZeroUsize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Blended, BlendError> {
+    let soup = published(recipe, experts)?;
+    let file = &soup.files()[0];
+    let making = Making { threads, blake3: true, sha256: true };
+    let total = file.length();
+    progress(0, total);
+    let made = file.write(output, making, Durability::Synced, &mut |done| progress(done, total))?;
+    let (Some(blake3), Some(sha256)) = (made.blake3, made.sha256) else {
+        unreachable!("both digests were asked for")
+    };
+    Ok(Blended { size: made.size, blake3, sha256 })
+}
+
+/// The soup of `recipe` as a federation publishes it: in one file, in the experts' own dtypes.
+fn published(recipe: &Recipe, experts: &[(PartyId, PathBuf)]) -> Result<Soup, BlendError> {
+    if experts.is_empty() {
+        return Err(BlendError::NoExperts);
+    }
     let needed = |party: &PartyId| recipe.experts().iter().any(|expert| expert.party == *party);
     if let Some((party, _)) = experts.iter().find(|(party, _)| !needed(party)) {
         return Err(BlendError::Unneeded(party.clone()));
     }
-    let mixture = Mixture::open(experts)?;
-    let shares =
-        mixture.shares(recipe.experts().iter().map(|expert| (&expert.party, expert.ppm)))?;
-    let work = Work { mixture: &mixture, shares: &shares, threads, tile_bytes: TILE_BYTES };
-    work.write(recipe.digest(), output, progress)
+    let opened = opened(experts)?;
+    let ingredient = |ingredient: &potluck_core::recipe::Ingredient| {
+        let found = opened.iter().find(|(party, _)| *party == ingredient.party);
+        let (party, it) = found.ok_or_else(|| BlendError::Missing(ingredient.party.clone()))?;
+        Ok((party.clone(), ingredient.ppm, it))
+    };
+    let active = recipe.experts().iter().map(ingredient).collect::<Result<Vec<_>, BlendError>>()?;
+    linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe: recipe.digest() })
 }
 
-/// One soup to be made, and how the work is cut up.
-struct Work<'a> {
-    mixture: &'a Mixture,
-    shares: &'a Shares,
-    threads: NonZeroUsize,
-    tile_bytes: usize,
-}
-
-impl Work<'_> {
-    fn write(
-        &self,
-        recipe: Blake3,
-        path: &Path,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Blended, BlendError> {
-        let failed = |source| BlendError::Write { path: path.to_owned(), source };
-        let layout = self.mixture.layout();
-        let mut output = Output::create(path, layout, recipe).map_err(failed)?;
-        let (mut done, total) = (0, layout.data_bytes());
-        progress(done, total);
-        self.in_order(&mut |bytes| {
-            output.write(bytes).map_err(failed)?;
-            done += bytes.len() as u64;
-            progress(done, total);
-            Ok(())
-        })?;
-        output.finish().map_err(failed)
-    }
-
-    /// Mixes on `threads` threads and hands the tiles on in the order of the output.
-    ///
-    /// Worker w takes the tiles w, w + threads, …; each has its own short queue, so nobody runs ahead.
-    fn in_order(
-        &self,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), BlendError>,
-    ) -> Result<(), BlendError> {
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..self.threads.get())
-                .map(|first| {
-                    let (sender, receiver) = mpsc::sync_channel(WAITING);
-                    scope.spawn(move || self.mix_every(first, &sender));
-                    receiver
-                })
-                .collect();
-            for (position, _) in self.tiles().enumerate() {
-                let mixed = workers[position % workers.len()].recv();
-                take(
-                    &mixed
-                        .expect("a worker sends a result for each of its tiles until one fails")?,
-                )?;
-            }
-            Ok(())
-        })
-    }
-
-    fn mix_every(&self, first: usize, sender: &mpsc::SyncSender<Result<Vec<u8>, BlendError>>) {
-        let mut bench = Workbench::default();
-        for tile in self.tiles().skip(first).step_by(self.threads.get()) {
-            let mixed = bench.mix(self.mixture, self.shares, &tile).map(<[u8]>::to_vec);
-            let failed = mixed.is_err();
-            // A closed queue means that the caller has given up on an earlier tile.
-            if sender.send(mixed).is_err() || failed {
-                return;
-            }
+/// Opens each party's checkpoint; no party stands twice.
+fn opened(experts: &[(PartyId, PathBuf)]) -> Result<Vec<(PartyId, Checkpoint)>, BlendError> {
+    let mut opened: Vec<(PartyId, Checkpoint)> = Vec::new();
+    for (party, path) in experts {
+        if opened.iter().any(|(earlier, _)| earlier == party) {
+            return Err(BlendError::Twice(party.clone()));
         }
+        let failed = |source| BlendError::Checkpoint { party: party.clone(), source };
+        opened.push((party.clone(), Checkpoint::open(path).map_err(failed)?));
     }
-
-    fn tiles(&self) -> impl Iterator<Item = Tile<'_>> {
-        tiles(self.mixture.layout(), self.tile_bytes)
-    }
+    Ok(opened)
 }
 
 #[cfg(test)]

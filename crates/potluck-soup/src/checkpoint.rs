@@ -1,184 +1,211 @@
-//! A checkpoint's folder as a manifest: every file with its length and digests.
+//! A checkpoint as it lies on the disk, opened: one file, a Hugging Face folder, or a PEFT adapter's folder.
 //!
-//! Files are read once, in tiles; hidden ones are left out, and what is neither a file nor a folder (a symbolic
-//! link, say, which could lead out of it) is refused. Called when a base is published and when an expert is
-//! pushed.
+//! ```text
+//! FILE                     any safetensors file
+//! FOLDER/model.safetensors                          one file
+//! FOLDER/model.safetensors.index.json               names the shards and what is in each
+//! FOLDER/adapter_config.json, adapter_model.safetensors   a PEFT adapter
+//! ```
+//!
+//! What comes out is one list of tensors in byte order of names, wherever each of them lies. Headers are read, no
+//! weight is. A folder that could mean two things is refused, and so is a shard that disagrees with its index: a
+//! tensor that one tool reads and another does not see would be a soup that two people do not agree on.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use potluck_core::manifest::{MAX_FILES, ManifestError};
-use potluck_core::{Blake3, FileEntry, Manifest, Sha256};
-use sha2::Digest as _;
+use crate::blend::Input;
+pub use crate::index::INDEX;
+use crate::index::{IndexError, ShardIndex};
+use crate::layout::{HeaderLimit, TensorLayout};
+use crate::source::{Source, SourceError};
 
-/// How many folders may lie inside one another.
-pub const MAX_DEPTH: usize = 8;
+/// The file that holds the weights of a folder that keeps them in one.
+pub use potluck_core::manifest::WEIGHTS;
 
-/// Bytes read at a time.
-const TILE_BYTES: usize = 256 << 10;
+/// A PEFT adapter's weights.
+pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+/// A PEFT adapter's configuration.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 
-/// Why a folder has no manifest.
+/// Why a path is no checkpoint that can be mixed.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// A link, a socket or the like.
-    #[error("{} is neither a file nor a folder: copy what it stands for into the checkpoint", .0.display())]
-    Special(PathBuf),
-    /// A name that is no text.
-    #[error("the name of {} is not UTF-8", .0.display())]
-    Name(PathBuf),
-    /// Folders nested beyond [`MAX_DEPTH`].
-    #[error("{} lies more than {MAX_DEPTH} folders deep", .0.display())]
-    Depth(PathBuf),
-    /// The files are no manifest.
-    #[error("the folder {} is no checkpoint", folder.display())]
-    Manifest {
-        /// Which folder.
-        folder: PathBuf,
-        /// Why not.
-        source: ManifestError,
-    },
-    /// Something could not be read.
-    #[error("{} cannot be read", path.display())]
-    Read {
-        /// Which file or folder.
+    /// Nothing there that we read.
+    #[error(
+        "{} holds neither {WEIGHTS}, nor {INDEX}, nor {ADAPTER_CONFIG} with {ADAPTER_WEIGHTS}", .0.display()
+    )]
+    Nothing(PathBuf),
+    /// Weights in a format that runs code when it is read.
+    #[error(
+        "{} holds PyTorch's pickled weights only: save it with safetensors (save_pretrained does)", .0.display()
+    )]
+    Pickled(PathBuf),
+    /// A model and an adapter in one folder.
+    #[error("{} holds a model and an adapter: name the file that is meant", .0.display())]
+    Ambiguous(PathBuf),
+    /// A file of weights.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The index of the shards.
+    #[error("{} is no index of shards", path.display())]
+    Index {
+        /// Which file.
         path: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// What is wrong with it.
+        source: IndexError,
+    },
+    /// The index and a shard disagree.
+    #[error("{} and its index disagree about tensor {tensor}", shard.display())]
+    Shard {
+        /// Which shard.
+        shard: PathBuf,
+        /// The tensor that only one of them knows, or that lies elsewhere.
+        tensor: String,
     },
 }
 
-/// Lists and hashes the files of `folder`, at any depth up to [`MAX_DEPTH`].
-///
-/// `progress` hears of bytes hashed and in all. The folder must not change meanwhile.
-///
-/// # Errors
-/// [`CheckpointError`]; paths and their number are checked before anything is hashed.
-pub fn manifest_of(
-    folder: &Path,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Manifest, CheckpointError> {
-    let no_manifest = |source| CheckpointError::Manifest { folder: folder.to_owned(), source };
-    let mut listed = Vec::new();
-    list(folder, "", 0, &mut listed)?;
-    // The sizes are what the folder says now; what counts is what is read below.
-    let blank = |(path, size): &(String, u64)| FileEntry {
-        path: path.clone(),
-        size: *size,
-        blake3: Blake3::of(b""),
-        sha256: Sha256::of(b""),
-    };
-    let planned = Manifest::new(listed.iter().map(blank).collect()).map_err(no_manifest)?;
-    let (mut done, total) = (0, planned.total_size().unwrap_or(u64::MAX));
-    progress(done, total);
-    let mut hash = |file: &FileEntry| {
-        let entry = file_entry(&folder.join(&file.path), &file.path, &mut |bytes, _| {
-            progress(done + bytes, total);
-        })?;
-        done += entry.size;
-        Ok(entry)
-    };
-    let entries = planned.files().iter().map(&mut hash).collect::<Result<_, CheckpointError>>()?;
-    Manifest::new(entries).map_err(no_manifest)
+/// What a path turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One safetensors file.
+    File,
+    /// A folder with one file of weights, or with shards and their index.
+    Folder,
+    /// A PEFT adapter.
+    Adapter,
 }
 
-/// Hashes one file and lists it as `listed_as`.
-///
-/// `progress` hears of bytes hashed and in all.
-///
-/// # Errors
-/// [`CheckpointError::Read`] and [`CheckpointError::Special`]. The name is judged by the manifest it goes into.
-pub fn file_entry(
-    file: &Path,
-    listed_as: &str,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<FileEntry, CheckpointError> {
-    let failed = |source| CheckpointError::Read { path: file.to_owned(), source };
-    // Neither follows a link that was put there since the folder was listed, nor waits for a pipe's writer.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let mut open = OpenOptions::new().read(true).custom_flags(flags).open(file).map_err(
-        |error| match error.raw_os_error() {
-            Some(libc::ELOOP) => CheckpointError::Special(file.to_owned()),
-            _ => failed(error),
-        },
-    )?;
-    let metadata = open.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(CheckpointError::Special(file.to_owned()));
-    }
-    let digests =
-        Digests::of(&mut open, &mut |done| progress(done, metadata.len())).map_err(failed)?;
-    let (size, blake3, sha256) = digests.finish();
-    Ok(FileEntry { path: listed_as.to_owned(), size, blake3, sha256 })
+/// A checkpoint whose headers are read and agree with one another.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    path: PathBuf,
+    kind: Kind,
+    is_indexed: bool,
+    sources: Vec<Arc<Source>>,
+    /// In byte order of names: which source, and which of its tensors.
+    tensors: Vec<(u32, u32)>,
 }
 
-fn list(
-    folder: &Path,
-    prefix: &str,
-    depth: usize,
-    listed: &mut Vec<(String, u64)>,
-) -> Result<(), CheckpointError> {
-    let failed = |source| CheckpointError::Read { path: folder.to_owned(), source };
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        let Ok(name) = entry.file_name().into_string() else {
-            return Err(CheckpointError::Name(path));
-        };
-        if name.starts_with('.') {
-            continue;
+impl Checkpoint {
+    /// Opens what stands at `path`.
+    ///
+    /// Memory: the headers of all its files.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        if !path.is_dir() {
+            return Self::of(path, Kind::File, &[path.to_owned()]);
         }
-        let metadata = entry.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            if depth == MAX_DEPTH {
-                return Err(CheckpointError::Depth(path));
+        let has = |name: &str| path.join(name).is_file();
+        let is_adapter = has(ADAPTER_CONFIG) && has(ADAPTER_WEIGHTS);
+        match (has(WEIGHTS), has(INDEX), is_adapter) {
+            (true, _, true) | (_, true, true) => Err(CheckpointError::Ambiguous(path.to_owned())),
+            (_, _, true) => Self::of(path, Kind::Adapter, &[path.join(ADAPTER_WEIGHTS)]),
+            // As transformers does: one file goes before an index.
+            (true, _, _) => Self::of(path, Kind::Folder, &[path.join(WEIGHTS)]),
+            (_, true, _) => Self::sharded(path),
+            _ if has("pytorch_model.bin") || has("adapter_model.bin") => {
+                Err(CheckpointError::Pickled(path.to_owned()))
             }
-            list(&path, &format!("{prefix}{name}/"), depth + 1, listed)?;
-        } else if !metadata.is_file() {
-            return Err(CheckpointError::Special(path));
-        } else if listed.len() < MAX_FILES + 1 {
-            // One more than a manifest may have is enough for it to be refused.
-            listed.push((format!("{prefix}{name}"), metadata.len()));
+            _ => Err(CheckpointError::Nothing(path.to_owned())),
         }
     }
-    Ok(())
-}
 
-/// Length, BLAKE3 and SHA-256 of bytes that pass by.
-#[derive(Debug, Default)]
-pub(crate) struct Digests {
-    size: u64,
-    blake3: blake3::Hasher,
-    sha256: sha2::Sha256,
-}
+    fn of(path: &Path, kind: Kind, files: &[PathBuf]) -> Result<Self, CheckpointError> {
+        let open = |file: &PathBuf| Source::open(file, HeaderLimit::LOCAL).map(Arc::new);
+        let sources: Vec<_> = files.iter().map(open).collect::<Result<_, _>>()?;
+        let mut tensors: Vec<(u32, u32)> = Vec::new();
+        for (number, source) in (0..).zip(&sources) {
+            tensors.extend((0..).zip(source.layout().tensors()).map(|(at, _)| (number, at)));
+        }
+        let name = |&(source, at): &(u32, u32)| named(&sources, source, at);
+        tensors.sort_by(|a, b| name(a).cmp(name(b)));
+        Ok(Self { path: path.to_owned(), kind, is_indexed: false, sources, tensors })
+    }
 
-impl Digests {
-    /// Of a file from where it stands to its end; `progress` hears of the bytes so far.
-    fn of(file: &mut File, progress: &mut dyn FnMut(u64)) -> io::Result<Self> {
-        let mut digests = Self::default();
-        let mut tile = vec![0; TILE_BYTES];
-        loop {
-            match file.read(&mut tile) {
-                Ok(0) => return Ok(digests),
-                Ok(read) => digests.update(&tile[..read]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    /// Each shard holds exactly the tensors that the index says it holds.
+    fn sharded(folder: &Path) -> Result<Self, CheckpointError> {
+        let path = folder.join(INDEX);
+        let index =
+            File::open(&path).map_err(IndexError::Read).and_then(|it| ShardIndex::read(&it));
+        let index = index.map_err(|source| CheckpointError::Index { path, source })?;
+        let files: Vec<_> = index.shards().iter().map(|shard| folder.join(shard)).collect();
+        let mut checkpoint = Self::of(folder, Kind::Folder, &files)?;
+        checkpoint.is_indexed = true;
+        let mut listed = index.weight_map();
+        for &(source, at) in &checkpoint.tensors {
+            let there = named(&checkpoint.sources, source, at);
+            let shard = &files[source as usize];
+            let disagree = |tensor: &str| {
+                Err(CheckpointError::Shard { shard: shard.clone(), tensor: tensor.to_owned() })
+            };
+            match listed.next() {
+                Some((name, file)) if name == there && folder.join(file) == *shard => {}
+                Some((name, _)) if name < there => return disagree(name),
+                _ => return disagree(there),
             }
-            progress(digests.size);
+        }
+        match listed.next() {
+            Some((name, file)) => {
+                Err(CheckpointError::Shard { shard: folder.join(file), tensor: name.to_owned() })
+            }
+            None => Ok(checkpoint),
         }
     }
 
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.size += bytes.len() as u64;
-        self.blake3.update(bytes);
-        self.sha256.update(bytes);
+    /// Where it stands.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    pub(crate) fn finish(self) -> (u64, Blake3, Sha256) {
-        let blake3 = Blake3::from_bytes(*self.blake3.finalize().as_bytes());
-        (self.size, blake3, Sha256::from_bytes(self.sha256.finalize().into()))
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
+
+    /// Whether an index says which tensor lies in which file.
+    pub fn is_indexed(&self) -> bool {
+        self.is_indexed
+    }
+
+    /// Its files of weights, in byte order of their names.
+    pub fn sources(&self) -> &[Arc<Source>] {
+        &self.sources
+    }
+
+    /// The tensors in byte order of their names; ranges count from the start of each one's own file.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = &TensorLayout> {
+        self.tensors
+            .iter()
+            .map(|&(source, at)| &self.sources[source as usize].layout().tensors()[at as usize])
+    }
+
+    /// The tensor of that name, ready to be read.
+    pub fn input(&self, name: &str) -> Option<Input> {
+        let order = |&(source, at): &(u32, u32)| named(&self.sources, source, at).cmp(name);
+        let (source, at) = self.tensors[self.tensors.binary_search_by(order).ok()?];
+        Some(Input::new(Arc::clone(&self.sources[source as usize]), at as usize))
+    }
+
+    /// The name of the file, within the folder, that holds the tensor of that name.
+    pub fn file_of(&self, name: &str) -> Option<&str> {
+        let order = |&(source, at): &(u32, u32)| named(&self.sources, source, at).cmp(name);
+        let (source, _) = self.tensors[self.tensors.binary_search_by(order).ok()?];
+        self.sources[source as usize].path().file_name()?.to_str()
+    }
+
+    /// The bytes of all tensors together.
+    pub fn data_bytes(&self) -> u64 {
+        self.tensors().map(TensorLayout::bytes).sum()
+    }
+}
+
+fn named(sources: &[Arc<Source>], source: u32, at: u32) -> &str {
+    &sources[source as usize].layout().tensors()[at as usize].name
 }
 
 #[cfg(test)]

@@ -16,25 +16,29 @@ mod json;
 
 pub mod layout;
 pub mod index;
+pub mod source;
+pub mod checkpoint;
 
 pub mod convert;
 pub mod float_state;
+mod kernel;
 
 pub mod inspect;
 
 pub mod blend;
 pub mod write;
 
-pub mod checkpoint;
+pub mod manifest;
 
 pub mod adapter;
 
 #[cfg(test)]
 mod samples;
 
-pub use blend::{BlendError, MixedTensor, Mixture, blend};
-pub use checkpoint::{CheckpointError, file_entry, manifest_of};
+pub use blend::{BlendError, Blended, MixedTensor, Mixture, blend};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use index::{IndexError, ShardIndex, shard_name};
 pub use inspect::{ChangeLimit, Inspected, Inspection, inspect, inspect_base};
 pub use layout::{Dtype, HeaderLimit, Layout, LayoutError, TensorLayout};
-pub use write::Blended;
+pub use manifest::{FolderError, file_entry, manifest_of};
+pub use write::Durability;

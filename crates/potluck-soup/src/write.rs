@@ -1,113 +1,66 @@
-//! The file of a soup: header by our own rules, bytes in one order, digests taken while it is written.
+//! A soup's file on the disk: complete under its name, or not there.
 //!
-//! It stands beside its target under a hidden name until it is complete and synced, and is renamed then. A kill
-//! leaves the hidden `.part` file, which the next soup for that target removes. Nothing of the machine (paths, times) enters the bytes.
-//! Called by [`mod@crate::blend`] only.
+//! It grows beside its target under a hidden name, its room taken beforehand, and is renamed in the end. A kill
+//! leaves the hidden `.part` file, which the next soup for that target removes. Called by [`mod@crate::blend`].
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use potluck_core::{Blake3, Sha256};
-
-use crate::checkpoint::Digests;
-use crate::layout::{Layout, TensorLayout};
-
-/// A soup that stands on the disk.
+/// When a written file counts as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Blended {
-    /// Its length in bytes.
-    pub size: u64,
-    /// BLAKE3 of its bytes.
-    pub blake3: Blake3,
-    /// SHA-256 of its bytes.
-    pub sha256: Sha256,
+pub enum Durability {
+    /// Once it is on the disk, and its name too: it survives a power cut.
+    Synced,
+    /// Once the system has it: it survives the end of this process, however it comes.
+    Cached,
 }
 
-/// The order in which a soup's tensors stand: wider elements first, then byte order of names.
-///
-/// Where all tensors have one dtype it is the byte order of names. Otherwise it keeps every tensor aligned to
-/// its elements, which PyTorch needs to view one in place.
-pub(crate) fn output_order(layout: &Layout) -> Vec<&TensorLayout> {
-    let mut tensors: Vec<_> = layout.tensors().iter().collect();
-    tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype.size()));
-    tensors
-}
-
-/// The header of the soup of `recipe`, with the length before it and the padding after it.
-pub(crate) fn header(layout: &Layout, recipe: Blake3) -> Vec<u8> {
-    // `format` is what transformers asks of every safetensors file; a file without it is refused.
-    let mut json = format!(r#"{{"__metadata__":{{"format":"pt","recipe":"{recipe}"}}"#);
-    let mut start = 0;
-    for tensor in output_order(layout) {
-        let end = start + tensor.bytes();
-        let shape: Vec<_> = tensor.shape.iter().map(u64::to_string).collect();
-        // Names need no escapes: the layout lets none through that would.
-        json += &format!(
-            r#","{}":{{"dtype":"{}","shape":[{}],"data_offsets":[{start},{end}]}}"#,
-            tensor.name,
-            tensor.dtype.name(),
-            shape.join(",")
-        );
-        start = end;
-    }
-    json.push('}');
-    json.extend(std::iter::repeat_n(' ', json.len().next_multiple_of(8) - json.len()));
-    let mut header = (json.len() as u64).to_le_bytes().to_vec();
-    header.extend_from_slice(json.as_bytes());
-    header
-}
-
-/// A soup's file while it grows.
+/// A file while it grows.
 #[derive(Debug)]
-pub(crate) struct Output {
-    file: BufWriter<File>,
-    digests: Digests,
+pub(crate) struct Part {
+    file: File,
     target: PathBuf,
     /// Where the bytes are until they are complete; removed on drop unless renamed.
     part: Option<PathBuf>,
 }
 
-impl Output {
-    /// Begins the file and writes its header.
-    pub(crate) fn create(target: &Path, layout: &Layout, recipe: Blake3) -> io::Result<Self> {
+impl Part {
+    /// Begins a file of `length` bytes and takes the room for them, so that a disk that is too full says so now.
+    pub(crate) fn create(target: &Path, length: u64) -> io::Result<Self> {
         let (file, part) = create_part(target)?;
-        let mut output = Self {
-            file: BufWriter::with_capacity(256 << 10, file),
-            digests: Digests::default(),
-            target: target.to_owned(),
-            part: Some(part),
-        };
-        output.write(&header(layout, recipe))?;
-        Ok(output)
+        let part = Self { file, target: target.to_owned(), part: Some(part) };
+        allocate(&part.file, length)?;
+        Ok(part)
     }
 
-    /// Appends bytes.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.digests.update(bytes);
-        self.file.write_all(bytes)
+    /// The file, to be written to at any offset below its length.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 
-    /// Makes the file durable, then visible, then its name durable.
-    pub(crate) fn finish(mut self) -> io::Result<Blended> {
-        self.file.flush()?;
-        self.file.get_ref().sync_all()?;
-        let part =
-            self.part.take().expect("only finish takes the name, and it consumes the output");
+    /// Makes the file visible under its name, and durable where that is asked for.
+    pub(crate) fn finish(mut self, durability: Durability) -> io::Result<()> {
+        if durability == Durability::Synced {
+            self.file.sync_all()?;
+        }
+        let part = self.part.take().expect("only finish takes the name, and it consumes the part");
         if let Err(error) = fs::rename(&part, &self.target) {
             self.part = Some(part);
             return Err(error);
         }
-        File::open(folder_of(&self.target))?.sync_all()?;
-        let (size, blake3, sha256) = std::mem::take(&mut self.digests).finish();
-        Ok(Blended { size, blake3, sha256 })
+        match durability {
+            Durability::Synced => File::open(folder_of(&self.target))?.sync_all(),
+            Durability::Cached => Ok(()),
+        }
     }
 }
 
-impl Drop for Output {
+impl Drop for Part {
     fn drop(&mut self) {
         if let Some(part) = &self.part {
             // The error that brought us here is the one to report.
@@ -116,6 +69,32 @@ impl Drop for Output {
     }
 }
 
+/// Takes room for `length` bytes, where the file system can; where it cannot, the writes find out.
+#[cfg(target_os = "linux")]
+fn allocate(file: &File, length: u64) -> io::Result<()> {
+    let bytes = libc::off_t::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    loop {
+        // SAFETY: the descriptor is open for as long as `file` is borrowed, and no memory is handed over.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, bytes) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => return file.set_len(length),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Sets the length; the writes find out whether there is room.
+#[cfg(not(target_os = "linux"))]
+fn allocate(file: &File, length: u64) -> io::Result<()> {
+    file.set_len(length)
+}
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,

@@ -1,31 +1,21 @@
-//! Experts that can be mixed with one another: opened once, mixed for as many λ as wanted.
+//! Experts that can be mixed with one another: opened once, mixed for as many λ as wanted, tensor by tensor.
 
-use std::fs::File;
 use std::path::PathBuf;
 
-use potluck_core::{Lambda, PartyId};
+use potluck_core::{Blake3, Lambda, PartyId};
 
-use super::BlendError;
-use super::tile::{TILE_BYTES, Workbench, tiles_of};
-use crate::layout::{Dtype, HeaderLimit, Layout, TensorLayout};
-use crate::write::output_order;
+use super::linear::{Wanted, linear};
+use super::plan::{Shape, Soup};
+use super::rule::Bench;
+use super::{BlendError, opened};
+use crate::checkpoint::Checkpoint;
+use crate::float_state;
+use crate::layout::Dtype;
 
-/// One expert's file and where its tensors lie in it.
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) party: PartyId,
-    pub(super) path: PathBuf,
-    pub(super) file: File,
-    pub(super) layout: Layout,
-}
-
-/// The sources that take part, as positions in the mixture in ascending order of party, with their shares.
-pub(super) type Shares = Vec<(usize, u32)>;
-
-/// Open experts of equal names, dtypes and shapes, in ascending order of party.
+/// Open experts.
 #[derive(Debug)]
 pub struct Mixture {
-    sources: Vec<Source>,
+    experts: Vec<(PartyId, Checkpoint)>,
 }
 
 /// A tensor of a soup, held whole.
@@ -42,31 +32,16 @@ pub struct MixedTensor {
 }
 
 impl Mixture {
-    /// Opens the experts' safetensors files and checks that they can be mixed.
+    /// Opens the experts' checkpoints and checks that they can be mixed.
     ///
-    /// Reads headers only; memory is bounded by [`crate::layout::MAX_HEADER`] an expert.
+    /// Reads headers only; memory is bounded by [`crate::layout::MAX_HEADER`] a file.
     ///
     /// # Errors
-    /// [`BlendError`], of the caller's and the experts' kind, or [`BlendError::Read`].
+    /// [`BlendError`], of the caller's and the experts' kind.
     pub fn open(experts: &[(PartyId, PathBuf)]) -> Result<Self, BlendError> {
-        let mut sources: Vec<_> = experts.iter().map(open).collect::<Result<_, _>>()?;
-        sources.sort_by(|a, b| a.party.cmp(&b.party));
-        if let Some(pair) = sources.windows(2).find(|pair| pair[0].party == pair[1].party) {
-            return Err(BlendError::Twice(pair[0].party.clone()));
-        }
-        let (first, others) = sources.split_first().ok_or(BlendError::NoExperts)?;
-        for other in others {
-            if let Some(tensor) = first_difference(&first.layout, &other.layout) {
-                let (first, second) = (first.party.clone(), other.party.clone());
-                return Err(BlendError::Differ { first, second, tensor });
-            }
-        }
-        Ok(Self { sources })
-    }
-
-    /// The tensors that every expert has. Names, dtypes and shapes are all experts'; ranges are one's own.
-    pub fn layout(&self) -> &Layout {
-        &self.sources[0].layout
+        let mixture = Self { experts: opened(experts)? };
+        mixture.plan(mixture.experts.iter().map(|(party, _)| (party, 1)))?;
+        Ok(mixture)
     }
 
     /// Mixes one tensor after the other, in the order of a soup's file; the bytes equal those of the file.
@@ -75,77 +50,52 @@ impl Mixture {
     ///
     /// # Errors
     /// [`BlendError::Missing`] here; each item may fail as a blend does.
-    pub fn tensors(&self, lambda: &Lambda) -> Result<Tensors<'_>, BlendError> {
-        let shares = self.shares(lambda.active())?;
-        let waiting = output_order(self.layout()).into_iter();
-        Ok(Tensors { mixture: self, shares, waiting, bench: Workbench::default() })
+    pub fn tensors(&self, lambda: &Lambda) -> Result<Tensors, BlendError> {
+        Ok(Tensors { soup: self.plan(lambda.active())?, next: 0, bench: Bench::default() })
     }
 
-    pub(super) fn sources(&self) -> &[Source] {
-        &self.sources
-    }
-
-    /// Where the parties of λ stand; `active` is in ascending order of party, as λ and recipes are.
-    pub(super) fn shares<'a>(
+    fn plan<'a>(
         &self,
-        active: impl Iterator<Item = (&'a PartyId, u32)>,
-    ) -> Result<Shares, BlendError> {
-        active
-            .map(|(party, ppm)| {
-                let found = self.sources.binary_search_by(|source| source.party.cmp(party));
-                let position = found.map_err(|_| BlendError::Missing(party.clone()))?;
-                Ok((position, ppm))
-            })
-            .collect()
+        shares: impl Iterator<Item = (&'a PartyId, u32)>,
+    ) -> Result<Soup, BlendError> {
+        let active = |(party, ppm): (&PartyId, u32)| {
+            let found = self.experts.iter().find(|(it, _)| it == party);
+            let (party, it) = found.ok_or_else(|| BlendError::Missing(party.clone()))?;
+            Ok((party.clone(), ppm, it))
+        };
+        let active = shares.map(active).collect::<Result<Vec<_>, BlendError>>()?;
+        // Nobody sees the file's header here.
+        let recipe = Blake3::from_bytes([0; 32]);
+        linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe })
     }
 }
 
 /// The tensors of a soup, mixed as they are asked for.
 #[derive(Debug)]
-pub struct Tensors<'a> {
-    mixture: &'a Mixture,
-    shares: Shares,
-    waiting: std::vec::IntoIter<&'a TensorLayout>,
-    bench: Workbench,
+pub struct Tensors {
+    soup: Soup,
+    next: usize,
+    bench: Bench,
 }
 
-impl Iterator for Tensors<'_> {
+impl Iterator for Tensors {
     type Item = Result<MixedTensor, BlendError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let tensor = self.waiting.next()?;
-        let mut bytes = Vec::with_capacity(usize::try_from(tensor.bytes()).unwrap_or(0));
-        for tile in tiles_of(tensor, TILE_BYTES) {
-            match self.bench.mix(self.mixture, &self.shares, &tile) {
-                Ok(mixed) => bytes.extend_from_slice(mixed),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        let TensorLayout { name, dtype, shape, .. } = tensor.clone();
-        Some(Ok(MixedTensor { name, dtype, shape, bytes }))
-    }
-}
-
-fn open((party, path): &(PartyId, PathBuf)) -> Result<Source, BlendError> {
-    let file =
-        File::open(path).map_err(|source| BlendError::Read { path: path.clone(), source })?;
-    let layout = Layout::of(&file, HeaderLimit::BASE).map_err(|source| BlendError::Layout {
-        party: party.clone(),
-        path: path.clone(),
-        source,
-    })?;
-    Ok(Source { party: party.clone(), path: path.clone(), file, layout })
-}
-
-/// The first name, in byte order, that only one has or that the two describe differently.
-fn first_difference(a: &Layout, b: &Layout) -> Option<String> {
-    let (mut left, mut right) = (a.tensors().iter(), b.tensors().iter());
-    loop {
-        match (left.next(), right.next()) {
-            (None, None) => return None,
-            (Some(x), Some(y)) if (&x.name, x.dtype, &x.shape) == (&y.name, y.dtype, &y.shape) => {}
-            (Some(x), Some(y)) => return Some(x.name.as_str().min(y.name.as_str()).to_owned()),
-            (Some(x), None) | (None, Some(x)) => return Some(x.name.clone()),
-        }
+        let file = &self.soup.files()[0];
+        let placed = file.tensors().get(self.next)?;
+        self.next += 1;
+        let length = usize::try_from(placed.end - placed.start).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length];
+        let made = float_state::check()
+            .map_err(BlendError::from)
+            .and_then(|()| file.read_at(&mut self.bench, placed.start, &mut bytes));
+        let tensor = &placed.tensor;
+        Some(made.map(|_| MixedTensor {
+            name: tensor.name.clone(),
+            dtype: tensor.dtype,
+            shape: tensor.shape.clone(),
+            bytes,
+        }))
     }
 }

@@ -1,14 +1,18 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use potluck_core::{Lambda, Sha256};
 use proptest::prelude::*;
 
 use super::*;
-use crate::layout::Dtype;
+use crate::layout::{Dtype, LayoutError};
 use crate::samples::{Sample, experts, f32s, file, halves, magnitudes, nearest};
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
+
+/// A block of the usual length.
+const BLOCK: usize = 64 << 10;
 
 fn quiet(_: u64, _: u64) {}
 
@@ -32,21 +36,36 @@ fn reference(dtype: Dtype, values: &[f64], ppm: &[u32]) -> Vec<u8> {
     }
 }
 
-/// The soup's file for these experts, cut up like this.
+/// The plan of these experts' soup, which lie in `folder`.
+fn plan(folder: &Path, samples: &[Vec<Sample>], lambda: &Lambda) -> Result<Soup, BlendError> {
+    let given = opened(&experts(folder, samples))?;
+    let share = |(party, ppm): (&PartyId, u32)| {
+        let (party, it) = given.iter().find(|(it, _)| it == party).unwrap();
+        (party.clone(), ppm, it)
+    };
+    let active: Vec<_> = lambda.active().map(share).collect();
+    linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe: recipe(lambda).digest() })
+}
+
+/// The soup's file for these experts, made in blocks of so many bytes.
 fn soup(
     samples: &[Vec<Sample>],
     lambda: &Lambda,
     threads: usize,
-    tile_bytes: usize,
+    block: usize,
 ) -> Result<Vec<u8>, BlendError> {
     let folder = tempfile::tempdir().unwrap();
-    let mixture = Mixture::open(&experts(folder.path(), samples))?;
-    let shares = mixture.shares(lambda.active())?;
+    let soup = plan(folder.path(), samples, lambda)?;
+    let output = fs::File::create(folder.path().join("soup")).unwrap();
     let threads = NonZeroUsize::new(threads).unwrap();
-    let output = folder.path().join("soup");
-    let work = Work { mixture: &mixture, shares: &shares, threads, tile_bytes };
-    work.write(recipe(lambda).digest(), &output, &mut quiet)?;
-    Ok(fs::read(output).unwrap())
+    // Blocks that are no subtrees have no BLAKE3.
+    let making = Making { threads, blake3: block >= 1024, sha256: true };
+    let sink = Some((&output, Path::new("soup")));
+    let made = Work::in_blocks(&soup.files()[0], making, sink, block).run(&mut |_| {})?;
+    let bytes = fs::read(folder.path().join("soup")).unwrap();
+    assert_eq!((made.size, made.sha256), (bytes.len() as u64, Some(Sha256::of(&bytes))));
+    assert_eq!(made.blake3, (block >= 1024).then(|| Blake3::of(&bytes)));
+    Ok(bytes)
 }
 
 fn data<'a>(bytes: &'a [u8], tensor: &str) -> &'a [u8] {
@@ -75,7 +94,8 @@ fn a_soup_opens_elsewhere_and_says_what_it_is() {
     let metadata = header.metadata().as_ref().unwrap();
     assert_eq!(metadata["recipe"], recipe.digest().to_string());
     assert_eq!(metadata["format"], "pt");
-    assert_eq!(heard, [(0, 8), (8, 8)]);
+    let length = bytes.len() as u64;
+    assert_eq!(heard, [(0, length), (length, length), (length, length)]);
 }
 
 #[test]
@@ -105,7 +125,7 @@ fn zeros_and_least_numbers_are_as_specified() {
 fn what_would_not_be_finite_is_an_error_by_name() {
     let at = |a: f32, b: f32, text: &str| {
         let samples = [vec![f32s("w", &[1.0, a])], vec![f32s("w", &[1.0, b])]];
-        soup(&samples, &lambda(text), 3, 4)
+        soup(&samples, &lambda(text), 3, 8)
     };
     assert!(at(f32::MAX, f32::MAX, "a=0.5,b=0.5").is_ok());
     for (a, b, text) in [
@@ -134,7 +154,7 @@ fn elements_that_cannot_be_mixed_are_copied_where_they_are_equal() {
     let bytes = soup(&[with(7), with(7)], &lambda("a=0.5,b=0.5"), 1, 64).unwrap();
     assert_eq!(data(&bytes, "n"), [7; 8]);
     let error = soup(&[with(7), with(8)], &lambda("a=0.5,b=0.5"), 1, 64).unwrap_err();
-    assert!(matches!(error, BlendError::Differ { tensor, .. } if tensor == "n"));
+    assert!(matches!(error, BlendError::NotEqual { tensor, index: 0, .. } if tensor == "n"));
 }
 
 #[test]
@@ -165,30 +185,48 @@ fn exactly_the_experts_of_the_recipe_are_asked_for() {
     assert!(matches!(error("a=1", &twice), BlendError::Twice(_)));
     assert!(matches!(error("a=1", &[]), BlendError::NoExperts));
     let lost = [("a".parse().unwrap(), folder.path().join("lost"))];
-    assert!(matches!(error("a=1", &lost), BlendError::Read { .. }));
+    assert!(matches!(
+        error("a=1", &lost),
+        BlendError::Checkpoint { source: CheckpointError::Source(SourceError::Read { .. }), .. }
+    ));
 }
 
 #[test]
 fn experts_that_differ_or_are_none_are_named() {
     let base = vec![f32s("b", &[1.0]), f32s("d", &[1.0])];
-    let differ =
-        |other: Vec<Sample>| match soup(&[base.clone(), other], &lambda("a=0.5,b=0.5"), 1, 64)
-            .unwrap_err()
-        {
-            BlendError::Differ { first, second, tensor } => format!("{first} {second} {tensor}"),
-            other => panic!("{other}"),
-        };
-    assert_eq!(differ(vec![f32s("b", &[1.0])]), "a b d");
-    assert_eq!(differ(vec![f32s("b", &[1.0]), f32s("c", &[1.0])]), "a b c");
-    assert_eq!(differ(vec![f32s("b", &[1.0, 2.0]), f32s("d", &[1.0])]), "a b b");
-    assert_eq!(differ(vec![f32s("b", &[1.0]), halves("d", Dtype::F16, &[0])]), "a b d");
+    let differ = |other: Vec<Sample>| {
+        soup(&[base.clone(), other], &lambda("a=0.5,b=0.5"), 1, 64).unwrap_err().to_string()
+    };
+    let lacks = "the expert of b has no tensor d, which that of a has";
+    assert_eq!(differ(vec![f32s("b", &[1.0])]), lacks);
+    assert_eq!(
+        differ(vec![f32s("b", &[1.0]), f32s("c", &[1.0])]),
+        "the expert of a has no tensor c, which that of b has"
+    );
+    assert_eq!(
+        differ(vec![f32s("b", &[1.0, 2.0]), f32s("d", &[1.0])]),
+        "the experts of a and b differ in the shape of tensor b"
+    );
+    assert_eq!(
+        differ(vec![f32s("b", &[1.0]), halves("d", Dtype::F16, &[0])]),
+        "tensor d is F32 in the expert of a and F16 in that of b"
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let given = experts(folder.path(), std::slice::from_ref(&base));
     let whole = file(&base);
     fs::write(&given[0].1, &whole[..whole.len() - 1]).unwrap();
     let error = Mixture::open(&given).unwrap_err();
-    assert!(matches!(error, BlendError::Layout { source: LayoutError::Length { .. }, .. }));
+    assert!(matches!(
+        error,
+        BlendError::Checkpoint {
+            source: CheckpointError::Source(SourceError::Layout {
+                source: LayoutError::Length { .. },
+                ..
+            }),
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -198,7 +236,7 @@ fn a_file_that_shrinks_while_it_is_mixed_is_an_error() {
     let mixture = Mixture::open(&given).unwrap();
     fs::OpenOptions::new().write(true).open(&given[0].1).unwrap().set_len(100).unwrap();
     let mixed = mixture.tensors(&lambda("a=1")).unwrap().next().unwrap();
-    assert!(matches!(mixed, Err(BlendError::Read { .. })));
+    assert!(matches!(mixed, Err(BlendError::Source(SourceError::Shrunk(_)))));
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -311,8 +349,8 @@ proptest! {
         ppm in shares(),
     ) {
         let lambda = lambda_of(ppm);
-        let expected = soup(&samples, &lambda, 1, TILE_BYTES).unwrap();
-        for (threads, tile) in [(2, 4), (5, 12), (3, 64), (2, TILE_BYTES)] {
+        let expected = soup(&samples, &lambda, 1, BLOCK).unwrap();
+        for (threads, tile) in [(2, 8), (5, 24), (3, 64), (2, 1024), (2, BLOCK)] {
             prop_assert_eq!(&soup(&samples, &lambda, threads, tile).unwrap(), &expected);
         }
         // Another order of arguments, and of the tensors in one expert's file.
@@ -335,10 +373,10 @@ proptest! {
 /// Large enough for many tiles of the usual size, and odd at the end.
 #[test]
 fn a_tensor_of_many_tiles_is_mixed_whole() {
-    let count = 5 * TILE_BYTES / 4 + 3;
+    let count = 5 * BLOCK / 4 + 3;
     let ramp = |scale: f32| (0..count).map(|i| i as f32 * scale).collect::<Vec<_>>();
     let samples = [vec![f32s("w", &ramp(0.5))], vec![f32s("w", &ramp(-0.25))]];
-    let bytes = soup(&samples, &lambda("a=0.5,b=0.5"), 2, TILE_BYTES).unwrap();
+    let bytes = soup(&samples, &lambda("a=0.5,b=0.5"), 2, BLOCK).unwrap();
     let expected: Vec<_> = (0..count)
         .flat_map(|i| reference(Dtype::F32, &[i as f64 * 0.5, i as f64 * -0.25], &[500_000; 2]))
         .collect();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Blake3, Lambda, Manifest, PartyId, Recipe};
-use potluck_soup::{BlendError, Blended, blend, file_entry, manifest_of};
+use potluck_soup::source::SourceError;
+use potluck_soup::{BlendError, Blended, CheckpointError, blend, file_entry, manifest_of};
 use serde_json::json;
 
 use super::threads;
@@ -138,15 +139,25 @@ fn mix(
 pub(super) fn blend_failure(error: &BlendError) -> Failure {
     let text = in_full(error);
     match error {
-        BlendError::Layout { .. } => Failure::new(Kind::Input, "header-invalid", text),
-        BlendError::Differ { .. } => Failure::new(Kind::Input, "tensors-differ", text),
+        BlendError::Source(SourceError::Layout { .. }) => {
+            Failure::new(Kind::Input, "header-invalid", text)
+        }
+        BlendError::Checkpoint {
+            source: CheckpointError::Source(SourceError::Layout { .. }),
+            ..
+        } => Failure::new(Kind::Input, "header-invalid", text),
+        BlendError::Lacks { .. }
+        | BlendError::Differ { .. }
+        | BlendError::Dtypes { .. }
+        | BlendError::NotEqual { .. } => Failure::new(Kind::Input, "tensors-differ", text),
         BlendError::NotFinite { .. } => Failure::new(Kind::Input, "weights-not-finite", text),
         BlendError::Write { .. } | BlendError::FloatState(_) => Failure::system(text),
         BlendError::NoExperts
         | BlendError::Twice(_)
         | BlendError::Missing(_)
         | BlendError::Unneeded(_)
-        | BlendError::Read { .. } => Failure::input(text),
+        | BlendError::Checkpoint { .. }
+        | BlendError::Source(_) => Failure::input(text),
     }
 }
 
