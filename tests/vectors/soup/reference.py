@@ -15,14 +15,34 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # dtype -> bytes, exponent bits, fraction bits
-FORMATS = {"F32": (4, 8, 23), "BF16": (2, 8, 7), "F16": (2, 5, 10)}
+FORMATS = {
+    "F64": (8, 11, 52),
+    "F32": (4, 8, 23),
+    "BF16": (2, 8, 7),
+    "F16": (2, 5, 10),
+    "F8_E4M3": (1, 4, 3),
+    "F8_E5M2": (1, 5, 2),
+}
+# dtype -> bytes; these are compared and copied
+CONSTANTS = {"I64": 8, "I32": 4, "BOOL": 1}
+WORDS = {8: "<Q", 4: "<I", 2: "<H", 1: "<B"}
+
+
+def size(dtype):
+    return CONSTANTS[dtype] if dtype in CONSTANTS else FORMATS[dtype][0]
+
+
+def first_not_finite(dtype):
+    """The least magnitude, as bits, that stands for no finite number."""
+    _, e, m = FORMATS[dtype]
+    return 2 ** (e + m) - 1 if dtype == "F8_E4M3" else (2**e - 1) * 2**m
 
 
 def widen(dtype, bits):
     _, e, m = FORMATS[dtype]
     bias = 2 ** (e - 1) - 1
     sign, exponent, fraction = bits >> (e + m), bits >> m & 2**e - 1, bits & 2**m - 1
-    assert exponent != 2**e - 1, "not finite"
+    assert bits & 2 ** (e + m) - 1 < first_not_finite(dtype), "not finite"
     if exponent == 0:
         magnitude = Fraction(fraction) * Fraction(2) ** (1 - bias - m)
     else:
@@ -42,7 +62,7 @@ def narrow(dtype, value):
         exponent += 1
     units = round(magnitude / Fraction(2) ** (exponent - m))  # a Fraction rounds ties to even
     encoded = units + (exponent + bias - 1) * 2**m
-    assert encoded < (2**e - 1) * 2**m, "overflow"
+    assert encoded < first_not_finite(dtype), "overflow"
     return sign << (e + m) | encoded
 
 
@@ -59,11 +79,11 @@ def read(path):
 
 
 def words(dtype, data):
-    return [w for (w,) in struct.iter_unpack("<I" if dtype == "F32" else "<H", data)]
+    return [w for (w,) in struct.iter_unpack(WORDS[size(dtype)], data)]
 
 
 def pack(dtype, bits):
-    return struct.pack("<I" if dtype == "F32" else "<H", bits)
+    return struct.pack(WORDS[size(dtype)], bits)
 
 
 def write(tensors, metadata):
@@ -81,12 +101,14 @@ def write(tensors, metadata):
 
 def soup(recipe, digest, experts):
     order = sorted(
-        next(iter(experts.values())).items(), key=lambda t: (-FORMATS[t[1][0]][0], t[0].encode())
+        next(iter(experts.values())).items(), key=lambda t: (-size(t[1][0]), t[0].encode())
     )
     mixed = []
     for name, (dtype, shape, _) in order:
         inputs = [(e["ppm"], experts[e["party"]][name][2]) for e in recipe["experts"]]
-        if len(inputs) == 1:
+        if dtype in CONSTANTS:
+            assert all(data == inputs[0][1] for _, data in inputs), "constants differ"
+        if len(inputs) == 1 or dtype in CONSTANTS:
             content = inputs[0][1]
         else:
             columns = [(ppm, [widen(dtype, w) for w in words(dtype, data)]) for ppm, data in inputs]
@@ -120,11 +142,13 @@ def finite(dtype, rng):
         kind = rng.randrange(6)
         if kind == 0:
             bits &= ~((2**e - 1) << m)  # subnormal
-        if kind == 1:
+        if dtype == "F64" and bits >> m & 2**e - 1 > 2020:
+            continue  # times a million it is no binary64
+        if kind == 1 and dtype != "F64":
             bits = bits & ~((2**e - 1) << m) | (2**e - 2) << m  # near the largest
         if kind == 2:
             bits = bits >> (e + m) << (e + m)  # a zero of either sign
-        if bits >> m & 2**e - 1 != 2**e - 1:
+        if bits & 2 ** (e + m) - 1 < first_not_finite(dtype):
             return bits
 
 
@@ -132,7 +156,8 @@ def near(dtype, bits, rng):
     """Within a few units, so that ties and their neighbours are met."""
     _, e, m = FORMATS[dtype]
     moved = bits + rng.randrange(-3, 4)
-    good = moved >= 0 and moved >> (e + m) == bits >> (e + m) and moved >> m & 2**e - 1 != 2**e - 1
+    good = moved >= 0 and moved >> (e + m) == bits >> (e + m)
+    good = good and moved & 2 ** (e + m) - 1 < first_not_finite(dtype)
     return moved if good else bits
 
 
@@ -149,8 +174,11 @@ def make(name, seed, shapes, ppm):
             count = 1
             for side in shape:
                 count *= side
-            drawn = [finite(dtype, rng) for _ in range(count)]
-            if first is not None and rng.randrange(2):
+            if dtype in CONSTANTS:
+                drawn = [i % 2 for i in range(count)]
+            else:
+                drawn = [finite(dtype, rng) for _ in range(count)]
+            if first is not None and dtype in FORMATS and rng.randrange(2):
                 drawn = [near(dtype, w, rng) for w in words(dtype, dict(first)[tensor][2])]
             tensors.append((tensor, (dtype, shape, b"".join(pack(dtype, w) for w in drawn))))
         first = first or tensors
@@ -189,6 +217,10 @@ def make_all():
     mixed = {"a": (bf16, [3]), "b": (f32, [5]), "B": (f16, []), "a.b": (f32, [0]), "a-b": (f16, [2, 2])}
     make("mixed-dtypes", 4, mixed, {"a": 123456, "b": 876544})
     make("one-expert", 5, {"w": (f32, [40]), "h": (f16, [11])}, {"a": 1000000})
+    wide = {"w": ("F64", [6, 11]), "e": ("F8_E4M3", [67]), "f": ("F8_E5M2", [67])}
+    make("f64-f8", 7, wide, {"a": 100003, "b": 299999, "c": 599998})
+    constants = {"n": ("I64", [3]), "mask": ("BOOL", [5]), "k": ("I32", []), "w": (bf16, [9])}
+    make("constants", 8, constants, {"a": 250000, "b": 750000})
     make("ties", 6, {"w": (f32, [60]), "h": (bf16, [60]), "g": (f16, [60])}, {"a": 500000, "b": 500000})
 
 
