@@ -22,12 +22,12 @@ mod digest;
 mod reader;
 
 mod mixture;
+mod published;
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use potluck_core::{Blake3, PartyId, Recipe, Sha256};
+use potluck_core::PartyId;
 
 use self::engine::Work;
 pub use self::engine::{Made, Making};
@@ -37,10 +37,11 @@ pub use self::linear::{Wanted, linear};
 pub use self::mixture::{MixedTensor, Mixture, Tensors};
 pub(crate) use self::plan::Planned;
 pub use self::plan::{Shape, Soup, SoupFile};
+pub use self::published::{Blended, blend, recompute};
 pub use self::reader::SoupReader;
 pub(crate) use self::rule::{Agreed, Copied, Weighted, not_finite};
 pub use self::rule::{Bench, Rule};
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::CheckpointError;
 use crate::float_state::FloatState;
 use crate::layout::Dtype;
 use crate::source::SourceError;
@@ -151,17 +152,6 @@ pub enum BlendError {
     FloatState(#[from] FloatState),
 }
 
-/// A published soup's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Blended {
-    /// Its length in bytes.
-    pub size: u64,
-    /// BLAKE3 of its bytes.
-    pub blake3: Blake3,
-    /// SHA-256 of its bytes.
-    pub sha256: Sha256,
-}
-
 impl SoupFile {
     /// Makes the file and puts it at `path`, complete or not at all.
     ///
@@ -194,65 +184,6 @@ impl SoupFile {
     ) -> Result<Made, BlendError> {
         Work::new(self, making, None).run(progress)
     }
-}
-
-/// Makes the soup of `recipe` in one file and puts it at `output`, as a federation publishes it.
-///
-/// `experts` holds exactly the parties that the recipe names, in any order, each with the path of its checkpoint.
-/// `progress` hears of bytes done and in all, on the caller's thread. The output appears complete and synced, or
-/// not at all.
-///
-/// # Errors
-/// [`BlendError`]; the first one in the order of the output, whatever the number of threads.
-pub fn blend(
-    recipe: &Recipe,
-    experts: &[(PartyId, PathBuf)],
-    output: &Path,
-    threads: NonZeroUsize,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Blended, BlendError> {
-    let soup = published(recipe, experts)?;
-    let file = &soup.files()[0];
-    let making = Making { threads, blake3: true, sha256: true };
-    let total = file.length();
-    progress(0, total);
-    let made = file.write(output, making, Durability::Synced, &mut |done| progress(done, total))?;
-    let (Some(blake3), Some(sha256)) = (made.blake3, made.sha256) else {
-        unreachable!("both digests were asked for")
-    };
-    Ok(Blended { size: made.size, blake3, sha256 })
-}
-
-/// The soup of `recipe` as a federation publishes it: in one file, in the experts' own dtypes.
-fn published(recipe: &Recipe, experts: &[(PartyId, PathBuf)]) -> Result<Soup, BlendError> {
-    if experts.is_empty() {
-        return Err(BlendError::NoExperts);
-    }
-    let needed = |party: &PartyId| recipe.experts().iter().any(|expert| expert.party == *party);
-    if let Some((party, _)) = experts.iter().find(|(party, _)| !needed(party)) {
-        return Err(BlendError::Unneeded(party.clone()));
-    }
-    let opened = opened(experts)?;
-    let ingredient = |ingredient: &potluck_core::recipe::Ingredient| {
-        let found = opened.iter().find(|(party, _)| *party == ingredient.party);
-        let (party, it) = found.ok_or_else(|| BlendError::Missing(ingredient.party.clone()))?;
-        Ok((party.clone(), ingredient.ppm, it))
-    };
-    let active = recipe.experts().iter().map(ingredient).collect::<Result<Vec<_>, BlendError>>()?;
-    linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe: recipe.digest() })
-}
-
-/// Opens each party's checkpoint; no party stands twice.
-fn opened(experts: &[(PartyId, PathBuf)]) -> Result<Vec<(PartyId, Checkpoint)>, BlendError> {
-    let mut opened: Vec<(PartyId, Checkpoint)> = Vec::new();
-    for (party, path) in experts {
-        if opened.iter().any(|(earlier, _)| earlier == party) {
-            return Err(BlendError::Twice(party.clone()));
-        }
-        let failed = |source| BlendError::Checkpoint { party: party.clone(), source };
-        opened.push((party.clone(), Checkpoint::open(path).map_err(failed)?));
-    }
-    Ok(opened)
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@
 //! tensor that one tool reads and another does not see would be a soup that two people do not agree on.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

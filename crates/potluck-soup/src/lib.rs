@@ -35,7 +35,7 @@ pub mod adapter;
 #[cfg(test)]
 mod samples;
 
-pub use blend::{BlendError, Blended, MixedTensor, Mixture, blend};
+pub use blend::{BlendError, Blended, MixedTensor, Mixture, blend, recompute};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use index::{IndexError, ShardIndex, shard_name};
 pub use inspect::{ChangeLimit, Inspected, Inspection, inspect, inspect_base};

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use potluck_core::{Blake3, Lambda, PartyId};
 
+use super::BlendError;
 use super::linear::{Wanted, linear};
 use super::plan::{Shape, Soup};
+use super::published::opened;
 use super::rule::Bench;
-use super::{BlendError, opened};
 use crate::checkpoint::Checkpoint;
 use crate::float_state;
 use crate::layout::Dtype;

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
-use potluck_core::{Lambda, Sha256};
+use potluck_core::{Blake3, Lambda, Recipe, Sha256};
 use proptest::prelude::*;
 
+use super::published::opened;
 use super::*;
 use crate::layout::{Dtype, LayoutError};
 use crate::samples::{Sample, experts, f32s, file, halves, magnitudes, nearest};
@@ -89,6 +91,7 @@ fn a_soup_opens_elsewhere_and_says_what_it_is() {
     let bytes = fs::read(&output).unwrap();
     assert_eq!((made.size, made.blake3), (bytes.len() as u64, Blake3::of(&bytes)));
     assert_eq!(made.sha256, Sha256::of(&bytes));
+    assert_eq!(recompute(&recipe, &given, ONE, &mut quiet).unwrap(), made);
     assert_eq!(data(&bytes, "w"), [2.5f32, -1.0].map(f32::to_le_bytes).concat());
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let metadata = header.metadata().as_ref().unwrap();

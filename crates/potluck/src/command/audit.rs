@@ -189,7 +189,10 @@ fn recompute(
     let progress = Progress::begin(output, format!("soup of round {round}"));
     busy(|| {
         let mut moved = |done, total| progress.at(done, total);
-        blend(&soup.recipe, &experts, &target, threads(), &mut moved)
+        match &target {
+            Some(target) => blend(&soup.recipe, &experts, target, threads(), &mut moved),
+            None => potluck_soup::recompute(&soup.recipe, &experts, threads(), &mut moved),
+        }
     })
     .map_err(|error| {
         let failure = blend_failure(&error);
@@ -210,28 +213,32 @@ fn is_same(published: &FileEntry, recomputed: &Blended) -> bool {
 struct Kitchen {
     folder: PathBuf,
     /// Removes the folder in the end where nobody asked to keep it.
-    _temporary: Option<tempfile::TempDir>,
+    temporary: Option<tempfile::TempDir>,
 }
 
 impl Kitchen {
     fn open(out: Option<&Path>) -> Result<Self, Failure> {
         if let Some(out) = out {
-            return Ok(Self { folder: out.to_owned(), _temporary: None });
+            return Ok(Self { folder: out.to_owned(), temporary: None });
         }
         let temporary =
             tempfile::Builder::new().prefix("potluck-audit-").tempdir().map_err(|error| {
                 Failure::system(format!("cannot make a temporary folder: {error}"))
                     .hint("--out names a folder to use")
             })?;
-        Ok(Self { folder: temporary.path().to_owned(), _temporary: Some(temporary) })
+        Ok(Self { folder: temporary.path().to_owned(), temporary: Some(temporary) })
     }
 
     fn expert(&self, expert: &Submitted) -> Result<PathBuf, Failure> {
         self.weights(&format!("experts/{}-{}", expert.party, expert.index))
     }
 
-    fn soup(&self, round: u64) -> Result<PathBuf, Failure> {
-        self.weights(&format!("soups/round-{round}"))
+    /// Nowhere, where soups are not kept: their digests are all that an audit needs.
+    fn soup(&self, round: u64) -> Result<Option<PathBuf>, Failure> {
+        match self.temporary {
+            Some(_) => Ok(None),
+            None => self.weights(&format!("soups/round-{round}")).map(Some),
+        }
     }
 
     fn weights(&self, name: &str) -> Result<PathBuf, Failure> {
