@@ -34,3 +34,10 @@ pub(crate) fn mix(
 pub(crate) fn first_not_finite(dtype: Dtype, bytes: &[u8]) -> Option<usize> {
     convert::first_not_finite(dtype, bytes)
 }
+pub(crate) fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f64]) {
+    convert::for_each(dtype, bytes, |i, v| values[i] = v);
+}
+pub(crate) fn narrow(dtype: Dtype, values: &[f64], bytes: &mut [u8]) -> Result<(), usize> {
+    convert::narrow_all(dtype, values.iter().copied(), bytes);
+    first_not_finite(dtype, bytes).map_or(Ok(()), Err)
+}

@@ -19,6 +19,8 @@ use crate::source::Source;
 pub enum Shape<'a> {
     /// All in `model.safetensors`.
     One,
+    /// All in a file of this name.
+    Named(&'static str),
     /// Each tensor in a file of the name that it has in this checkpoint.
     Like(&'a Checkpoint),
     /// In byte order of names, a new file where the next tensor would bring one above so many bytes of tensors.
@@ -155,6 +157,7 @@ impl SoupFile {
 fn spread(tensors: Vec<Planned>, shape: Shape<'_>) -> Vec<(String, Vec<Planned>)> {
     match shape {
         Shape::One => vec![(WEIGHTS.to_owned(), tensors)],
+        Shape::Named(file) => vec![(file.to_owned(), tensors)],
         Shape::Like(checkpoint) => {
             let mut files: BTreeMap<String, Vec<Planned>> = BTreeMap::new();
             for tensor in tensors {

@@ -1,0 +1,6 @@
+//! Soups of small adapters against loops that follow the mathematics, on numbers for which binary64 is exact.
+
+mod factors;
+mod linear;
+mod merge;
+mod support;
