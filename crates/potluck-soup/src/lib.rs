@@ -6,7 +6,7 @@
 //!
 //! Modules stand in the order in which to read them: [`mod@layout`] reads a file's header, [`mod@index`] a sharded
 //! folder's list of files, [`convert`] an element,
-//! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@write`] lays the result down, and
+//! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@formula`] says of what, [`mod@write`] lays the result down, and
 //! [`checkpoint`] lists a folder's files.
 //!
 //! What this room refuses to do: to judge signatures, digests or entitlement (its callers hold that evidence),
@@ -26,6 +26,7 @@ mod kernel;
 pub mod inspect;
 
 pub mod blend;
+pub mod formula;
 pub mod write;
 
 pub mod manifest;
@@ -37,6 +38,7 @@ mod samples;
 
 pub use blend::{BlendError, Blended, MixedTensor, Mixture, blend, recompute};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use formula::{Formula, Parameter, Portion};
 pub use index::{IndexError, ShardIndex, shard_name};
 pub use inspect::{ChangeLimit, Inspected, Inspection, inspect, inspect_base};
 pub use layout::{Dtype, HeaderLimit, Layout, LayoutError, TensorLayout};
