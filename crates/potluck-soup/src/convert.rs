@@ -65,9 +65,11 @@ impl<const E: u32, const M: u32, const INFINITY: u32> Format<E, M, INFINITY> {
         let drop = (FRACTION - M) as u64 + below;
         let drop = if drop > 54 { 54 } else { drop };
         let odd = significand >> drop & 1;
-        let rounded = (significand + (1 << (drop - 1)) - 1 + odd) >> drop;
+        // At most 2^53 + 2^53: nothing overflows, and the compiler, spared the question, takes many at a time.
+        let half = (1u64 << (drop - 1)).wrapping_sub(1).wrapping_add(odd);
+        let rounded = significand.wrapping_add(half) >> drop;
         // A normal number's leading one adds 1 to the exponent field, and so does a carry, as it should.
-        let encoded = (exponent.saturating_sub(Self::NORMAL) << M) + rounded;
+        let encoded = (exponent.saturating_sub(Self::NORMAL) << M).wrapping_add(rounded);
         let magnitude = if encoded > Self::NOT_FINITE { Self::NOT_FINITE } else { encoded };
         (bits >> 63 << (E + M) | magnitude) as u32
     }
@@ -214,7 +216,24 @@ fn for_each_of<E: Element<N>, const N: usize>(bytes: &[u8], mut each: impl FnMut
     elements.iter().enumerate().for_each(|(index, bytes)| each(index, E::value(*bytes)));
 }
 
+/// Writes element i of `bytes` to `values[i]`. `dtype` as for [`for_each`].
+#[inline(always)]
+pub(crate) fn widen_all(dtype: Dtype, bytes: &[u8], values: &mut [f64]) {
+    by_format!(
+        dtype,
+        widen_all_of(bytes, values),
+        unreachable!("integers are compared, not converted")
+    );
+}
+
+#[inline(always)]
+fn widen_all_of<E: Element<N>, const N: usize>(bytes: &[u8], values: &mut [f64]) {
+    let (elements, _) = bytes.as_chunks::<N>();
+    values.iter_mut().zip(elements).for_each(|(value, bytes)| *value = E::value(*bytes));
+}
+
 /// Writes the nearest element to each of `values` into `bytes`, in order. `dtype` as for [`for_each`].
+#[inline(always)]
 pub(crate) fn narrow_all(dtype: Dtype, values: impl Iterator<Item = f64>, bytes: &mut [u8]) {
     by_format!(
         dtype,
@@ -223,6 +242,7 @@ pub(crate) fn narrow_all(dtype: Dtype, values: impl Iterator<Item = f64>, bytes:
     );
 }
 
+#[inline(always)]
 fn narrow_all_of<E: Element<N>, const N: usize>(
     values: impl Iterator<Item = f64>,
     bytes: &mut [u8],
@@ -236,8 +256,20 @@ pub(crate) fn first_not_finite(dtype: Dtype, bytes: &[u8]) -> Option<usize> {
     by_format!(dtype, first_not_finite_of(bytes), None)
 }
 
+#[inline(always)]
 fn first_not_finite_of<E: Element<N>, const N: usize>(bytes: &[u8]) -> Option<usize> {
     bytes.as_chunks::<N>().0.iter().position(|bytes| !E::is_finite(*bytes))
+}
+
+/// Whether [`first_not_finite`] finds none; asks every element, and so many at a time.
+#[inline(always)]
+pub(crate) fn all_finite(dtype: Dtype, bytes: &[u8]) -> bool {
+    by_format!(dtype, all_finite_of(bytes), true)
+}
+
+#[inline(always)]
+fn all_finite_of<E: Element<N>, const N: usize>(bytes: &[u8]) -> bool {
+    bytes.as_chunks::<N>().0.iter().fold(true, |finite, bytes| finite & E::is_finite(*bytes))
 }
 
 #[cfg(test)]

@@ -1,43 +1,102 @@
-//! Temporary.
-use crate::convert;
+//! The arithmetic of soups on runs of elements: many inputs in, one output, each element rounded once.
+//!
+//! Pure functions over bytes that the caller has read; no file, no thread. What they compute is defined one
+//! element at a time, in binary64: s := +0; for each term in order, the product of its factor and its element is
+//! rounded and added to s, which is rounded; the sum is divided, which is rounded; the quotient is rounded to the
+//! output's dtype in one step. [`scalar`] does just that. `avx2` and `avx512` do it for many elements at once,
+//! and fuse multiplication and addition where the product is exact, so that no level differs in any bit: the
+//! tests compare all of them with a fifth, slow way. Called by [`mod@crate::blend`] and by the methods.
+//!
+//! They refuse elements that are infinite or NaN, and results that would be. They do not ask whether the thread
+//! rounds to nearest and keeps subnormals: [`mod@crate::float_state`] does, and its callers call it first.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod division;
+mod level;
+mod scalar;
+
+pub use self::level::Level;
 use crate::layout::Dtype;
+
+/// What a sum is divided by before it is rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scale {
+pub enum Scale {
+    /// By 1 000 000, correctly rounded: the factors are parts per million.
     Millionth,
+    /// By nothing.
     One,
 }
-pub(crate) struct Term<'a> {
+
+/// One input of a sum.
+#[derive(Debug, Clone, Copy)]
+pub struct Term<'a> {
+    /// Whole elements, little-endian.
     pub bytes: &'a [u8],
+    /// Their format: floating-point numbers.
     pub dtype: Dtype,
+    /// What each is multiplied by; finite.
     pub factor: f64,
 }
-pub(crate) fn mix(
+
+impl Term<'_> {
+    /// Whether each product of factor and element has at most 53 significant bits and no extreme exponent: it is
+    /// exact then, and may be fused with the addition; and so is every sum that is not zero far from subnormal.
+    fn has_exact_products(&self) -> bool {
+        let bits = self.factor.to_bits();
+        // 29 significant bits beside the 24 of binary32, and an exponent from −100 to 100.
+        let short = bits & ((1 << 24) - 1) == 0 && (923..=1123).contains(&(bits >> 52 & 0x7ff));
+        self.dtype != Dtype::F64 && (short || self.factor == 0.0)
+    }
+}
+
+/// Mixes the terms into `output`, whose elements are of dtype `to`: element e is the sum of factor times element
+/// e over the terms, in their order, divided as `scale` says and rounded to nearest even.
+///
+/// `scratch` is the caller's, so that it is allocated once; what it holds does not matter. Where an error is
+/// returned, what `output` holds does not matter either.
+///
+/// # Errors
+/// The index of the first element whose sum or rounded result is infinite, NaN or too large for `to`.
+///
+/// # Panics
+/// If a dtype is none of floating-point numbers, or the terms and the output differ in their number of elements.
+pub fn mix(
     terms: &[Term<'_>],
     scale: Scale,
     to: Dtype,
     scratch: &mut Vec<f64>,
     output: &mut [u8],
 ) -> Result<(), usize> {
-    scratch.clear();
-    scratch.resize(output.len() / to.size(), 0.0);
-    for t in terms {
-        let f = t.factor;
-        convert::for_each(t.dtype, t.bytes, |i, v| scratch[i] += f * v);
-    }
-    let d = match scale {
-        Scale::Millionth => 1e6,
-        Scale::One => 1.0,
-    };
-    convert::narrow_all(to, scratch.iter().map(|s| s / d), output);
-    first_not_finite(to, output).map_or(Ok(()), Err)
+    Level::best().mix(terms, scale, to, scratch, output)
 }
-pub(crate) fn first_not_finite(dtype: Dtype, bytes: &[u8]) -> Option<usize> {
-    convert::first_not_finite(dtype, bytes)
+
+/// The elements of `bytes` as binary64, exactly: `values[i]` is element i.
+///
+/// # Panics
+/// If `dtype` is none of floating-point numbers, or `bytes` are not as many elements as `values`.
+pub fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f64]) {
+    Level::best().widen(dtype, bytes, values);
 }
-pub(crate) fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f64]) {
-    convert::for_each(dtype, bytes, |i, v| values[i] = v);
+
+/// The nearest element to each of `values`, ties to even, in one rounding.
+///
+/// # Errors
+/// The index of the first value that is infinite, NaN or too large for `dtype`.
+///
+/// # Panics
+/// As [`widen`].
+pub fn narrow(dtype: Dtype, values: &[f64], bytes: &mut [u8]) -> Result<(), usize> {
+    Level::best().narrow(dtype, values, bytes)
 }
-pub(crate) fn narrow(dtype: Dtype, values: &[f64], bytes: &mut [u8]) -> Result<(), usize> {
-    convert::narrow_all(dtype, values.iter().copied(), bytes);
-    first_not_finite(dtype, bytes).map_or(Ok(()), Err)
+
+/// The index of the first element of `bytes` that is infinite or NaN. Integers are neither.
+pub fn first_not_finite(dtype: Dtype, bytes: &[u8]) -> Option<usize> {
+    Level::best().first_not_finite(dtype, bytes)
 }
+
+#[cfg(test)]
+mod tests;

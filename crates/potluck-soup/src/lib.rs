@@ -5,8 +5,9 @@
 //! many λ) and at the auditor's (to recompute); `docs/formats.md` specifies what they compute.
 //!
 //! Modules stand in the order in which to read them: [`mod@layout`] reads a file's header, [`mod@index`] a sharded
-//! folder's list of files, [`convert`] an element,
-//! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@formula`] says of what, [`mod@write`] lays the result down, and
+//! folder's list of files, [`convert`] an element, [`kernel`] mixes runs of them,
+//! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@formula`] says of what,
+//! [`mod@write`] lays the result down, and
 //! [`checkpoint`] lists a folder's files.
 //!
 //! What this room refuses to do: to judge signatures, digests or entitlement (its callers hold that evidence),
@@ -21,7 +22,7 @@ pub mod checkpoint;
 
 pub mod convert;
 pub mod float_state;
-mod kernel;
+pub mod kernel;
 
 pub mod inspect;
 
