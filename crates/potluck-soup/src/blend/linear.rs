@@ -21,8 +21,8 @@ pub struct Wanted<'a> {
     pub shape: Shape<'a>,
     /// The format of its floating-point elements; that of the inputs where none is given.
     pub dtype: Option<Dtype>,
-    /// The digest of its recipe, which stands in the header of each file.
-    pub recipe: Blake3,
+    /// The digest of its recipe, which then stands in the header of each file.
+    pub recipe: Option<Blake3>,
 }
 
 /// λ = 1.

@@ -91,7 +91,7 @@ impl Soup {
     pub(crate) fn of(
         tensors: Vec<Planned>,
         shape: Shape<'_>,
-        recipe: Blake3,
+        recipe: Option<Blake3>,
         sources: Vec<Arc<Source>>,
         width: usize,
     ) -> Self {
@@ -105,7 +105,7 @@ impl SoupFile {
     fn of(
         name: String,
         mut tensors: Vec<Planned>,
-        recipe: Blake3,
+        recipe: Option<Blake3>,
         width: usize,
         sources: &Arc<[Arc<Source>]>,
     ) -> Self {
@@ -186,9 +186,10 @@ fn spread(tensors: Vec<Planned>, shape: Shape<'_>) -> Vec<(String, Vec<Planned>)
 }
 
 /// The header of a file, with the length before it and the padding after it.
-fn header(tensors: &[Planned], recipe: Blake3) -> Vec<u8> {
+fn header(tensors: &[Planned], recipe: Option<Blake3>) -> Vec<u8> {
     // `format` is what transformers asks of every safetensors file; a file without it is refused.
-    let mut json = format!(r#"{{"__metadata__":{{"format":"pt","recipe":"{recipe}"}}"#);
+    let recipe = recipe.map_or_else(String::new, |recipe| format!(r#","recipe":"{recipe}""#));
+    let mut json = format!(r#"{{"__metadata__":{{"format":"pt"{recipe}}}"#);
     let mut start = 0;
     for tensor in tensors {
         let end = start + tensor.bytes();

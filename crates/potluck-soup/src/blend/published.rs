@@ -91,7 +91,7 @@ fn planned(recipe: &Recipe, experts: &[(PartyId, PathBuf)]) -> Result<Soup, Blen
         Ok((party.clone(), ingredient.ppm, it))
     };
     let active = recipe.experts().iter().map(active).collect::<Result<Vec<_>, BlendError>>()?;
-    linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe: recipe.digest() })
+    linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe: Some(recipe.digest()) })
 }
 
 /// Opens each party's checkpoint; no party stands twice.

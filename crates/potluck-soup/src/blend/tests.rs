@@ -46,7 +46,10 @@ fn plan(folder: &Path, samples: &[Vec<Sample>], lambda: &Lambda) -> Result<Soup,
         (party.clone(), ppm, it)
     };
     let active: Vec<_> = lambda.active().map(share).collect();
-    linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe: recipe(lambda).digest() })
+    linear(
+        &active,
+        &Wanted { shape: Shape::One, dtype: None, recipe: Some(recipe(lambda).digest()) },
+    )
 }
 
 /// The soup's file for these experts, made in blocks of so many bytes.

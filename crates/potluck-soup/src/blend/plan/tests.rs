@@ -9,7 +9,7 @@ fn planned(folder: &Path, tensors: &[Sample], shape: Shape<'_>) -> Soup {
     let path = folder.join("a.safetensors");
     std::fs::write(&path, file(tensors)).unwrap();
     let checkpoint = Checkpoint::open(&path).unwrap();
-    let wanted = Wanted { shape, dtype: None, recipe: Blake3::of(b"recipe") };
+    let wanted = Wanted { shape, dtype: None, recipe: Some(Blake3::of(b"recipe")) };
     linear(&[("a".parse().unwrap(), 1_000_000, &checkpoint)], &wanted).unwrap()
 }
 
@@ -29,6 +29,20 @@ fn the_header_is_the_documented_text() {
     assert_eq!(written.trim_end_matches(' '), text);
     assert!(written.len() - text.len() < 8);
     assert_eq!((soup.bytes(), soup.data_bytes()), (header.len() as u64 + 14, 14));
+}
+
+#[test]
+fn a_soup_of_no_recipe_names_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    std::fs::write(&path, file(&[f32s("w", &[0.0])])).unwrap();
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    let wanted = Wanted { shape: Shape::One, dtype: None, recipe: None };
+    let soup = linear(&[("a".parse().unwrap(), 1_000_000, &checkpoint)], &wanted).unwrap();
+    let header = std::str::from_utf8(&soup.files()[0].header()[8..]).unwrap();
+    let text =
+        r#"{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    assert_eq!(header.trim_end_matches(' '), text);
 }
 
 #[test]
