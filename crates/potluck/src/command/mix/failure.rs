@@ -1,0 +1,32 @@
+//! What can go wrong in a soup, sorted by whose it is. Also the audit's question, which makes soups too.
+
+use potluck_soup::source::SourceError;
+use potluck_soup::{BlendError, CheckpointError};
+
+use crate::failure::{Failure, Kind, in_full};
+
+/// A blend that failed, sorted by whose it is.
+pub(crate) fn blend_failure(error: &BlendError) -> Failure {
+    let text = in_full(error);
+    match error {
+        BlendError::Source(SourceError::Layout { .. }) => {
+            Failure::new(Kind::Input, "header-invalid", text)
+        }
+        BlendError::Checkpoint {
+            source: CheckpointError::Source(SourceError::Layout { .. }),
+            ..
+        } => Failure::new(Kind::Input, "header-invalid", text),
+        BlendError::Lacks { .. }
+        | BlendError::Differ { .. }
+        | BlendError::Dtypes { .. }
+        | BlendError::NotEqual { .. } => Failure::new(Kind::Input, "tensors-differ", text),
+        BlendError::NotFinite { .. } => Failure::new(Kind::Input, "weights-not-finite", text),
+        BlendError::Write { .. } | BlendError::FloatState(_) => Failure::system(text),
+        BlendError::NoExperts
+        | BlendError::Twice(_)
+        | BlendError::Missing(_)
+        | BlendError::Unneeded(_)
+        | BlendError::Checkpoint { .. }
+        | BlendError::Source(_) => Failure::input(text),
+    }
+}
