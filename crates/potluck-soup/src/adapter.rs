@@ -56,8 +56,8 @@ pub type Share<'a> = (i64, &'a Adapter);
 pub struct Wanted<'a> {
     /// The format of its floating-point elements; `docs/formats.md` says which it is where none is given.
     pub dtype: Option<Dtype>,
-    /// The digest of its recipe, which stands in the header of its file.
-    pub recipe: Blake3,
+    /// The digest of its recipe, which then stands in the header of its file.
+    pub recipe: Option<Blake3>,
     /// Whose words for base, revision and task are taken where the adapters differ in them; nobody's where none is
     /// given, and then they must not differ.
     pub prefer: Option<&'a PartyId>,

@@ -18,7 +18,7 @@ use crate::layout::Dtype;
 
 /// Nothing but a recipe.
 pub(super) fn plain() -> Wanted<'static> {
-    Wanted { dtype: None, recipe: Blake3::of(b"recipe"), prefer: None }
+    Wanted { dtype: None, recipe: Some(Blake3::of(b"recipe")), prefer: None }
 }
 
 /// A matrix, or any tensor, in row-major order.
