@@ -169,10 +169,11 @@ impl Term {
         columns: (u64, u64),
         to: &mut Vec<f64>,
     ) -> Result<(), BlendError> {
-        to.clear();
-        for k in 0..self.rank {
-            bench.widen(&self.a, k * self.wide + columns.0, index(columns.1 - columns.0))?;
-            to.extend_from_slice(&bench.values);
+        let count = index(columns.1 - columns.0);
+        to.resize(index(self.rank) * count, 0.0);
+        for (k, row) in (0..self.rank).zip(to.chunks_exact_mut(count)) {
+            bench.read(std::iter::once(&self.a), k * self.wide + columns.0, count)?;
+            kernel::widen(self.a.dtype(), &bench.inputs[0], row);
         }
         Ok(())
     }
