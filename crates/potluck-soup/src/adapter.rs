@@ -45,8 +45,9 @@ pub use self::opened::Adapter;
 use crate::blend::{BlendError, Soup};
 use crate::layout::Dtype;
 
-/// The largest magnitude of a share, in parts per million: a thousand times the whole.
-pub const MAX_SHARE: i64 = 1_000_000_000;
+/// The largest magnitude of a share, in parts per million: below 2^29, so that its product with a number of 24
+/// significant bits is exact.
+pub const MAX_SHARE: i64 = 500_000_000;
 
 /// An adapter with its share in a soup, in parts per million.
 pub type Share<'a> = (i64, &'a Adapter);

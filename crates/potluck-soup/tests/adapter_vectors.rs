@@ -61,7 +61,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn plain(dtype: Option<Dtype>) -> Wanted<'static> {
-    Wanted { dtype, recipe: Blake3::of(b"recipe"), prefer: None }
+    Wanted { dtype, recipe: Some(Blake3::of(b"recipe")), prefer: None }
 }
 
 /// s·B·A as the output's configuration and tensors say it, in the layout of the base's weight.
