@@ -29,36 +29,86 @@ fn main() {
     for level in Level::available() {
         for dtype in [Dtype::Bf16, Dtype::F16, Dtype::F32, Dtype::F64, Dtype::F8E4M3, Dtype::F8E5M2]
         {
-            let rates = [2, 4, 8].map(|count| format!("{:7.1}", rate(level, dtype, count, 1)));
+            let rates =
+                [2, 4, 8].map(|count| format!("{:7.1}", rate(level, dtype, count, Shares::Skewed)));
             println!("{:9} {:8} {}", level.name(), dtype.name(), rates.join(" "));
         }
-        let rates = [2, 4, 8].map(|count| format!("{:7.1}", rate(level, Dtype::Bf16, count, 2)));
-        println!("{:9} {:8} {}", level.name(), "equal λ", rates.join(" "));
+        let rates = [2, 4, 8]
+            .map(|count| format!("{:7.1}", rate(level, Dtype::Bf16, count, Shares::Equal)));
+        println!("{:9} {:8} {}", level.name(), "BF16 =", rates.join(" "));
     }
     #[cfg(target_arch = "x86_64")]
-    binary32::print();
+    if binary32::is_available() {
+        let rates = [2, 4, 8].map(|count| format!("{:7.1}", binary32_rate(count)));
+        println!(
+            "{:9} {:8} {}  (sums in binary32: not the same result)",
+            "AVX-512",
+            "BF16",
+            rates.join(" ")
+        );
+    }
 }
 
-/// GB/s of input where `count` inputs are mixed; equal shares of like elements give many ties.
-fn rate(level: Level, dtype: Dtype, count: usize, kind: u32) -> f64 {
-    let inputs: Vec<_> = (0..count).map(|seed| input(dtype, seed as u64)).collect();
-    let share = 1e6 / count as f64;
-    let skew = if kind == 1 { 1234.0 } else { 0.0 };
-    let terms: Vec<_> = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, bytes)| {
-            let factor = if i % 2 == 0 { share + skew } else { share - skew };
-            Term { bytes, dtype, factor }
-        })
+/// As [`rate`], summed in binary32.
+#[cfg(target_arch = "x86_64")]
+fn binary32_rate(count: usize) -> f64 {
+    let inputs = Inputs::new(Dtype::Bf16, count);
+    let terms: Vec<_> = inputs.slices().map(|bytes| (bytes, 1.0 / count as f32)).collect();
+    let mut output = vec![0; inputs.bytes];
+    let time = seconds(&mut || binary32::mix(black_box(&terms), &mut output));
+    (count * inputs.bytes) as f64 / time / 1e9
+}
+
+/// What of their shares the inputs give one another.
+#[derive(Clone, Copy)]
+enum Shares {
+    /// All the same: many sums lie in the middle of two elements.
+    Equal,
+    /// Different.
+    Skewed,
+}
+
+/// GB/s of input where `count` inputs are mixed.
+fn rate(level: Level, dtype: Dtype, count: usize, shares: Shares) -> f64 {
+    let inputs = Inputs::new(dtype, count);
+    let skew = match shares {
+        Shares::Equal => 0.0,
+        Shares::Skewed => 1234.0,
+    };
+    let factor = |index| 1e6 / count as f64 + if index % 2 == 0 { skew } else { -skew };
+    let terms: Vec<_> = (inputs.slices().enumerate())
+        .map(|(index, bytes)| Term { bytes, dtype, factor: factor(index) })
         .collect();
-    let (mut scratch, mut output) = (Vec::new(), vec![0; inputs[0].len()]);
+    let (mut scratch, mut output) = (Vec::new(), vec![0; inputs.bytes]);
     let time = seconds(&mut || {
         let mixed =
             level.mix(black_box(&terms), Scale::Millionth, dtype, &mut scratch, &mut output);
         mixed.expect("every input is finite");
     });
-    (count * inputs[0].len()) as f64 / time / 1e9
+    (count * inputs.bytes) as f64 / time / 1e9
+}
+
+/// Inputs that do not all begin at the same place of a page: nine such would not fit a first-level cache.
+struct Inputs {
+    all: Vec<u8>,
+    bytes: usize,
+}
+
+impl Inputs {
+    const STAGGER: usize = 192;
+
+    fn new(dtype: Dtype, count: usize) -> Self {
+        let bytes = ELEMENTS * dtype.size();
+        let mut all = vec![0; count * (bytes + Self::STAGGER)];
+        for (seed, slot) in all.chunks_mut(bytes + Self::STAGGER).enumerate() {
+            slot[..bytes].copy_from_slice(&input(dtype, seed as u64));
+        }
+        Self { all, bytes }
+    }
+
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.all.chunks(self.bytes + Self::STAGGER).map(|slot| &slot[..self.bytes])
+    }
 }
 
 /// Weights as they are: of both signs, their magnitudes spread over a few powers of two around 1/32.

@@ -1,8 +1,9 @@
 //! Elements to binary64 and back: exact one way, rounded once the other.
 //!
-//! Integer arithmetic throughout, so that neither a flush-to-zero mode nor a conversion instruction that
-//! ignores subnormals can change a bit. Narrowing goes from binary64 to the element's format in *one* step: by
-//! way of binary32 it would round twice. Called by [`mod@crate::inspect`] and [`mod@crate::blend`].
+//! Narrowing goes from binary64 to the element's format in *one* step: by way of binary32 it would round twice.
+//! Nothing branches, so that the compiler takes many elements at a time. The thread rounds to nearest, which
+//! [`mod@crate::float_state`] asks about; no conversion instruction is used that would ignore subnormals.
+//! Called by [`mod@crate::inspect`] and [`mod@crate::kernel`].
 
 use crate::layout::Dtype;
 
@@ -31,47 +32,47 @@ impl<const E: u32, const M: u32, const INFINITY: u32> Format<E, M, INFINITY> {
     /// The least magnitude, as bits, that is not finite: infinity, or where there is none the only NaN.
     const NOT_FINITE: u64 =
         if INFINITY == WITH_INFINITY { Self::SPECIAL << M } else { (1 << (E + M)) - 1 };
-    /// The least binary64 exponent field whose numbers are normal here.
-    const NORMAL: u64 = BIAS - Self::BIAS + 1;
-    /// The unit of subnormal numbers, 2^(1 − bias − M).
-    const UNIT: f64 = f64::from_bits((BIAS + 1 - Self::BIAS - M as u64) << FRACTION);
+    /// The least normal number, 2^(1 − bias).
+    const LEAST_NORMAL: f64 = f64::from_bits((BIAS + 1 - Self::BIAS) << FRACTION);
+    /// More than the largest number and less than four times that.
+    const TOO_LARGE: f64 = f64::from_bits((BIAS + Self::BIAS + 2) << FRACTION);
 
     #[inline(always)]
     const fn widen(bits: u32) -> f64 {
         let bits = bits as u64;
         let sign = (bits >> (E + M) & 1) << 63;
-        let exponent = bits >> M & Self::SPECIAL;
-        let fraction = bits & ((1 << M) - 1);
-        let magnitude = if exponent == 0 {
-            // Exact: an integer below 2^23 times a power of two that binary64 holds as a normal number.
-            (fraction as u32 as f64 * Self::UNIT).to_bits()
-        } else if exponent << M | fraction >= Self::NOT_FINITE {
-            0x7ff << FRACTION | fraction << (FRACTION - M)
+        let magnitude = bits & ((1 << (E + M)) - 1);
+        let normal = (magnitude << (FRACTION - M)).wrapping_add((BIAS - Self::BIAS) << FRACTION);
+        let value = if magnitude < 1 << M {
+            // Subnormal: with a leading one that is taken off again, exactly.
+            (f64::from_bits(normal.wrapping_add(1 << FRACTION)) - Self::LEAST_NORMAL).to_bits()
+        } else if magnitude >= Self::NOT_FINITE {
+            0x7ff << FRACTION | (bits & ((1 << M) - 1)) << (FRACTION - M)
         } else {
-            (exponent + BIAS - Self::BIAS) << FRACTION | fraction << (FRACTION - M)
+            normal
         };
-        f64::from_bits(sign | magnitude)
+        f64::from_bits(sign | value)
     }
 
     /// To nearest, ties to even. What is beyond the largest finite number, and NaN, gives [`Self::NOT_FINITE`].
     #[inline(always)]
     const fn narrow(value: f64) -> u32 {
         let bits = value.to_bits();
-        let exponent = bits >> FRACTION & 0x7ff;
-        let significand = bits & ((1 << FRACTION) - 1) | 1 << FRACTION;
-        // Bits to drop: those that the fraction lacks, and for a subnormal one more for each power of two
-        // below the least normal number. From 54 on nothing is left, so more need not be dropped.
-        let below = Self::NORMAL.saturating_sub(exponent);
-        let drop = (FRACTION - M) as u64 + below;
-        let drop = if drop > 54 { 54 } else { drop };
-        let odd = significand >> drop & 1;
-        // At most 2^53 + 2^53: nothing overflows, and the compiler, spared the question, takes many at a time.
-        let half = (1u64 << (drop - 1)).wrapping_sub(1).wrapping_add(odd);
-        let rounded = significand.wrapping_add(half) >> drop;
+        let sign = (bits >> 63) as u32;
+        let magnitude = f64::from_bits(bits & (u64::MAX >> 1));
+        // The power of two below, or of the least normal number; and one so much larger that binary64, to which
+        // a sum with it is rounded, keeps just the bits that the format has room for.
+        let power = f64::from_bits(bits & 0x7ff << FRACTION);
+        let power = if power > Self::LEAST_NORMAL { power } else { Self::LEAST_NORMAL };
+        let large = power.to_bits().wrapping_add(((FRACTION - M) as u64) << FRACTION);
+        let units = (magnitude + f64::from_bits(large)).to_bits().wrapping_sub(large);
         // A normal number's leading one adds 1 to the exponent field, and so does a carry, as it should.
-        let encoded = (exponent.saturating_sub(Self::NORMAL) << M).wrapping_add(rounded);
-        let magnitude = if encoded > Self::NOT_FINITE { Self::NOT_FINITE } else { encoded };
-        (bits >> 63 << (E + M) | magnitude) as u32
+        let exponent = power.to_bits().wrapping_sub(Self::LEAST_NORMAL.to_bits());
+        let encoded = (exponent >> (FRACTION - M)).wrapping_add(units) as u32;
+        let is_small = magnitude < Self::TOO_LARGE;
+        let is_finite = is_small & (encoded < Self::NOT_FINITE as u32);
+        let encoded = if is_finite { encoded } else { Self::NOT_FINITE as u32 };
+        sign << (E + M) | encoded
     }
 
     /// Whether the bits are neither infinity nor NaN.
@@ -140,16 +141,15 @@ trait Element<const N: usize> {
 }
 
 macro_rules! element {
-    ($format:ty, $bits:ty, $size:literal) => {
+    ($format:ty, $bits:ty, $size:literal, $widen:expr, $narrow:expr) => {
         impl Element<$size> for $format {
             #[inline(always)]
             fn value(bytes: [u8; $size]) -> f64 {
-                Self::widen(<$bits>::from_le_bytes(bytes).into())
+                $widen(<$bits>::from_le_bytes(bytes))
             }
             #[inline(always)]
             fn nearest(value: f64) -> [u8; $size] {
-                // The format's bits are no more than its bytes hold.
-                (Self::narrow(value) as $bits).to_le_bytes()
+                $narrow(value).to_le_bytes()
             }
             #[inline(always)]
             fn is_finite(bytes: [u8; $size]) -> bool {
@@ -159,11 +159,12 @@ macro_rules! element {
     };
 }
 
-element!(F32, u32, 4);
-element!(Bf16, u16, 2);
-element!(F16, u16, 2);
-element!(F8E4M3, u8, 1);
-element!(F8E5M2, u8, 1);
+element!(F32, u32, 4, |bits| f64::from(f32::from_bits(bits)), |value: f64| (value as f32)
+    .to_bits());
+element!(Bf16, u16, 2, |bits| f64::from(f32::from_bits(u32::from(bits) << 16)), bf16_of_f64);
+element!(F16, u16, 2, f64_of_f16, f16_of_f64);
+element!(F8E4M3, u8, 1, f64_of_f8_e4m3, f8_e4m3_of_f64);
+element!(F8E5M2, u8, 1, f64_of_f8_e5m2, f8_e5m2_of_f64);
 
 /// binary64: nothing is to be converted.
 struct F64;

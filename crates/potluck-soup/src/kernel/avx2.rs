@@ -33,8 +33,10 @@ macro_rules! mix_blocks {
                         *sum = _mm256_fmadd_pd(element, factor, *sum);
                     }
                 }
-                let means = sums.map(|s| _mm256_fmadd_pd(s, high, _mm256_mul_pd(s, low)));
-                largest = $store(means, block, largest);
+                for sum in &mut sums {
+                    *sum = _mm256_fmadd_pd(*sum, high, _mm256_mul_pd(*sum, low));
+                }
+                largest = $store(sums, block, largest);
             }
             // SAFETY: any bits are integers.
             let largest: [$bits; 32 / size_of::<$bits>()] = unsafe { std::mem::transmute(largest) };
@@ -76,24 +78,30 @@ fn store_bf16(means: Numbers, block: &mut [u8; 2 * BLOCK], mut largest: __m256i)
         let is_middle = _mm256_cmpeq_epi32(_mm256_slli_epi32::<16>(*single), middle);
         middles = _mm256_or_si256(middles, is_middle);
     }
-    if _mm256_testz_si256(middles, middles) == 0 {
-        for (single, pair) in singles.iter_mut().zip(pairs) {
-            *single = to_odd(*pair);
-        }
+    let has_middle = _mm256_testz_si256(middles, middles) == 0;
+    for (single, pair) in singles.iter_mut().zip(pairs) {
+        *single = if has_middle {
+            half_to_even(to_odd(*pair))
+        } else {
+            _mm256_add_epi32(*single, _mm256_set1_epi32(0x8000))
+        };
     }
     let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
-    for (pair, bytes) in singles.as_chunks::<2>().0.iter().zip(block.as_chunks_mut().0) {
-        // To nearest even: ½ unit is added, less one where the last bit that stays is 0.
-        let [even, odd] = pair.map(|single| {
-            let last = _mm256_and_si256(_mm256_srli_epi32::<16>(single), _mm256_set1_epi32(1));
-            _mm256_add_epi32(_mm256_add_epi32(single, _mm256_set1_epi32(0x7fff)), last)
-        });
-        let words = _mm256_or_si256(_mm256_srli_epi32::<16>(even), _mm256_and_si256(odd, upper));
+    for ([even, odd], bytes) in singles.as_chunks().0.iter().zip(block.as_chunks_mut().0) {
+        let words = _mm256_or_si256(_mm256_srli_epi32::<16>(*even), _mm256_and_si256(*odd, upper));
         let magnitudes = _mm256_and_si256(words, _mm256_set1_epi16(0x7fff));
         largest = _mm256_max_epu16(largest, magnitudes);
         store256(words, bytes);
     }
     largest
+}
+
+/// Binary32 to bfloat16, in the upper halves: ½ unit is added, less the least bit where the last that stays is 0.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn half_to_even(single: __m256i) -> __m256i {
+    let last = _mm256_and_si256(_mm256_srli_epi32::<16>(single), _mm256_set1_epi32(1));
+    _mm256_add_epi32(_mm256_add_epi32(single, _mm256_set1_epi32(0x7fff)), last)
 }
 
 /// Registers 2i and 2i + 1 have the i-th eight elements.
@@ -110,18 +118,20 @@ fn load_f16(block: &[u8; 2 * BLOCK]) -> Numbers {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn store_f16(means: Numbers, block: &mut [u8; 2 * BLOCK], mut largest: __m256i) -> __m256i {
-    for (four, bytes) in means.as_chunks::<4>().0.iter().zip(block.as_chunks_mut().0) {
-        let [a, b, c, d] = *four;
-        let [first, second] = [[a, b], [c, d]].map(|pair| {
-            let single = _mm256_castsi256_ps(to_odd(pair));
-            _mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(single)
-        });
+    for ([a, b, c, d], bytes) in means.as_chunks().0.iter().zip(block.as_chunks_mut().0) {
+        let (first, second) = (to_f16([*a, *b]), to_f16([*c, *d]));
         let words = _mm256_set_m128i(second, first);
         let magnitudes = _mm256_and_si256(words, _mm256_set1_epi16(0x7fff));
         largest = _mm256_max_epu16(largest, magnitudes);
         store256(words, bytes);
     }
     largest
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn to_f16(means: [__m256d; 2]) -> __m128i {
+    _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_castsi256_ps(to_odd(means)))
 }
 
 /// Registers 2i and 2i + 1 have the i-th eight elements.
@@ -171,11 +181,15 @@ fn to_nearest([first, second]: [__m256d; 2]) -> __m256i {
 fn to_odd(means: [__m256d; 2]) -> __m256i {
     let nearest = to_nearest(means);
     let back = eight_of(nearest);
-    let magnitude = |number| _mm256_andnot_pd(_mm256_set1_pd(-0.0), number);
-    let larger = narrow_masks(
-        [0, 1].map(|i| _mm256_cmp_pd::<_CMP_GT_OQ>(magnitude(back[i]), magnitude(means[i]))),
-    );
-    let inexact = narrow_masks([0, 1].map(|i| _mm256_cmp_pd::<_CMP_NEQ_UQ>(back[i], means[i])));
+    let sign = _mm256_set1_pd(-0.0);
+    let (mut larger, mut inexact) = (means, means);
+    for i in 0..2 {
+        let (back, mean) = (back[i], means[i]);
+        inexact[i] = _mm256_cmp_pd::<_CMP_NEQ_UQ>(back, mean);
+        let (back, mean) = (_mm256_andnot_pd(sign, back), _mm256_andnot_pd(sign, mean));
+        larger[i] = _mm256_cmp_pd::<_CMP_GT_OQ>(back, mean);
+    }
+    let (larger, inexact) = (narrow_masks(larger), narrow_masks(inexact));
     // A mask is −1 where it holds: of sign and magnitude, it takes one unit off the magnitude.
     let cut = _mm256_add_epi32(nearest, larger);
     _mm256_or_si256(cut, _mm256_and_si256(inexact, _mm256_set1_epi32(1)))

@@ -2,11 +2,14 @@
 //!
 //! For each block and term: elements to binary64, which is exact, and one fused multiplication and addition
 //! each. That equals the definition's two operations, since callers hand over terms whose products are exact.
-//! Rounding to 16 bits goes by way of binary32, but never rounds twice: [`store_bf16`] and [`to_odd`] say how.
+//! Rounding to 16 bits goes by way of binary32, but never rounds twice: [`mod@bf16`] and [`to_odd`] say how.
 //! VCVTNEPS2BF16 is not used: it flushes subnormals, whatever the mode.
+
+mod bf16;
 
 use std::arch::x86_64::*;
 
+pub(super) use self::bf16::mix_bf16;
 use super::division::reciprocal;
 use super::{Scale, Term, scalar};
 use crate::layout::Dtype;
@@ -37,8 +40,10 @@ macro_rules! mix_blocks {
                         *sum = _mm512_fmadd_pd(element, factor, *sum);
                     }
                 }
-                let means = sums.map(|s| _mm512_fmadd_pd(s, high, _mm512_mul_pd(s, low)));
-                largest = $store(means, block, largest);
+                for sum in &mut sums {
+                    *sum = _mm512_fmadd_pd(*sum, high, _mm512_mul_pd(*sum, low));
+                }
+                largest = $store(sums, block, largest);
             }
             // SAFETY: any bits are integers.
             let largest: [$bits; 32 / size_of::<$bits>()] = unsafe { std::mem::transmute(largest) };
@@ -48,69 +53,8 @@ macro_rules! mix_blocks {
     };
 }
 
-mix_blocks!(mix_bf16, u16, 0x7f80, load_bf16, store_bf16);
 mix_blocks!(mix_f16, u16, 0x7c00, load_f16, store_f16);
 mix_blocks!(mix_f32, u32, 0x7f80_0000, load_f32, store_f32);
-
-/// Register 2i has the elements at even places of the i-th sixteen, register 2i + 1 those at odd places: a
-/// double word with an element in its upper half is the binary32 of equal value.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-fn load_bf16(block: &[u8; 2 * BLOCK]) -> Numbers {
-    let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
-    let mut numbers = [_mm512_setzero_pd(); 8];
-    for (pair, bytes) in numbers.as_chunks_mut::<2>().0.iter_mut().zip(block.as_chunks().0) {
-        let words = load256(bytes);
-        let (even, odd) = (_mm256_slli_epi32::<16>(words), _mm256_and_si256(words, upper));
-        *pair = [even, odd].map(|bits| _mm512_cvtps_pd(_mm256_castsi256_ps(bits)));
-    }
-    numbers
-}
-
-/// Rounds binary64 to binary32 and that to bfloat16, which is wrong only if the first rounding hits the middle
-/// of two bfloat16 numbers: elsewhere, no middle lies between a number and its binary32. Then what the first
-/// rounding dropped decides, and [`to_odd`] is rounded instead.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-fn store_bf16(means: Numbers, block: &mut [u8; 2 * BLOCK], mut largest: __m256i) -> __m256i {
-    let middle = _mm256_set1_epi32(0x8000);
-    let mut singles = means.map(|mean| _mm256_castps_si256(_mm512_cvtpd_ps(mean)));
-    let mut middles = 0;
-    for single in singles {
-        middles |= _mm256_cmpeq_epi16_mask(single, middle);
-    }
-    // The even places are the lower halves.
-    if middles & 0x5555 != 0 && is_any_middle_inexact(singles, means) {
-        singles = means.map(|mean| to_odd(mean));
-    }
-    let upper = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
-    for (pair, bytes) in singles.as_chunks::<2>().0.iter().zip(block.as_chunks_mut().0) {
-        // To nearest even: ½ unit is added, less one where the last bit that stays is 0.
-        let [even, odd] = pair.map(|single| {
-            let last = _mm256_and_si256(_mm256_srli_epi32::<16>(single), _mm256_set1_epi32(1));
-            _mm256_add_epi32(_mm256_add_epi32(single, _mm256_set1_epi32(0x7fff)), last)
-        });
-        let words = _mm256_or_si256(_mm256_srli_epi32::<16>(even), _mm256_and_si256(odd, upper));
-        let magnitudes = _mm256_and_si256(words, _mm256_set1_epi16(0x7fff));
-        largest = _mm256_max_epu16(largest, magnitudes);
-        store256(words, bytes);
-    }
-    largest
-}
-
-/// Whether a binary32 that is the middle of two bfloat16 numbers is not the number it was rounded from.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-fn is_any_middle_inexact(singles: [__m256i; 8], means: Numbers) -> bool {
-    let middle = _mm256_set1_epi32(i32::MIN);
-    let mut found = 0;
-    for (single, mean) in singles.into_iter().zip(means) {
-        let middles = _mm256_cmpeq_epi32_mask(_mm256_slli_epi32::<16>(single), middle);
-        let back = _mm512_cvtps_pd(_mm256_castsi256_ps(single));
-        found |= middles & _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(back, mean);
-    }
-    found != 0
-}
 
 /// To binary32 towards zero, and where that is inexact, with a last bit of 1 ("round to odd"): such a number
 /// rounds on to any format of at most 22 bits as the number itself would.
@@ -137,17 +81,20 @@ fn load_f16(block: &[u8; 2 * BLOCK]) -> Numbers {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
 fn store_f16(means: Numbers, block: &mut [u8; 2 * BLOCK], mut largest: __m256i) -> __m256i {
-    for (pair, bytes) in means.as_chunks::<2>().0.iter().zip(block.as_chunks_mut().0) {
-        let [first, second] = pair.map(|mean| {
-            let single = _mm256_castsi256_ps(to_odd(mean));
-            _mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(single)
-        });
+    for ([first, second], bytes) in means.as_chunks().0.iter().zip(block.as_chunks_mut().0) {
+        let (first, second) = (to_f16(*first), to_f16(*second));
         let words = _mm256_set_m128i(second, first);
         let magnitudes = _mm256_and_si256(words, _mm256_set1_epi16(0x7fff));
         largest = _mm256_max_epu16(largest, magnitudes);
         store256(words, bytes);
     }
     largest
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+fn to_f16(mean: __m512d) -> __m128i {
+    _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_castsi256_ps(to_odd(mean)))
 }
 
 /// Register i has the i-th eight elements.
