@@ -6,6 +6,9 @@
 #[cfg(target_arch = "x86_64")]
 #[path = "kernel/binary32.rs"]
 mod binary32;
+#[cfg(target_arch = "x86_64")]
+#[path = "kernel/files.rs"]
+mod files;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -46,6 +49,7 @@ fn main() {
             "BF16",
             rates.join(" ")
         );
+        files::print().expect("files in the temporary folder");
     }
 }
 

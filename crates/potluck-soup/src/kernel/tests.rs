@@ -277,7 +277,7 @@ fn every_element_is_widened_exactly_and_the_first_bad_one_found() {
             assert_eq!(level.first_not_finite(dtype, &bytes[1..]), None);
         }
         let index = random.next() as usize % bits.len();
-        let bad = sign(dtype) - 1 | random.next() & sign(dtype);
+        let bad = (sign(dtype) - 1) | (random.next() & sign(dtype));
         for index in [bits.len() - 1, index] {
             let at = 1 + index * dtype.size();
             bytes[at..at + dtype.size()].copy_from_slice(&bad.to_le_bytes()[..dtype.size()]);
@@ -309,7 +309,7 @@ fn the_division_by_two_operations_is_the_division() {
         let few = (bits << 40 | exponent << 52) & 0x7fff_ffff_ffff_ffff;
         check(f64::from_bits(few & !(0x7ff << 52) | exponent << 52));
         check(f64::from_bits(
-            few & !(0x7ff << 52) | exponent << 52 | ((1 << 40) - 1 & !(bits & 3)),
+            few & !(0x7ff << 52) | exponent << 52 | (((1 << 40) - 1) & !(bits & 3)),
         ));
         // Quotients of few bits, and what is beside them.
         let quotient =
