@@ -75,6 +75,7 @@ impl Merge<'_> {
         let modules = self.active.modules()?;
         let (mut saved, mut changes) = (BTreeMap::new(), BTreeMap::new());
         for (whole, inputs) in self.active.whole()? {
+            self.check_numbers(&inputs)?;
             let name = in_base(whole);
             let module = name.strip_suffix(".weight").unwrap_or_default();
             // PEFT saves an adapted embedding's own weight beside its factors.
@@ -90,6 +91,18 @@ impl Merge<'_> {
             changes.insert(name, self.merged(module, &parts, saved)?);
         }
         Ok(changes)
+    }
+
+    /// Constants of an adapter have no place in a model.
+    fn check_numbers(&self, inputs: &Weighed) -> Result<(), AdapterError> {
+        let constant = inputs.iter().position(|(_, input)| !input.dtype().is_float());
+        constant.map_or(Ok(()), |position| {
+            Err(AdapterError::Tensor {
+                party: self.active.shares()[position].1.party().clone(),
+                tensor: inputs[position].1.tensor().name.clone(),
+                what: "it holds no floating-point numbers",
+            })
+        })
     }
 
     /// A tensor that the adapters retrained whole.

@@ -228,6 +228,12 @@ fn what_the_base_has_not_is_refused_by_name() {
     );
     assert!(named(&sound().tensor("m.score.weight", quarters(&[8], 1))).contains("m.score.weight"));
 
+    // Integers are no change, wherever they claim to belong.
+    let constant = || quarters(&[5, 7], 1).of(Dtype::I64);
+    for name in ["m.q.base_layer.weight", "m.norm.weight"] {
+        assert!(named(&sound().tensor(name, constant())).contains("no floating-point numbers"));
+    }
+
     let mut quantised = base_tensors;
     quantised.insert("m.q.weight".into(), quarters(&[5, 7], 1).of(Dtype::I64));
     let base = kitchen.base(&quantised, None);
