@@ -13,6 +13,7 @@ mod demo;
 mod test;
 mod tidy;
 mod ci;
+mod bench;
 
 /// Build, try and check Potluck.
 #[derive(Parser)]
@@ -32,6 +33,8 @@ enum Verb {
     Ci,
     /// Check the walls of the architecture
     Tidy(tidy::Args),
+    /// Measure against the rivals, and write docs/results
+    Bench(bench::Args),
     /// Fetch libtorch for the trainer, once, and print its folder
     Libtorch,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run_all(args),
         Verb::Ci => ci::run_all(),
         Verb::Tidy(args) => tidy::run(args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Libtorch => libtorch::print_path(),
     };
     match done {

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::libtorch;
 
@@ -74,6 +75,17 @@ impl Toolchain {
         self.build(["--workspace", "--bins", "--tests"])
     }
 
+    /// Builds a bench that is a program, and returns its path.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub(crate) fn build_bench(&self, package: &str, name: &str) -> Result<PathBuf> {
+        let mut build = self.cargo();
+        build.args(["build", "--release", "--package", package, "--bench", name]);
+        let messages = output_of(build.arg("--message-format=json-render-diagnostics"))?;
+        executable(&messages, name).with_context(|| format!("cargo built no bench {name}"))
+    }
+
     /// Builds in release, once in the life of this process: a verb that calls another finds the
     /// programs built.
     fn build<'a>(&self, selection: impl IntoIterator<Item = &'a str>) -> Result<PathBuf> {
@@ -129,9 +141,32 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("the output of {}", shown(command)))
 }
 
+/// The path of the program `name` in cargo's messages, one JSON object a line.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+    let mut of_name = messages.filter(|it| it["target"]["name"] == name);
+    of_name.find_map(|it| it["executable"].as_str().map(PathBuf::from))
+}
+
 /// The command line as a person would type it.
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bench_is_found_in_what_cargo_says() {
+        let messages = [
+            r#"{"reason":"compiler-artifact","target":{"name":"soup"},"executable":null}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"soup"},"executable":"/x/soup-1"}"#,
+            r#"{"reason":"build-finished","success":true}"#,
+        ];
+        assert_eq!(executable(&messages.join("\n"), "soup"), Some("/x/soup-1".into()));
+        assert_eq!(executable("not json", "soup"), None);
+    }
 }

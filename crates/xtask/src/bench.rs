@@ -1,0 +1,50 @@
+//! `cargo xtask bench NAME`: how fast the product is beside its rivals, all in one run.
+//!
+//! Each bench builds the product in release, puts its rivals into an environment of their own
+//! ([`peers`]), runs everybody in turn ([`measure`]), and ends with a page in `docs/results` and
+//! one object for scripts ([`report`]). A figure is the median of its runs; the spread stands beside it.
+
+mod measure;
+mod peers;
+mod machine;
+mod report;
+mod soup;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+/// What to measure, and how long.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Which bench
+    name: Name,
+    /// Fewer runs and contenders: at most ten minutes on two quiet cores
+    #[arg(long)]
+    quick: bool,
+    /// Print the results as one JSON object, in the last line on standard output
+    #[arg(long)]
+    json: bool,
+    /// Runs of each contender; fewer than five make no figure to publish
+    #[arg(long, value_name = "N")]
+    runs: Option<usize>,
+    /// Where test data and outputs go, kept from run to run [default: target/bench/NAME]
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Name {
+    /// Mixing checkpoints, against mergekit, torch and a copy loop
+    Soup,
+}
+
+/// Measures, writes the page, and prints where it stands.
+///
+/// # Errors
+/// When something cannot be built, installed or run, or a page not written.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    match args.name {
+        Name::Soup => soup::run(args),
+    }
+}
