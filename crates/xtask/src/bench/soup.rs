@@ -82,7 +82,7 @@ const TOLERANCE_PPM: u64 = 100;
 
 /// Holds the last soup of ours against mergekit's.
 fn compare(place: &Place, peers: &Peers, size: usize) -> Result<Agreement> {
-    let files = [place.output("ours"), place.output("mergekit").join("model.safetensors")];
+    let files = [place.output("ours.safetensors"), place.output("mergekit").join("model.safetensors")];
     let said = peers.ask("soup_compare.py", &[&files[0], &files[1]])?;
     let number = |name: &str| said[name].as_u64().with_context(|| format!("no {name} in {said}"));
     let (elements, differing) = (number("elements")?, number("differing")?);

@@ -118,7 +118,7 @@ fn loops(place: &Place, size: usize, rival: &str, output: &str) -> Contender {
 fn state(place: &Place, family: &str, output: &str) -> Output {
     match output {
         "fresh file" => Output::Fresh(place.output(&format!("{family}-fresh.safetensors"))),
-        "overwrite" => Output::Present(place.output(family)),
+        "overwrite" => Output::Present(place.output(&format!("{family}.safetensors"))),
         _ => Output::None,
     }
 }
