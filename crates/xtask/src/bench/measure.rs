@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 use std::{fs, mem};
@@ -156,8 +157,11 @@ const RSS_UNIT: u64 = if cfg!(target_os = "macos") { 1 } else { 1024 };
 
 /// A nameless file for what a process says on standard error, which a pipe could not hold.
 fn scratch() -> Result<File> {
-    let path = std::env::temp_dir().join(format!("xtask-bench-{}", std::process::id()));
-    let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("xtask-bench-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let file = File::options().read(true).write(true).create_new(true).open(&path);
     let file = file.with_context(|| format!("cannot make {}", path.display()))?;
     fs::remove_file(&path)?;
     Ok(file)

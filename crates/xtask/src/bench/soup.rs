@@ -13,7 +13,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use self::contenders::{adapters, inspection, many, rivals, rounds};
+use self::contenders::{adapters, many, rivals, rounds};
 use self::place::Place;
 use super::Args;
 use super::machine::Machine;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         agreements.push(compare(&place, &peers, size)?);
         place.clear()?;
     }
-    for mut contenders in [many(&place), adapters(&place), inspection(&place)] {
+    for mut contenders in [many(&place), adapters(&place)] {
         rows.extend(in_turn(&mut contenders, runs)?);
     }
     place.clear()?;
@@ -82,7 +82,8 @@ const TOLERANCE_PPM: u64 = 100;
 
 /// Holds the last soup of ours against mergekit's.
 fn compare(place: &Place, peers: &Peers, size: usize) -> Result<Agreement> {
-    let files = [place.output("ours.safetensors"), place.output("mergekit").join("model.safetensors")];
+    let files =
+        [place.output("ours.safetensors"), place.output("mergekit").join("model.safetensors")];
     let said = peers.ask("soup_compare.py", &[&files[0], &files[1]])?;
     let number = |name: &str| said[name].as_u64().with_context(|| format!("no {name} in {said}"));
     let (elements, differing) = (number("elements")?, number("differing")?);

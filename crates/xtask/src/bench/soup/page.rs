@@ -1,7 +1,7 @@
 //! `docs/results/soup.md`: what was measured, where, and how to measure it again.
 
 use super::Agreement;
-use super::ratios::{ADAPTER_WORK, INSPECT_WORK};
+use super::ratios::ADAPTER_WORK;
 use super::work;
 use crate::bench::machine::Machine;
 use crate::bench::report::{Ratio, Row, ratios_table, rows_table};
@@ -27,7 +27,7 @@ pub(super) fn write(results: &Results<'_>) -> String {
         .iter()
         .partition(|it| it.values.iter().any(|(work, _)| works.contains(work)));
     let watched = ratios_table(&over_works, &works);
-    let others = [work(16), ADAPTER_WORK.to_owned(), INSPECT_WORK.to_owned()];
+    let others = [work(16), ADAPTER_WORK.to_owned()];
     let other_ratios: String = single.iter().filter_map(|it| line(it)).collect();
     let mut page = format!(
         "# Mixing checkpoints: how fast\n\n\
@@ -67,7 +67,6 @@ fn line(ratio: &Ratio) -> Option<String> {
 fn title(work: &str) -> String {
     match work {
         ADAPTER_WORK => "Two rank-16 adapters of a 7 B shape".to_owned(),
-        INSPECT_WORK => "Statistics of one checkpoint".to_owned(),
         "K=16" => "K=16, for its memory (the eight checkpoints twice)".to_owned(),
         other => other.to_owned(),
     }
