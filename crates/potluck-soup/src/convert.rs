@@ -3,7 +3,7 @@
 //! Narrowing goes from binary64 to the element's format in *one* step: by way of binary32 it would round twice.
 //! Nothing branches, so that the compiler takes many elements at a time. The thread rounds to nearest, which
 //! [`mod@crate::float_state`] asks about; no conversion instruction is used that would ignore subnormals.
-//! Called by [`mod@crate::inspect`] and [`mod@crate::kernel`].
+//! Called by [`mod@crate::kernel`], to which everybody else turns.
 
 use crate::layout::Dtype;
 
@@ -199,25 +199,9 @@ macro_rules! by_format {
     };
 }
 
-/// Calls `each(index, value)` for every element of `bytes`, in order. `dtype` is one of floating-point numbers.
+/// Writes element i of `bytes` to `values[i]`. `dtype` is one of floating-point numbers.
 ///
 /// A last element that is cut off is left out; callers hand over whole elements.
-#[inline(always)]
-pub(crate) fn for_each(dtype: Dtype, bytes: &[u8], each: impl FnMut(usize, f64)) {
-    by_format!(
-        dtype,
-        for_each_of(bytes, each),
-        unreachable!("integers are compared, not converted")
-    );
-}
-
-#[inline(always)]
-fn for_each_of<E: Element<N>, const N: usize>(bytes: &[u8], mut each: impl FnMut(usize, f64)) {
-    let (elements, _) = bytes.as_chunks::<N>();
-    elements.iter().enumerate().for_each(|(index, bytes)| each(index, E::value(*bytes)));
-}
-
-/// Writes element i of `bytes` to `values[i]`. `dtype` as for [`for_each`].
 #[inline(always)]
 pub(crate) fn widen_all(dtype: Dtype, bytes: &[u8], values: &mut [f64]) {
     by_format!(
@@ -233,7 +217,7 @@ fn widen_all_of<E: Element<N>, const N: usize>(bytes: &[u8], values: &mut [f64])
     values.iter_mut().zip(elements).for_each(|(value, bytes)| *value = E::value(*bytes));
 }
 
-/// Writes the nearest element to each of `values` into `bytes`, in order. `dtype` as for [`for_each`].
+/// Writes the nearest element to each of `values` into `bytes`, in order. `dtype` as for [`widen_all`].
 #[inline(always)]
 pub(crate) fn narrow_all(dtype: Dtype, values: impl Iterator<Item = f64>, bytes: &mut [u8]) {
     by_format!(

@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-use crate::convert::{first_not_finite, for_each};
 use crate::float_state::{self, FloatState};
+use crate::kernel::{first_not_finite, widen};
 use crate::layout::{Dtype, HeaderLimit, Layout, LayoutError, TensorLayout};
 
 /// Bytes read at a time from each file. A multiple of every element's size times [`LANES`].
@@ -209,6 +209,31 @@ struct Change {
     base: f64,
 }
 
+/// The same while they grow, lane by lane.
+#[derive(Default)]
+struct Lanes {
+    change: [f64; LANES],
+    base: [f64; LANES],
+}
+
+impl Lanes {
+    /// Adds elements, of which the first belongs to the first lane.
+    fn add(&mut self, ours: &[f64], theirs: &[f64]) {
+        for (ours, theirs) in ours.chunks(LANES).zip(theirs.chunks(LANES)) {
+            for (lane, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                let moved = ours - theirs;
+                self.change[lane] += moved * moved;
+                self.base[lane] += theirs * theirs;
+            }
+        }
+    }
+
+    fn sum(&self) -> Change {
+        let sum = |lanes: &[f64]| lanes.iter().fold(0.0, |sum, lane| sum + lane);
+        Change { change: sum(&self.change), base: sum(&self.base) }
+    }
+}
+
 impl Change {
     fn check(&self, tensor: &TensorLayout, limit: ChangeLimit) -> Result<(), Inspection> {
         let permille = f64::from(limit.permille);
@@ -233,21 +258,19 @@ fn measure(
     of_base: &TensorLayout,
 ) -> Result<Change, Inspection> {
     let (mut ours, mut theirs) = (vec![0; TILE_BYTES], vec![0; TILE_BYTES]);
-    let mut values = vec![0.0; TILE_BYTES / tensor.dtype.size()];
-    let (mut change, mut norm) = ([0.0; LANES], [0.0; LANES]);
+    let elements = TILE_BYTES / tensor.dtype.size();
+    let (mut moved, mut unmoved) = (vec![0.0; elements], vec![0.0; elements]);
+    let mut lanes = Lanes::default();
     for offset in offsets(tensor) {
         let ours = read(expert, tensor, offset, &mut ours)?;
         check_finite(tensor, offset, ours)?;
         let theirs = read(base, of_base, offset, &mut theirs)?;
-        for_each(tensor.dtype, ours, |index, value| values[index] = value);
-        for_each(tensor.dtype, theirs, |index, value| {
-            let moved = values[index] - value;
-            change[index % LANES] += moved * moved;
-            norm[index % LANES] += value * value;
-        });
+        let elements = ours.len() / tensor.dtype.size();
+        widen(tensor.dtype, ours, &mut moved[..elements]);
+        widen(tensor.dtype, theirs, &mut unmoved[..elements]);
+        lanes.add(&moved[..elements], &unmoved[..elements]);
     }
-    let sum = |lanes: [f64; LANES]| lanes.iter().fold(0.0, |sum, lane| sum + lane);
-    Ok(Change { change: sum(change), base: sum(norm) })
+    Ok(lanes.sum())
 }
 
 /// Elements that cannot be mixed have to be the base's.

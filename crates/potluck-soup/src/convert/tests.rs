@@ -114,9 +114,9 @@ fn too_large_and_nan_give_infinity() {
 #[test]
 fn elements_are_little_endian_and_the_first_bad_one_is_found() {
     let bytes = [0, 0x3c, 0, 0x7c, 1, 0x7c];
-    let mut seen = Vec::new();
-    for_each(Dtype::F16, &bytes[..4], |index, value| seen.push((index, value)));
-    assert_eq!(seen, [(0, 1.0), (1, f64::INFINITY)]);
+    let mut values = [0.0; 2];
+    widen_all(Dtype::F16, &bytes[..4], &mut values);
+    assert_eq!(values, [1.0, f64::INFINITY]);
     assert_eq!(first_not_finite(Dtype::F16, &bytes), Some(1));
     assert_eq!(first_not_finite(Dtype::F16, &bytes[..2]), None);
     assert_eq!(first_not_finite(Dtype::F16, &bytes[4..]), Some(0));

@@ -320,6 +320,20 @@ fn the_division_by_two_operations_is_the_division() {
 }
 
 #[test]
+fn only_products_that_are_exact_are_fused() {
+    let is_exact = |dtype, factor| Term { bytes: &[], dtype, factor }.has_exact_products();
+    let most = f64::from((1 << 29) - 1);
+    for factor in [0.0, 1.0, -999_999.0, 1e6, most, 0.375, 2f64.powi(100), 2f64.powi(-100)] {
+        assert!(is_exact(Dtype::F32, factor), "{factor:e}");
+        assert!(!is_exact(Dtype::F64, factor), "{factor:e}");
+    }
+    let subnormal = f64::from_bits(1 << 30);
+    for factor in [most + 2.0, 0.1, 2f64.powi(101), 2f64.powi(-101), subnormal, f64::INFINITY] {
+        assert!(!is_exact(Dtype::F32, factor), "{factor:e}");
+    }
+}
+
+#[test]
 fn no_terms_give_zeros() {
     for to in FLOATS {
         assert_mixed(&[], Scale::Millionth, to);

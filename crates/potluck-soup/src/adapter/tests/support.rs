@@ -195,7 +195,7 @@ pub(super) fn load(bytes: &[u8]) -> Tensors {
             let integers = view.data().as_chunks::<8>().0.iter().map(|it| i64::from_le_bytes(*it));
             values.iter_mut().zip(integers).for_each(|(value, it)| *value = it as f64);
         } else {
-            convert::for_each(dtype, view.data(), |i, x| values[i] = x);
+            convert::widen_all(dtype, view.data(), &mut values);
         }
         Tensor { dtype, shape: view.shape().to_vec(), values }
     };
