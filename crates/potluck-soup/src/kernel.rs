@@ -3,9 +3,9 @@
 //! Pure functions over bytes that the caller has read; no file, no thread. What they compute is defined one
 //! element at a time, in binary64: s := +0; for each term in order, the product of its factor and its element is
 //! rounded and added to s, which is rounded; the sum is divided, which is rounded; the quotient is rounded to the
-//! output's dtype in one step. [`scalar`] does just that. `avx2` and `avx512` do it for many elements at once,
+//! output's dtype in one step. `scalar` does just that. `avx2` and `avx512` do it for many elements at once,
 //! and fuse multiplication and addition where the product is exact, so that no level differs in any bit: the
-//! tests compare all of them with a fifth, slow way. Called by [`mod@crate::blend`] and by the methods.
+//! tests compare all of them with a fourth, slow way. Called by [`mod@crate::blend`] and by the methods.
 //!
 //! They refuse elements that are infinite or NaN, and results that would be. They do not ask whether the thread
 //! rounds to nearest and keeps subnormals: [`mod@crate::float_state`] does, and its callers call it first.
