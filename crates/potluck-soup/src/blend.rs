@@ -32,8 +32,8 @@ use potluck_core::PartyId;
 use self::engine::Work;
 pub use self::engine::{Made, Making};
 pub use self::input::Input;
-pub(crate) use self::linear::mixed;
 pub use self::linear::{Wanted, linear};
+pub(crate) use self::linear::{mixed, weighted};
 pub use self::mixture::{MixedTensor, Mixture, Tensors};
 pub(crate) use self::plan::Planned;
 pub use self::plan::{Shape, Soup, SoupFile};
@@ -44,6 +44,7 @@ pub use self::rule::{Bench, Rule};
 use crate::checkpoint::CheckpointError;
 use crate::float_state::FloatState;
 use crate::layout::Dtype;
+use crate::method::MethodError;
 use crate::source::SourceError;
 use crate::write::{Durability, Part};
 
@@ -134,6 +135,9 @@ pub enum BlendError {
         /// Which element, in the tensor's own order.
         index: u64,
     },
+    /// What the method does not take.
+    #[error(transparent)]
+    Method(#[from] MethodError),
     /// A file of weights could not be read, or changed meanwhile.
     #[error(transparent)]
     Source(#[from] SourceError),

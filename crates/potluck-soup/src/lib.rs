@@ -6,7 +6,7 @@
 //!
 //! Modules stand in the order in which to read them: [`mod@layout`] reads a file's header, [`mod@index`] a sharded
 //! folder's list of files, [`convert`] an element, [`kernel`] mixes runs of them,
-//! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@formula`] says of what,
+//! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@method`] in other ways too, [`mod@formula`] says of what,
 //! [`mod@write`] lays the result down, and
 //! [`checkpoint`] lists a folder's files.
 //!
@@ -27,6 +27,7 @@ pub mod kernel;
 pub mod inspect;
 
 pub mod blend;
+pub mod method;
 pub mod formula;
 pub mod write;
 
@@ -44,4 +45,5 @@ pub use index::{IndexError, ShardIndex, shard_name};
 pub use inspect::{ChangeLimit, Inspected, Inspection, inspect, inspect_base};
 pub use layout::{Dtype, HeaderLimit, Layout, LayoutError, TensorLayout};
 pub use manifest::{FolderError, file_entry, manifest_of};
+pub use method::{Method, MethodError, Weights};
 pub use write::Durability;

@@ -26,7 +26,7 @@ pub struct Wanted<'a> {
 }
 
 /// λ = 1.
-const MILLION: u32 = 1_000_000;
+const MILLION: i64 = 1_000_000;
 
 /// Plans the soup Σ ppmᵢ·xᵢ / 1 000 000 of experts that take part, each with its share.
 ///
@@ -43,8 +43,8 @@ pub fn linear(
     }
     let parties: Vec<_> = experts.iter().map(|(party, _, it)| (party, *it)).collect();
     let plan = |tensor: &TensorLayout, inputs: Vec<Input>| {
-        let shares = experts.iter().map(|(_, ppm, _)| *ppm);
-        rule(inputs.into_iter().zip(shares).collect(), wanted.dtype.unwrap_or(tensor.dtype))
+        let shares = experts.iter().map(|(_, ppm, _)| i64::from(*ppm));
+        weighted(inputs.into_iter().zip(shares).collect(), wanted.dtype.unwrap_or(tensor.dtype))
     };
     mixed(&parties, wanted, plan)
 }
@@ -73,8 +73,8 @@ pub(crate) fn mixed(
     Ok(Soup::of(tensors, wanted.shape, wanted.recipe, sources, experts.len()))
 }
 
-/// The rule of one tensor.
-fn rule(mut inputs: Vec<(Input, u32)>, dtype: Dtype) -> Box<dyn Rule> {
+/// The rule Σ ppmᵢ·xᵢ / 1 000 000 of one tensor; no ppm has more than 29 bits. One input with all of it is copied.
+pub(crate) fn weighted(mut inputs: Vec<(Input, i64)>, dtype: Dtype) -> Box<dyn Rule> {
     if inputs.len() == 1 && inputs[0].1 == MILLION {
         let (input, _) = inputs.remove(0);
         if input.dtype() == dtype {
@@ -82,7 +82,7 @@ fn rule(mut inputs: Vec<(Input, u32)>, dtype: Dtype) -> Box<dyn Rule> {
         }
         return Box::new(Weighted { terms: vec![(input, 1.0)], scale: Scale::One, dtype });
     }
-    let terms = inputs.into_iter().map(|(input, ppm)| (input, f64::from(ppm))).collect();
+    let terms = inputs.into_iter().map(|(input, ppm)| (input, ppm as f64)).collect();
     Box::new(Weighted { terms, scale: Scale::Millionth, dtype })
 }
 

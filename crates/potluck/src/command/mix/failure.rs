@@ -1,7 +1,7 @@
 //! What can go wrong in a soup, sorted by whose it is. Also the audit's question, which makes soups too.
 
 use potluck_soup::source::SourceError;
-use potluck_soup::{BlendError, CheckpointError};
+use potluck_soup::{BlendError, CheckpointError, MethodError};
 
 use crate::failure::{Failure, Kind, in_full};
 
@@ -19,7 +19,13 @@ pub(crate) fn blend_failure(error: &BlendError) -> Failure {
         BlendError::Lacks { .. }
         | BlendError::Differ { .. }
         | BlendError::Dtypes { .. }
-        | BlendError::NotEqual { .. } => Failure::new(Kind::Input, "tensors-differ", text),
+        | BlendError::NotEqual { .. }
+        | BlendError::Method(
+            MethodError::BaseLacks { .. }
+            | MethodError::ExpertLacks { .. }
+            | MethodError::BaseShape { .. }
+            | MethodError::BaseDtype { .. },
+        ) => Failure::new(Kind::Input, "tensors-differ", text),
         BlendError::NotFinite { .. } => Failure::new(Kind::Input, "weights-not-finite", text),
         BlendError::Write { .. } | BlendError::FloatState(_) => Failure::system(text),
         BlendError::NoExperts
@@ -27,6 +33,7 @@ pub(crate) fn blend_failure(error: &BlendError) -> Failure {
         | BlendError::Missing(_)
         | BlendError::Unneeded(_)
         | BlendError::Checkpoint { .. }
+        | BlendError::Method(_)
         | BlendError::Source(_) => Failure::input(text),
     }
 }
