@@ -52,7 +52,7 @@ impl Kitchen {
         let experts: Vec<_> = opened.iter().map(|(party, it)| (party.clone(), it)).collect();
         let manifest = |party: &PartyId| Some(Blake3::of(party.as_str().as_bytes()));
         let formula = method.formula(Blake3::of(b"base"), manifest, weights, None)?;
-        let wanted = Wanted { shape: Shape::One, dtype: None, recipe: formula.digest() };
+        let wanted = Wanted { shape: Shape::One, dtype: None, recipe: Some(formula.digest()) };
         method.plan(&experts, Some(&open(&self.base)), weights, &wanted)
     }
 
@@ -377,7 +377,7 @@ fn refusals_name_what_is_wrong() {
         &[],
         None,
         &weights("a=0"),
-        &Wanted { shape: Shape::One, dtype: None, recipe: Blake3::of(b"") },
+        &Wanted { shape: Shape::One, dtype: None, recipe: None },
     );
     assert_eq!(
         without.unwrap_err().to_string(),
