@@ -22,8 +22,9 @@ use super::peers::Peers;
 use super::report::object;
 use crate::toolchain::{Toolchain, root};
 
-/// How many checkpoints are mixed.
+/// How many checkpoints are mixed; the quick run has the ends, where the worst ratios are.
 const SIZES: [usize; 3] = [2, 4, 8];
+const QUICK_SIZES: [usize; 2] = [2, 8];
 
 /// Measures everything, writes `docs/results/soup.md`, and prints it.
 ///
@@ -33,12 +34,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let toolchain = Toolchain::set_up()?;
     let place = Place::set_up(&toolchain, args.dir.clone())?;
     let peers = Peers::install()?;
+    let sizes = if args.quick { &QUICK_SIZES[..] } else { &SIZES };
     let runs = args.runs.unwrap_or(if args.quick { 5 } else { 7 });
     let machine = Machine::here();
 
     let mut rows = Vec::new();
     let mut agreements = Vec::new();
-    for size in SIZES {
+    for &size in sizes {
         let mut contenders = rounds(&place, size);
         contenders.extend(rivals(&place, &peers, size, args.quick)?);
         rows.extend(in_turn(&mut contenders, runs)?);
@@ -50,13 +52,14 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
     place.clear()?;
 
-    let ratios = ratios::of(&rows, &SIZES);
+    let ratios = ratios::of(&rows, sizes);
     let page = page::write(&page::Results {
         machine: &machine,
         versions: peers.versions(&["mergekit", "torch", "safetensors"])?,
         rows: &rows,
         ratios: &ratios,
         agreements: &agreements,
+        sizes,
         quick: args.quick,
     });
     let path = root().join("docs/results/soup.md");

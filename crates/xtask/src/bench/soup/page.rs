@@ -14,6 +14,8 @@ pub(super) struct Results<'a> {
     pub(super) rows: &'a [Row],
     pub(super) ratios: &'a [Ratio],
     pub(super) agreements: &'a [Agreement],
+    /// How many checkpoints were mixed.
+    pub(super) sizes: &'a [usize],
     pub(super) quick: bool,
 }
 
@@ -21,7 +23,7 @@ pub(super) struct Results<'a> {
 pub(super) fn write(results: &Results<'_>) -> String {
     let Machine { cpu, cores, memory_gib, kernel, load } = results.machine;
     let quick = if results.quick { " --quick" } else { "" };
-    let works: Vec<String> = super::SIZES.into_iter().map(work).collect();
+    let works: Vec<String> = results.sizes.iter().map(|size| work(*size)).collect();
     let (over_works, single): (Vec<_>, Vec<_>) = results
         .ratios
         .iter()
@@ -32,7 +34,7 @@ pub(super) fn write(results: &Results<'_>) -> String {
     let mut page = format!(
         "# Mixing checkpoints: how fast\n\n\
          Written by `cargo xtask bench soup{quick}`, which makes the test data, installs the rivals and runs everybody in\n\
-         turn. The work: 2, 4 and 8 Llama-shaped BF16 checkpoints of 494.7 M weights in 129 tensors, 0.989 GB each, mixed\n\
+         turn. The work: K Llama-shaped BF16 checkpoints of 494.7 M weights in 129 tensors, 0.989 GB each, mixed\n\
          into one. Inputs are read to the end before each run, so that they are in the page cache; nobody syncs the\n\
          output. A time is that of the whole process unless its name says otherwise.\n\n\
          Machine: {cpu}; {cores} cores, {memory_gib} GiB, Linux {kernel}; load before the first run {load:.1}.\n\
@@ -110,6 +112,7 @@ mod tests {
             rows: &[row],
             ratios: &[ratio],
             agreements: &agreements,
+            sizes: &[2],
             quick: true,
         });
         for part in [
