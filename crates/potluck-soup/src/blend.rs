@@ -13,6 +13,7 @@
 //! them.
 
 mod input;
+mod pieces;
 mod rule;
 mod plan;
 mod linear;
@@ -35,11 +36,12 @@ pub use self::input::Input;
 pub use self::linear::{Wanted, linear};
 pub(crate) use self::linear::{mixed, weighted};
 pub use self::mixture::{MixedTensor, Mixture, Tensors};
+pub(crate) use self::pieces::Pieces;
 pub(crate) use self::plan::Planned;
 pub use self::plan::{Shape, Soup, SoupFile};
 pub use self::published::{Blended, blend, recompute};
 pub use self::reader::SoupReader;
-pub(crate) use self::rule::{Agreed, Copied, Weighted, not_finite};
+pub(crate) use self::rule::{Agreed, Weighted, in_format, not_finite};
 pub use self::rule::{Bench, Rule};
 use crate::checkpoint::CheckpointError;
 use crate::float_state::FloatState;

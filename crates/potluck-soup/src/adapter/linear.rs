@@ -4,9 +4,9 @@ use super::agreement::{Active, Part, Weighed, aim, scale_by_one};
 use super::config::MAX_RANK;
 use super::names::PREFIX;
 use super::pattern::{MAX_PATTERNS, Pattern};
-use super::stack::{Columns, Rows, converted};
+use super::stack::{Columns, Rows};
 use super::{AdapterError, AdapterSoup, Share, Wanted};
-use crate::blend::{Agreed, BlendError, Input, Planned, Shape, Soup, Weighted};
+use crate::blend::{Agreed, BlendError, Input, Planned, Shape, Soup, Weighted, in_format};
 use crate::checkpoint::ADAPTER_WEIGHTS;
 use crate::kernel::Scale;
 use crate::layout::Dtype;
@@ -24,7 +24,7 @@ pub fn linear(shares: &[Share<'_>], wanted: &Wanted<'_>) -> Result<AdapterSoup, 
         Some(adapter) => {
             let copy = |input: &Input| {
                 let dtype = wanted.dtype.filter(|_| input.dtype().is_float());
-                planned(input, converted(input.clone(), dtype.unwrap_or(input.dtype())), dtype)
+                planned(input, in_format(input.clone(), dtype.unwrap_or(input.dtype())), dtype)
             };
             let inputs = adapter.checkpoint().tensors().map(|tensor| {
                 adapter.checkpoint().input(&tensor.name).expect("it stands in the list")

@@ -19,10 +19,9 @@ use self::rule::{Ground, Merged};
 use super::agreement::{Active, Part, Weighed};
 use super::linear::{check_dtype, mixed};
 use super::names::{Kind, in_base};
-use super::stack::converted;
 use super::tied::Tying;
 use super::{AdapterError, Share, Wanted};
-use crate::blend::{Agreed, Input, Planned, Rule, Shape, Soup};
+use crate::blend::{Agreed, Input, Planned, Rule, Shape, Soup, in_format};
 use crate::checkpoint::Checkpoint;
 use crate::layout::Dtype;
 
@@ -171,6 +170,6 @@ fn untouched(input: Input, dtype: Option<Dtype>) -> Planned {
     let is_float = input.dtype().is_float();
     let dtype = dtype.filter(|_| is_float).unwrap_or(input.dtype());
     let rule: Box<dyn Rule> =
-        if is_float { converted(input, dtype) } else { Box::new(Agreed(vec![input])) };
+        if is_float { in_format(input, dtype) } else { Box::new(Agreed(vec![input])) };
     Planned { name, dtype, shape, rule }
 }

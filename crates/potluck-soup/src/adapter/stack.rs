@@ -1,18 +1,9 @@
 //! The two ways in which factors are put beside one another: A by rows, B by columns with its scale folded in.
 
 use super::scale::Fold;
-use crate::blend::{Bench, BlendError, Copied, Input, Rule, Weighted, not_finite};
-use crate::kernel::{self, Scale};
+use crate::blend::{Bench, BlendError, Input, Rule, in_format, not_finite};
+use crate::kernel;
 use crate::layout::Dtype;
-
-/// One input's bytes, or its elements rounded to another dtype.
-pub(super) fn converted(input: Input, dtype: Dtype) -> Box<dyn Rule> {
-    if input.dtype() == dtype {
-        Box::new(Copied(input))
-    } else {
-        Box::new(Weighted { terms: vec![(input, 1.0)], scale: Scale::One, dtype })
-    }
-}
 
 /// Tensors one after the other: factors A, whose rows are stacked.
 #[derive(Debug)]
@@ -26,7 +17,7 @@ impl Rows {
         let mut end = 0;
         let part = |input: Input| {
             end += input.tensor().elements() * dtype.size() as u64;
-            (end, converted(input, dtype))
+            (end, in_format(input, dtype))
         };
         Self { parts: inputs.map(part).collect() }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use potluck_core::{Blake3, PartyId};
 
 use super::plan::{Planned, Shape, Soup};
-use super::rule::{Agreed, Copied, Rule, Weighted};
+use super::rule::{Agreed, Rule, Weighted, in_format};
 use super::{BlendError, Input};
 use crate::checkpoint::Checkpoint;
 use crate::kernel::Scale;
@@ -76,11 +76,7 @@ pub(crate) fn mixed(
 /// The rule Σ ppmᵢ·xᵢ / 1 000 000 of one tensor; no ppm has more than 29 bits. One input with all of it is copied.
 pub(crate) fn weighted(mut inputs: Vec<(Input, i64)>, dtype: Dtype) -> Box<dyn Rule> {
     if inputs.len() == 1 && inputs[0].1 == MILLION {
-        let (input, _) = inputs.remove(0);
-        if input.dtype() == dtype {
-            return Box::new(Copied(input));
-        }
-        return Box::new(Weighted { terms: vec![(input, 1.0)], scale: Scale::One, dtype });
+        return in_format(inputs.remove(0).0, dtype);
     }
     let terms = inputs.into_iter().map(|(input, ppm)| (input, ppm as f64)).collect();
     Box::new(Weighted { terms, scale: Scale::Millionth, dtype })

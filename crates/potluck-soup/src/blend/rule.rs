@@ -1,10 +1,11 @@
-//! How one tensor of a soup comes about, element by element, and the three rules that every method shares.
+//! How one tensor of a soup comes about, element by element, and the rules that every method shares.
 //!
 //! A rule is asked for any piece of its tensor, in any order, from any thread, and always answers with the same
 //! bytes. Whoever adds a method adds rules; files, readers and digests stay as they are.
 
 use std::fmt::Debug;
 
+use super::pieces::Pieces;
 use super::{BlendError, Input};
 use crate::kernel::{self, Scale, Term};
 use crate::layout::Dtype;
@@ -13,7 +14,7 @@ use crate::layout::Dtype;
 #[derive(Debug, Default)]
 pub struct Bench {
     /// Bytes of one input each.
-    pub(crate) inputs: Vec<Vec<u8>>,
+    pub(crate) inputs: Pieces,
     /// Sums of one piece.
     pub(crate) sums: Vec<f64>,
     /// Elements of one input, or whatever else a method needs for a piece.
@@ -28,13 +29,10 @@ impl Bench {
         first: u64,
         elements: usize,
     ) -> Result<(), BlendError> {
-        if self.inputs.len() < inputs.len() {
-            self.inputs.resize_with(inputs.len(), Vec::new);
-        }
-        for (input, bytes) in inputs.zip(&mut self.inputs) {
-            let size = input.dtype().size();
-            bytes.resize(elements * size, 0);
-            input.read(first * size as u64, bytes)?;
+        let inputs: Vec<_> = inputs.collect();
+        self.inputs.make_room(inputs.iter().map(|input| elements * input.dtype().size()));
+        for (index, input) in inputs.into_iter().enumerate() {
+            input.read(first * input.dtype().size() as u64, self.inputs.piece_mut(index))?;
         }
         Ok(())
     }
@@ -70,6 +68,33 @@ impl Rule for Copied {
     }
 }
 
+/// The tensor of one input, each element rounded once to another format; a zero keeps its sign.
+#[derive(Debug)]
+pub(crate) struct Converted {
+    pub(crate) input: Input,
+    pub(crate) dtype: Dtype,
+}
+
+impl Rule for Converted {
+    fn fill(&self, bench: &mut Bench, offset: u64, output: &mut [u8]) -> Result<(), BlendError> {
+        let (size, elements) = (self.dtype.size(), output.len() / self.dtype.size());
+        bench.read(std::iter::once(&self.input), offset / size as u64, elements)?;
+        bench.values.resize(elements, 0.0);
+        kernel::widen(self.input.dtype(), &bench.inputs[0], &mut bench.values);
+        kernel::narrow(self.dtype, &bench.values, output)
+            .map_err(|index| not_finite(&self.input.tensor().name, self.dtype, offset, index))
+    }
+}
+
+/// The tensor of one input in a format: as it is where it has that format, and converted otherwise.
+pub(crate) fn in_format(input: Input, dtype: Dtype) -> Box<dyn Rule> {
+    if input.dtype() == dtype {
+        Box::new(Copied(input))
+    } else {
+        Box::new(Converted { input, dtype })
+    }
+}
+
 /// Σ factor·x over inputs, in order, divided by the scale and rounded once to `dtype`.
 #[derive(Debug)]
 pub(crate) struct Weighted {
@@ -82,7 +107,7 @@ impl Rule for Weighted {
     fn fill(&self, bench: &mut Bench, offset: u64, output: &mut [u8]) -> Result<(), BlendError> {
         let (size, elements) = (self.dtype.size(), output.len() / self.dtype.size());
         bench.read(self.terms.iter().map(|(input, _)| input), offset / size as u64, elements)?;
-        let terms: Vec<_> = (self.terms.iter().zip(&bench.inputs))
+        let terms: Vec<_> = (self.terms.iter().zip(bench.inputs.iter()))
             .map(|((input, factor), bytes)| Term { bytes, dtype: input.dtype(), factor: *factor })
             .collect();
         kernel::mix(&terms, self.scale, self.dtype, &mut bench.sums, output)
@@ -99,7 +124,7 @@ impl Rule for Agreed {
         let size = self.0[0].dtype().size();
         bench.read(self.0.iter(), offset / size as u64, output.len() / size)?;
         output.copy_from_slice(&bench.inputs[0]);
-        for (input, bytes) in self.0.iter().zip(&bench.inputs).skip(1) {
+        for (input, bytes) in self.0.iter().zip(bench.inputs.iter()).skip(1) {
             if let Some(position) = output.iter().zip(bytes).position(|(a, b)| a != b) {
                 return Err(BlendError::NotEqual {
                     tensor: input.tensor().name.clone(),

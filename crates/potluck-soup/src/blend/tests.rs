@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::published::opened;
 use super::*;
+use crate::checkpoint::Checkpoint;
 use crate::layout::{Dtype, LayoutError};
 use crate::samples::{Sample, experts, f32s, file, halves, magnitudes, nearest};
 
@@ -387,4 +388,20 @@ fn a_tensor_of_many_tiles_is_mixed_whole() {
         .flat_map(|i| reference(Dtype::F32, &[i as f64 * 0.5, i as f64 * -0.25], &[500_000; 2]))
         .collect();
     assert!(data(&bytes, "w") == expected);
+}
+
+/// Every half, finite and of either sign, survives the way to binary32 and back.
+#[test]
+fn one_expert_in_another_dtype_is_rounded_element_by_element() {
+    let folder = tempfile::tempdir().unwrap();
+    let bits: Vec<_> = (0..=u16::MAX).filter(|bits| bits & 0x7c00 != 0x7c00).collect();
+    let given = experts(folder.path(), &[vec![halves("h", Dtype::F16, &bits)]]);
+    let checkpoint = Checkpoint::open(&given[0].1).unwrap();
+    let wanted = Wanted { shape: Shape::One, dtype: Some(Dtype::F32), recipe: None };
+    let soup = linear(&[("a".parse().unwrap(), 1_000_000, &checkpoint)], &wanted).unwrap();
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut soup.files()[0].reader(), &mut bytes).unwrap();
+    let expected: Vec<_> =
+        bits.iter().flat_map(|bits| half::f16::from_bits(*bits).to_f32().to_le_bytes()).collect();
+    assert!(data(&bytes, "h") == expected);
 }

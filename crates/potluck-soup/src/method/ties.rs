@@ -16,7 +16,7 @@ use super::Consensus;
 use super::draw::Draw;
 use super::share::{Density, Strength};
 use super::stream::Found;
-use crate::blend::{Bench, BlendError, Input, Rule, not_finite};
+use crate::blend::{Bench, BlendError, Input, Pieces, Rule, not_finite};
 use crate::kernel;
 use crate::layout::Dtype;
 
@@ -144,9 +144,9 @@ impl<'a> Tile<'a> {
         Self { inputs: rows.collect(), votes, faults, sums, weights, length: 0 }
     }
 
-    fn read(&mut self, inputs: &[Input], bytes: &[Vec<u8>], range: std::ops::Range<usize>) {
+    fn read(&mut self, inputs: &[Input], bytes: &Pieces, range: std::ops::Range<usize>) {
         self.length = range.len();
-        for ((input, bytes), values) in inputs.iter().zip(bytes).zip(&mut self.inputs) {
+        for ((input, bytes), values) in inputs.iter().zip(bytes.iter()).zip(&mut self.inputs) {
             let size = input.dtype().size();
             let bytes = &bytes[range.start * size..range.end * size];
             kernel::widen(input.dtype(), bytes, &mut values[..range.len()]);
