@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use potluck_core::PartyId;
 
+pub(crate) use self::digest::Tree;
 use self::engine::Work;
 pub use self::engine::{Made, Making};
 pub use self::input::Input;

@@ -183,6 +183,11 @@ impl Checkpoint {
             .map(|&(source, at)| &self.sources[source as usize].layout().tensors()[at as usize])
     }
 
+    /// For each of the tensors, in byte order of names: which source it is in, and which of its tensors it is.
+    pub(crate) fn places(&self) -> &[(u32, u32)] {
+        &self.tensors
+    }
+
     /// The tensor of that name, ready to be read.
     pub fn input(&self, name: &str) -> Option<Input> {
         let order = |&(source, at): &(u32, u32)| named(&self.sources, source, at).cmp(name);

@@ -31,6 +31,9 @@ pub mod method;
 pub mod formula;
 pub mod write;
 
+mod in_turn;
+pub mod statistics;
+
 pub mod manifest;
 
 pub mod adapter;

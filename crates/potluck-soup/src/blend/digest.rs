@@ -24,7 +24,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The BLAKE3 of a file from its blocks, all of one length that is a power of two chunks but the last.
 #[derive(Debug, Default)]
-pub(super) struct Tree(Mutex<Subtrees>);
+pub(crate) struct Tree(Mutex<Subtrees>);
 
 #[derive(Debug, Default)]
 struct Subtrees {
@@ -37,7 +37,7 @@ struct Subtrees {
 
 impl Tree {
     /// Takes block `index`, which begins at `offset`.
-    pub(super) fn take(&self, index: u64, offset: u64, block: &[u8]) {
+    pub(crate) fn take(&self, index: u64, offset: u64, block: &[u8]) {
         let value =
             blake3::Hasher::new().set_input_offset(offset).update(block).finalize_non_root();
         let mut subtrees = lock(&self.0);
@@ -46,7 +46,7 @@ impl Tree {
     }
 
     /// The digest, once all blocks are taken; at least two, since a single one is hashed as a whole.
-    pub(super) fn finish(self) -> Blake3 {
+    pub(crate) fn finish(self) -> Blake3 {
         let mut stack = self.0.into_inner().unwrap_or_else(PoisonError::into_inner).stack;
         let mut right = stack.pop().expect("a tree has blocks");
         while stack.len() > 1 {
