@@ -32,7 +32,9 @@ pub mod formula;
 pub mod write;
 
 mod in_turn;
+mod widths;
 pub mod statistics;
+pub mod difference;
 
 pub mod manifest;
 

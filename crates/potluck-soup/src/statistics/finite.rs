@@ -1,6 +1,6 @@
 //! The statistics of tiles on whole vectors, built once for each width of vectors and chosen at run time.
 //!
-//! All is written in lanes that the compiler turns into vectors; which ones changes the speed only. Three passes go
+//! All is written in lanes that the compiler turns into vectors ([`mod@crate::widths`]). Three passes go
 //! over a tile that lies in the core's cache:
 //! 1. extremes, of the bits themselves: they tell whether every element is finite, else the tile is not done here;
 //! 2. sums, as [`super::tile`] defines them;
@@ -10,6 +10,7 @@ use super::tile::{GROUP, LANES, bias, is_tame, least_normal, total};
 use super::{Floats, Integers};
 use crate::convert;
 use crate::layout::Dtype;
+use crate::widths::widths;
 
 /// Vectors whose exponents are added up before the counters hear of it.
 const STACK: usize = 16;
@@ -18,46 +19,14 @@ const WINDOW: u16 = 16;
 /// Exponent fields of the widest format.
 const EXPONENTS: usize = 1 << 11;
 
-/// Builds a function for each width of vectors, and one that calls the widest that this processor has.
-macro_rules! widths {
-    ($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty = $body:ident) => {
-        $(#[$doc])*
-        pub(super) fn $name($($argument: $type),*) -> $result {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2")]
-                fn avx512($($argument: $type),*) -> $result {
-                    $body($($argument),*)
-                }
-                #[target_feature(enable = "avx2")]
-                fn avx2($($argument: $type),*) -> $result {
-                    $body($($argument),*)
-                }
-                if is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                {
-                    // SAFETY: the processor was just found to have these, and with them AVX-512F and AVX2.
-                    return unsafe { avx512($($argument),*) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor was just found to have AVX2.
-                    return unsafe { avx2($($argument),*) };
-                }
-            }
-            $body($($argument),*)
-        }
-    };
-}
-
 widths! {
     /// Of a tile of F64, F32, BF16 or F16 whose elements are all finite; `None` where one is not.
-    fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Floats> = floats_of
+    pub(super) fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Floats> = floats_of
 }
 
 widths! {
     /// Of a tile of integers or truth values.
-    fn integers(dtype: Dtype, bytes: &[u8]) -> Integers = integers_of
+    pub(super) fn integers(dtype: Dtype, bytes: &[u8]) -> Integers = integers_of
 }
 
 #[inline(always)]
