@@ -10,5 +10,7 @@ mod verify;
 mod agree;
 mod audit;
 
+mod inspect;
+
 mod kill;
 mod bad_input;

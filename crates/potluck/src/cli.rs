@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Audit(command::audit::Args),
     Verify(command::verify::Args),
     Mix(command::mix::Args),
+    Inspect(command::inspect::Args),
+    Diff(command::diff::Args),
     Completions(command::completions::Args),
 }
 

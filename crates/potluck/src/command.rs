@@ -14,6 +14,9 @@ pub(crate) mod ledger;
 pub(crate) mod audit;
 pub(crate) mod verify;
 pub(crate) mod mix;
+pub(crate) mod inspect;
+pub(crate) mod diff;
+mod table;
 pub(crate) mod completions;
 
 use std::num::NonZeroUsize;
@@ -33,6 +36,8 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Eval(args) => train::eval(args, output),
         Command::Verify(args) => verify::run(&args, output),
         Command::Mix(args) => mix::run(&args, output),
+        Command::Inspect(args) => inspect::run(&args, output),
+        Command::Diff(args) => diff::run(&args, output),
         Command::Completions(args) => completions::run(&args),
         // Those that speak with an aggregator.
         Command::Admit(args) => online(admit::run(&args, output), output),

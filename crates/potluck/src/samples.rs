@@ -32,6 +32,20 @@ pub(crate) fn file(path: &str, content: &str) -> FileEntry {
     }
 }
 
+/// A safetensors file with this metadata, of tensors by name, dtype, dimensions and bytes.
+pub(crate) fn weights(metadata: &str, tensors: &[(&str, &str, &str, &[u8])]) -> Vec<u8> {
+    let (mut header, mut data) = (format!(r#"{{"__metadata__":{metadata}"#), Vec::new());
+    for (name, dtype, shape, bytes) in tensors {
+        let (begin, end) = (data.len(), data.len() + bytes.len());
+        header += &format!(
+            r#","{name}":{{"dtype":"{dtype}","shape":[{shape}],"data_offsets":[{begin},{end}]}}"#
+        );
+        data.extend_from_slice(bytes);
+    }
+    header.push('}');
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+}
+
 fn key(name: &str) -> PrivateKey {
     PrivateKey::from_seed(Blake3::of(name.as_bytes()).as_bytes())
 }
