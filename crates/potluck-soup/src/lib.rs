@@ -8,7 +8,7 @@
 //! folder's list of files, [`convert`] an element, [`kernel`] mixes runs of them,
 //! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@method`] in other ways too, [`mod@formula`] says of what,
 //! [`mod@write`] lays the result down, and
-//! [`checkpoint`] lists a folder's files.
+//! [`checkpoint`] lists a folder's files; [`mod@statistics`] and [`mod@difference`] look into checkpoints.
 //!
 //! What this room refuses to do: to judge signatures, digests or entitlement (its callers hold that evidence),
 //! to reach the network, and to let a NaN or an infinity into a soup.
