@@ -13,7 +13,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use self::contenders::{adapters, many, rivals, rounds};
+use self::contenders::{adapters, inspection, many, rivals, rounds};
 use self::place::Place;
 use super::Args;
 use super::machine::Machine;
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         agreements.push(compare(&place, &peers, size)?);
         place.clear()?;
     }
-    for mut contenders in [many(&place), adapters(&place)] {
+    for mut contenders in [many(&place), adapters(&place), inspection(&place)] {
         rows.extend(in_turn(&mut contenders, runs)?);
     }
     place.clear()?;

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::place::{Place, text};
-use super::ratios::ADAPTER_WORK;
+use super::ratios::{ADAPTER_WORK, INSPECT_WORK};
 use super::work;
 use crate::bench::measure::{Contender, Output};
 use crate::bench::peers::Peers;
@@ -28,6 +28,11 @@ pub(super) const LOOP: [&str; 2] = ["torch, best", "torch, best, without imports
 /// Types of adapters, and their rows.
 pub(super) const ADAPTERS: [(&str, &str); 2] =
     [("BF16", "potluck mix, BF16"), ("F32", "potluck mix, F32")];
+/// Ours at statistics.
+pub(super) const INSPECT: &str = "potluck inspect --statistics";
+/// Reading the same file.
+pub(super) const INSPECT_FLOOR: &str = "reads alone";
+
 /// Bytes of a block in the copy loop and in the binary32 rival: the fastest of 32 to 512 KiB where it was tried.
 const BLOCK: u64 = 64 << 10;
 
@@ -206,6 +211,25 @@ pub(super) fn adapters(place: &Place) -> Vec<Contender> {
         }
     };
     ADAPTERS.map(contender).into()
+}
+
+/// Statistics of one checkpoint, and reading it.
+pub(super) fn inspection(place: &Place) -> Vec<Contender> {
+    let input = place.checkpoint(1);
+    let mut ours = place.command("potluck");
+    ours.arg("inspect").arg(&input).arg("--statistics");
+    let mut reads = place.command("soup");
+    reads.args(["floor", &BLOCK.to_string(), "-"]).arg(&input);
+    [(INSPECT, ours), (INSPECT_FLOOR, reads)]
+        .map(|(name, command)| Contender {
+            work: INSPECT_WORK.to_owned(),
+            name: name.to_owned(),
+            command,
+            inputs: vec![input.clone()],
+            output: Output::None,
+            inner: None,
+        })
+        .into()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `docs/results/soup.md`: what was measured, where, and how to measure it again.
 
 use super::Agreement;
-use super::ratios::ADAPTER_WORK;
+use super::ratios::{ADAPTER_WORK, INSPECT_WORK};
 use super::work;
 use crate::bench::machine::Machine;
 use crate::bench::report::{Ratio, Row, ratios_table, rows_table};
@@ -21,34 +21,17 @@ pub(super) struct Results<'a> {
 
 /// The page.
 pub(super) fn write(results: &Results<'_>) -> String {
-    let Machine { cpu, cores, memory_gib, kernel, load } = results.machine;
-    let quick = if results.quick { " --quick" } else { "" };
     let works: Vec<String> = results.sizes.iter().map(|size| work(*size)).collect();
     let (over_works, single): (Vec<_>, Vec<_>) = results
         .ratios
         .iter()
         .partition(|it| it.values.iter().any(|(work, _)| works.contains(work)));
-    let watched = ratios_table(&over_works, &works);
-    let others = [work(16), ADAPTER_WORK.to_owned()];
-    let other_ratios: String = single.iter().filter_map(|it| line(it)).collect();
-    let mut page = format!(
-        "# Mixing checkpoints: how fast\n\n\
-         Written by `cargo xtask bench soup{quick}`, which makes the test data, installs the rivals and runs everybody in\n\
-         turn. The work: K Llama-shaped BF16 checkpoints of 494.7 M weights in 129 tensors, 0.989 GB each, mixed\n\
-         into one. Inputs are read to the end before each run, so that they are in the page cache; nobody syncs the\n\
-         output. A time is that of the whole process unless its name says otherwise.\n\n\
-         Machine: {cpu}; {cores} cores, {memory_gib} GiB, Linux {kernel}; load before the first run {load:.1}.\n\
-         Rivals: {}.\n\n\
-         ## Ratios\n\n\
-         Of medians. A ratio *vs* a rival is above 1 where we are ahead.\n\n{watched}\n",
-        results.versions,
-    );
-    page += &other_ratios;
-    page += "\n## Runs\n\n\
-        *Fresh file*: the output is removed before the run. *Overwrite*: a complete output stands there; ours writes\n\
-        a new file beside it and renames it, so that a kill leaves no half of a soup, the others write over it in place.\n\
-        *No output*: read, mix (and hash), and forget. *Floor*: the copy loop, which reads every input and writes the\n\
-        bytes of the first, in blocks of 64 KiB on all cores. *binary32*: the same with a sum in binary32 between.\n";
+    let mut page = introduction(results);
+    page += &ratios_table(&over_works, &works);
+    page.push('\n');
+    page.extend(single.iter().filter_map(|it| line(it)));
+    page += CONDITIONS;
+    let others = [work(16), ADAPTER_WORK.to_owned(), INSPECT_WORK.to_owned()];
     for work in works.iter().chain(&others) {
         let rows: Vec<&Row> = results.rows.iter().filter(|row| row.work == *work).collect();
         if !rows.is_empty() {
@@ -57,6 +40,33 @@ pub(super) fn write(results: &Results<'_>) -> String {
     }
     page + &agreement(results.agreements)
 }
+
+fn introduction(results: &Results<'_>) -> String {
+    let Machine { cpu, cores, memory_gib, kernel, load } = results.machine;
+    let quick = if results.quick { " --quick" } else { "" };
+    format!(
+        "# Mixing checkpoints: how fast\n\n\
+         Written by `cargo xtask bench soup{quick}`, which makes the test data, installs the rivals and runs everybody in\n\
+         turn. The work: K Llama-shaped BF16 checkpoints of 494.7 M weights in 129 tensors, 0.989 GB each, mixed\n\
+         into one. Inputs are read to the end before each run, so that they are in the page cache; nobody syncs the\n\
+         output. A time is that of the whole process unless its name says otherwise.\n\n\
+         Machine: {cpu}; {cores} cores, {memory_gib} GiB, Linux {kernel}; load before the first run {load:.1}.\n\
+         Rivals: {}.\n\n\
+         ## Ratios\n\n\
+         Of medians. A ratio *vs* a rival is above 1 where we are ahead.\n\n",
+        results.versions,
+    )
+}
+
+/// What the names of rows mean.
+const CONDITIONS: &str = "
+## Runs
+
+*Fresh file*: the output is removed before the run. *Overwrite*: a complete output stands there; ours writes
+a new file beside it and renames it, so that a kill leaves no half of a soup, the others write over it in place.
+*No output*: read, mix (and hash), and forget. *Floor*: the copy loop, which reads every input and writes the
+bytes of the first, in blocks of 64 KiB on all cores. *binary32*: the same with a sum in binary32 between.
+";
 
 /// A ratio that has one value, or one for work of its own.
 fn line(ratio: &Ratio) -> Option<String> {
@@ -69,6 +79,7 @@ fn line(ratio: &Ratio) -> Option<String> {
 fn title(work: &str) -> String {
     match work {
         ADAPTER_WORK => "Two rank-16 adapters of a 7 B shape".to_owned(),
+        INSPECT_WORK => "Statistics of one checkpoint".to_owned(),
         "K=16" => "K=16, for its memory (the eight checkpoints twice)".to_owned(),
         other => other.to_owned(),
     }

@@ -1,11 +1,15 @@
 //! The figures that are watched: each a division of two rows, for each number of checkpoints.
 
-use super::contenders::{ADAPTERS, LOOP, MERGEKIT, MIX, OUTPUTS, PLAIN, RUN_MERGE, ours_named};
+use super::contenders::{
+    ADAPTERS, INSPECT, INSPECT_FLOOR, LOOP, MERGEKIT, MIX, OUTPUTS, PLAIN, RUN_MERGE, ours_named,
+};
 use super::work;
 use crate::bench::report::{Ratio, Row, Target};
 
 /// The name of the work of adapters.
 pub(super) const ADAPTER_WORK: &str = "adapters";
+/// The name of the work of statistics.
+pub(super) const INSPECT_WORK: &str = "inspect";
 
 /// All ratios; one without its rows has no value.
 pub(super) fn of(rows: &[Row], sizes: &[usize]) -> Vec<Ratio> {
@@ -81,6 +85,7 @@ pub(super) fn of(rows: &[Row], sizes: &[usize]) -> Vec<Ratio> {
         ),
         table.peak(),
         table.adapters(),
+        table.inspection(),
     ]
 }
 
@@ -132,6 +137,19 @@ impl Table<'_> {
             name: "adapter_ms",
             meaning: "a soup of two rank-16 adapters of a 7 B shape, in milliseconds",
             target: Target::AtMost(100.0),
+            values: values.into_iter().collect(),
+        }
+    }
+
+    /// Statistics against reading alone.
+    fn inspection(&self) -> Ratio {
+        let floor = self.seconds(INSPECT_WORK, INSPECT_FLOOR);
+        let values = floor.zip(self.seconds(INSPECT_WORK, INSPECT));
+        let values = values.map(|(floor, ours)| (INSPECT_WORK.to_owned(), floor / ours));
+        Ratio {
+            name: "inspect_share",
+            meaning: "the rate of statistics over that of reads alone",
+            target: Target::AtLeast(0.7),
             values: values.into_iter().collect(),
         }
     }
