@@ -44,6 +44,7 @@ pub use self::merge::merge;
 pub use self::opened::Adapter;
 use crate::blend::{BlendError, Soup};
 use crate::layout::Dtype;
+use crate::layout::name::excerpt;
 
 /// The largest magnitude of a share, in parts per million: below 2^29, so that its product with a number of 24
 /// significant bits is exact.
@@ -237,11 +238,6 @@ pub enum AdapterError {
     /// As any soup.
     #[error(transparent)]
     Blend(#[from] BlendError),
-}
-
-/// What of a refused text is repeated: enough to find it, never a megabyte and no control character.
-fn excerpt(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
 }
 
 #[cfg(test)]

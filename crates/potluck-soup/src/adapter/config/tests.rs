@@ -86,6 +86,23 @@ fn the_canonical_text_says_the_same_and_is_stable() {
 }
 
 #[test]
+fn decimal_fractions_are_rounded_to_the_nearest_number() {
+    for text in
+        ["0.2345678901234568e-290", "16.000000000000003552713678800501", "7.3177701707893839e+15"]
+    {
+        let config = with("lora_alpha", text).unwrap();
+        assert_eq!(config.alpha.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+        assert_eq!(AdapterConfig::parse(&config.canonical()).unwrap(), config);
+    }
+}
+
+#[test]
+fn what_a_refused_text_would_do_to_a_terminal_is_written_out() {
+    let error = with("peft_type", r#""\u202e\u001b[2J""#).unwrap_err();
+    assert_eq!(error, AdapterConfigError::PeftType("\\u{202e}\\u{1b}[2J".into()));
+}
+
+#[test]
 fn the_first_pattern_in_the_order_of_the_text_decides() {
     let config = with("rank_pattern", r#"{"layers.0.q": 2, "q": 3}"#).unwrap();
     assert_eq!((config.rank_of("layers.0.q"), config.rank_of("layers.1.q")), (2, 3));
