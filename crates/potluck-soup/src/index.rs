@@ -288,7 +288,7 @@ fn distinct_members(
     })
 }
 
-/// An integer, also where it is written as binary64 (some writers sum with fractions): then below 2^53.
+/// An integer, also where it is written as binary64 (some writers sum with fractions): then at most 2^53.
 fn byte_count(number: &str) -> Result<u64, IndexError> {
     let from_float = |value: f64| {
         let is_count = value.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&value);

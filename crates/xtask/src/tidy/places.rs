@@ -23,12 +23,15 @@ const REGISTRY: &str = "github.com/rust-lang/crates.io-index";
 /// One line for each thing that stands in the wrong place.
 ///
 /// # Errors
-/// When git cannot be asked, or the lock file cannot be read.
+/// When git cannot be asked, or a lock file cannot be read.
 pub(super) fn breaches() -> Result<Vec<String>> {
-    let lock = root().join("Cargo.lock");
-    let lock = std::fs::read_to_string(&lock).with_context(|| lock.display().to_string())?;
-    let mut breaches = top_level(&repository_files()?);
-    breaches.extend(foreign_hosts(&lock));
+    let files = repository_files()?;
+    let mut breaches = top_level(&files);
+    // The fuzz targets are a workspace of their own, with a lock file of their own.
+    for path in files.iter().filter(|path| path.rsplit('/').next() == Some("Cargo.lock")) {
+        let lock = std::fs::read_to_string(root().join(path)).with_context(|| path.clone())?;
+        breaches.extend(foreign_hosts(path, &lock));
+    }
     Ok(breaches)
 }
 
@@ -58,7 +61,7 @@ fn top_level(files: &[String]) -> Vec<String> {
     strays.map(|top| format!("{top} must not stand at the top level")).collect()
 }
 
-fn foreign_hosts(lock: &str) -> Vec<String> {
+fn foreign_hosts(path: &str, lock: &str) -> Vec<String> {
     let mut breaches = Vec::new();
     for (number, line) in lock.lines().enumerate() {
         for (_, address) in
@@ -66,7 +69,7 @@ fn foreign_hosts(lock: &str) -> Vec<String> {
         {
             let end = address.find(['"', '#', '?', ' ']).unwrap_or(address.len());
             if &address[..end] != REGISTRY {
-                breaches.push(format!("Cargo.lock:{} names {}", number + 1, &address[..end]));
+                breaches.push(format!("{path}:{} names {}", number + 1, &address[..end]));
             }
         }
     }
@@ -88,10 +91,13 @@ mod tests {
     #[test]
     fn only_the_public_registry_is_a_source() {
         let ours = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
-        assert_eq!(foreign_hosts(ours), Vec::<String>::new());
+        assert_eq!(foreign_hosts("Cargo.lock", ours), Vec::<String>::new());
         let foreign = format!("{ours}source = \"sparse+https://mirror.example/index/\"\n");
-        assert_eq!(foreign_hosts(&foreign), ["Cargo.lock:2 names mirror.example/index/"]);
+        assert_eq!(
+            foreign_hosts("a/Cargo.lock", &foreign),
+            ["a/Cargo.lock:2 names mirror.example/index/"]
+        );
         let git = "source = \"git+https://github.com/a/b?rev=1#2\"";
-        assert_eq!(foreign_hosts(git), ["Cargo.lock:1 names github.com/a/b"]);
+        assert_eq!(foreign_hosts("Cargo.lock", git), ["Cargo.lock:1 names github.com/a/b"]);
     }
 }

@@ -1,0 +1,44 @@
+//! Replays the corpus of the fuzz targets: what the fuzzer once found worth keeping, on every run of the tests.
+
+// A test binary: clippy knows tests by their attribute only, and not the functions that they call. Nothing is
+// reachable from outside.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[path = "../../../tests/fuzz/src/lib.rs"]
+mod promises;
+
+/// The fuzz targets, each with what it promises.
+const TARGETS: [(&str, fn(&[u8])); 3] = [
+    ("adapter_config", promises::adapter_config),
+    ("header", promises::header),
+    ("index", promises::index),
+];
+
+fn listed(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz").join(folder);
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn every_promise_holds_for_every_file() {
+    for (target, promise) in TARGETS {
+        let paths = listed(&format!("corpus/{target}"));
+        assert!(paths.len() >= 10, "{target}: {} files", paths.len());
+        for path in paths {
+            // Shown where the promise is broken: the last path is that of the file.
+            println!("{}", path.display());
+            promise(&fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_target_is_replayed() {
+    let stems = listed("targets").into_iter().map(|path| path.file_stem().unwrap().to_owned());
+    assert!(stems.eq(TARGETS.map(|(target, _)| target)));
+}
