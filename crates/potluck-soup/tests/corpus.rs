@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 #[path = "../../../tests/fuzz/src/lib.rs"]
 mod promises;
 
+/// Panics where a promise is broken.
+type Promise = fn(&[u8]);
+
 /// The fuzz targets, each with what it promises.
-const TARGETS: [(&str, fn(&[u8])); 3] = [
+const TARGETS: [(&str, Promise); 3] = [
     ("adapter_config", promises::adapter_config),
     ("header", promises::header),
     ("index", promises::index),
