@@ -12,7 +12,7 @@
 //! [`super::finite`] on whole vectors, for tiles in which every element is finite; the tests compare the two.
 
 use super::{Floats, Integers, Statistics, finite};
-use crate::convert::for_each;
+use crate::kernel;
 use crate::layout::Dtype;
 
 /// Sums that run beside one another.
@@ -64,12 +64,13 @@ pub(super) fn total(lanes: &[f64; LANES]) -> f64 {
 pub(super) fn floats(dtype: Dtype, bytes: &[u8]) -> Floats {
     let mut found = Floats { elements: (bytes.len() / dtype.size()) as u64, ..Floats::default() };
     let least_normal = least_normal(dtype);
-    for_each(dtype, bytes, |_, value| found.see(value, 1, least_normal));
+    let mut values = vec![0.0; bytes.len() / dtype.size()];
+    kernel::widen(dtype, bytes, &mut values);
+    values.iter().for_each(|value| found.see(*value, 1, least_normal));
     let is_tame = is_tame(dtype, found.largest().unwrap_or(0.0));
     let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
     let (mut group_sums, mut group_squares) = ([0f32; LANES], [0f32; LANES]);
-    let end = bytes.len() / dtype.size();
-    for_each(dtype, bytes, |index, value| {
+    for (index, &value) in values.iter().enumerate() {
         let lane = index % LANES;
         if value.is_finite() && is_tame {
             // BF16 and F16 are binary32 numbers.
@@ -80,14 +81,14 @@ pub(super) fn floats(dtype: Dtype, bytes: &[u8]) -> Floats {
             sums[lane] += value;
             squares[lane] += value * value;
         }
-        if index % GROUP == GROUP - 1 || index + 1 == end {
+        if index % GROUP == GROUP - 1 || index + 1 == values.len() {
             for lane in 0..LANES {
                 sums[lane] += f64::from(group_sums[lane]);
                 squares[lane] += f64::from(group_squares[lane]);
             }
             (group_sums, group_squares) = ([0.0; LANES], [0.0; LANES]);
         }
-    });
+    }
     Floats { sum: total(&sums), squares: total(&squares), ..found }
 }
 
