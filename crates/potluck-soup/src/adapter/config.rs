@@ -9,7 +9,7 @@
 //! by name where it says something; a key from a later PEFT may stand only while it says nothing.
 //! Called by [`super`]; `docs/formats.md` has the table.
 
-mod json;
+mod tree;
 mod keys;
 mod read;
 mod text;

@@ -5,7 +5,7 @@
 //! a key that nobody here knows may stand as long as it says nothing.
 
 use super::AdapterConfigError;
-use super::json::Json;
+use super::tree::Tree;
 
 /// Keys that are refused unless they are null, false or empty, each with the reason.
 const REFUSED: [(&str, &str); 13] = [
@@ -45,7 +45,7 @@ const INERT: [&str; 11] = [
 const HARMLESS: [&str; 4] = ["gaussian", "eva", "orthogonal", "mica"];
 
 /// Judges one key that no field holds.
-pub(super) fn judge(key: &str, value: &Json) -> Result<(), AdapterConfigError> {
+pub(super) fn judge(key: &str, value: &Tree) -> Result<(), AdapterConfigError> {
     if INERT.contains(&key) || value.is_nothing() {
         return Ok(());
     }
@@ -56,10 +56,10 @@ pub(super) fn judge(key: &str, value: &Json) -> Result<(), AdapterConfigError> {
 }
 
 /// Judges `init_lora_weights`: it says whether the base was changed before the training began.
-pub(super) fn judge_initialisation(value: &Json) -> Result<(), AdapterConfigError> {
+pub(super) fn judge_initialisation(value: &Tree) -> Result<(), AdapterConfigError> {
     match value {
-        Json::Null | Json::Bool(_) => Ok(()),
-        Json::Text(name) if HARMLESS.contains(&name.as_str()) => Ok(()),
+        Tree::Null | Tree::Bool(_) => Ok(()),
+        Tree::Text(name) if HARMLESS.contains(&name.as_str()) => Ok(()),
         _ => Err(AdapterConfigError::Refused {
             key: "init_lora_weights",
             reason: "this initialisation changes the base's weights; PEFT can convert such an adapter to a plain \

@@ -1,6 +1,6 @@
 //! From a JSON tree to a checked configuration, key by key.
 
-use super::json::Json;
+use super::tree::Tree;
 use super::{
     AdapterConfig, AdapterConfigError, Bias, MAX_ADAPTER_CONFIG, MAX_RANK, Modules, Scaling,
     excerpt, keys,
@@ -17,9 +17,8 @@ pub(super) fn config(text: &[u8]) -> Result<AdapterConfig, AdapterConfigError> {
     if text.len() > MAX_ADAPTER_CONFIG {
         return Err(AdapterConfigError::TooLong(text.len()));
     }
-    let tree =
-        Json::parse(text).map_err(|error| AdapterConfigError::Json(excerpt(&error.to_string())))?;
-    let Json::Object(entries) = tree else {
+    let tree = Tree::parse(text).map_err(|error| AdapterConfigError::Json(error.to_string()))?;
+    let Tree::Object(entries) = tree else {
         return Err(AdapterConfigError::Json("it is no object".into()));
     };
     let mut entries = Entries(entries);
@@ -51,20 +50,20 @@ pub(super) fn config(text: &[u8]) -> Result<AdapterConfig, AdapterConfigError> {
 }
 
 /// The keys that nobody has asked for yet.
-struct Entries(Vec<(String, Json)>);
+struct Entries(Vec<(String, Tree)>);
 
 impl Entries {
     /// The value of a key, which is then gone; null where it does not stand there.
-    fn take(&mut self, key: &str) -> Json {
+    fn take(&mut self, key: &str) -> Tree {
         let found = self.0.iter().position(|(there, _)| there == key);
-        found.map_or(Json::Null, |position| self.0.swap_remove(position).1)
+        found.map_or(Tree::Null, |position| self.0.swap_remove(position).1)
     }
 
     fn peft_type(&mut self) -> Result<(), AdapterConfigError> {
         match self.take("peft_type") {
-            Json::Text(kind) if kind == "LORA" => Ok(()),
-            Json::Text(kind) => Err(AdapterConfigError::PeftType(excerpt(&kind))),
-            Json::Null => Err(AdapterConfigError::Missing("peft_type")),
+            Tree::Text(kind) if kind == "LORA" => Ok(()),
+            Tree::Text(kind) => Err(AdapterConfigError::PeftType(excerpt(&kind))),
+            Tree::Null => Err(AdapterConfigError::Missing("peft_type")),
             _ => Err(AdapterConfigError::Value { key: "peft_type", expected: "a string" }),
         }
     }
@@ -72,7 +71,7 @@ impl Entries {
     fn rank(&mut self) -> Result<u32, AdapterConfigError> {
         let expected = "an integer from 1 to 65536";
         match self.take("r") {
-            Json::Null => Err(AdapterConfigError::Missing("r")),
+            Tree::Null => Err(AdapterConfigError::Missing("r")),
             value => rank(&value).ok_or(AdapterConfigError::Value { key: "r", expected }),
         }
     }
@@ -80,7 +79,7 @@ impl Entries {
     fn alpha(&mut self) -> Result<f64, AdapterConfigError> {
         let (key, expected) = ("lora_alpha", "a finite number");
         match self.take(key) {
-            Json::Null => Err(AdapterConfigError::Missing(key)),
+            Tree::Null => Err(AdapterConfigError::Missing(key)),
             value => number(&value).ok_or(AdapterConfigError::Value { key, expected }),
         }
     }
@@ -88,7 +87,7 @@ impl Entries {
     fn dropout(&mut self) -> Result<f64, AdapterConfigError> {
         let (key, expected) = ("lora_dropout", "a number from 0 to 1");
         match self.take(key) {
-            Json::Null => Ok(0.0),
+            Tree::Null => Ok(0.0),
             value => number(&value)
                 .filter(|share| (0.0..=1.0).contains(share))
                 .ok_or(AdapterConfigError::Value { key, expected }),
@@ -97,16 +96,16 @@ impl Entries {
 
     fn truth(&mut self, key: &'static str) -> Result<bool, AdapterConfigError> {
         match self.take(key) {
-            Json::Null => Ok(false),
-            Json::Bool(value) => Ok(value),
+            Tree::Null => Ok(false),
+            Tree::Bool(value) => Ok(value),
             _ => Err(AdapterConfigError::Value { key, expected: "true or false" }),
         }
     }
 
     fn text(&mut self, key: &'static str) -> Result<Option<String>, AdapterConfigError> {
         match self.take(key) {
-            Json::Null => Ok(None),
-            Json::Text(text) if is_plain(&text) => Ok(Some(text)),
+            Tree::Null => Ok(None),
+            Tree::Text(text) if is_plain(&text) => Ok(Some(text)),
             _ => Err(AdapterConfigError::Value { key, expected: "a string or null" }),
         }
     }
@@ -114,8 +113,8 @@ impl Entries {
     fn bias(&mut self) -> Result<Bias, AdapterConfigError> {
         let (key, expected) = ("bias", "'none', 'all' or 'lora_only'");
         match self.take(key) {
-            Json::Null => Ok(Bias::None),
-            Json::Text(word) => match word.as_str() {
+            Tree::Null => Ok(Bias::None),
+            Tree::Text(word) => match word.as_str() {
                 "none" => Ok(Bias::None),
                 "all" => Ok(Bias::All),
                 "lora_only" => Ok(Bias::LoraOnly),
@@ -127,9 +126,9 @@ impl Entries {
 
     fn modules(&mut self, key: &'static str) -> Result<Modules, AdapterConfigError> {
         match self.take(key) {
-            Json::Null => Ok(Modules::Unsaid),
-            Json::Text(text) if is_plain(&text) => Ok(Modules::Expression(text)),
-            Json::List(items) => {
+            Tree::Null => Ok(Modules::Unsaid),
+            Tree::Text(text) if is_plain(&text) => Ok(Modules::Expression(text)),
+            Tree::List(items) => {
                 names(items).map(Modules::Names).ok_or(AdapterConfigError::Value {
                     key,
                     expected: "a list of names, a string or null",
@@ -145,22 +144,22 @@ impl Entries {
     fn saved(&mut self) -> Result<Vec<String>, AdapterConfigError> {
         let (key, expected) = ("modules_to_save", "a list of names or null");
         match self.take(key) {
-            Json::Null => Ok(Vec::new()),
-            Json::List(items) => names(items).ok_or(AdapterConfigError::Value { key, expected }),
+            Tree::Null => Ok(Vec::new()),
+            Tree::List(items) => names(items).ok_or(AdapterConfigError::Value { key, expected }),
             _ => Err(AdapterConfigError::Value { key, expected }),
         }
     }
 
     fn layers(&mut self) -> Result<Option<Vec<i64>>, AdapterConfigError> {
         let (key, expected) = ("layers_to_transform", "an integer, a list of integers or null");
-        let integer = |value: &Json| match value {
-            Json::Integer(layer) => Some(*layer),
+        let integer = |value: &Tree| match value {
+            Tree::Integer(layer) => Some(*layer),
             _ => None,
         };
         match self.take(key) {
-            Json::Null => Ok(None),
-            Json::Integer(layer) => Ok(Some(vec![layer])),
-            Json::List(items) if items.len() <= MAX_NAMES => items
+            Tree::Null => Ok(None),
+            Tree::Integer(layer) => Ok(Some(vec![layer])),
+            Tree::List(items) if items.len() <= MAX_NAMES => items
                 .iter()
                 .map(integer)
                 .collect::<Option<_>>()
@@ -174,11 +173,11 @@ impl Entries {
         &mut self,
         key: &'static str,
         expected: &'static str,
-        value: impl Fn(&Json) -> Option<T>,
+        value: impl Fn(&Tree) -> Option<T>,
     ) -> Result<Vec<(Pattern, T)>, AdapterConfigError> {
         let entries = match self.take(key) {
-            Json::Null => Vec::new(),
-            Json::Object(entries) if entries.len() <= MAX_PATTERNS => entries,
+            Tree::Null => Vec::new(),
+            Tree::Object(entries) if entries.len() <= MAX_PATTERNS => entries,
             _ => return Err(AdapterConfigError::Value { key, expected }),
         };
         let patterns: Vec<_> = entries
@@ -199,29 +198,29 @@ impl Entries {
     }
 }
 
-fn rank(value: &Json) -> Option<u32> {
+fn rank(value: &Tree) -> Option<u32> {
     match value {
-        Json::Integer(rank) => u32::try_from(*rank).ok().filter(|r| (1..=MAX_RANK).contains(r)),
+        Tree::Integer(rank) => u32::try_from(*rank).ok().filter(|r| (1..=MAX_RANK).contains(r)),
         _ => None,
     }
 }
 
-fn number(value: &Json) -> Option<f64> {
+fn number(value: &Tree) -> Option<f64> {
     match value {
-        Json::Integer(integer) => Some(*integer as f64),
-        Json::Real(real) if real.is_finite() => Some(*real),
+        Tree::Integer(integer) => Some(*integer as f64),
+        Tree::Real(real) if real.is_finite() => Some(*real),
         _ => None,
     }
 }
 
-fn names(items: Vec<Json>) -> Option<Vec<String>> {
+fn names(items: Vec<Tree>) -> Option<Vec<String>> {
     if items.len() > MAX_NAMES {
         return None;
     }
     items
         .into_iter()
         .map(|item| match item {
-            Json::Text(name) if is_plain(&name) => Some(name),
+            Tree::Text(name) if is_plain(&name) => Some(name),
             _ => None,
         })
         .collect()

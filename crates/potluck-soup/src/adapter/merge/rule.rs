@@ -8,8 +8,8 @@ use crate::blend::{Bench, BlendError, Input, Rule, not_finite};
 use crate::kernel;
 use crate::layout::Dtype;
 
-/// How many columns are summed up at once: with a rank of 64 the panel then takes half a MiB.
-const COLUMNS: u64 = 1024;
+/// How many elements of a factor are held at once, as binary64: half a MiB, whatever the rank (up to 2^16).
+const STRIP: u64 = 1 << 16;
 
 /// A tensor of the base with the changes of those adapters that have one for it.
 #[derive(Debug)]
@@ -46,20 +46,22 @@ impl Merged {
 
     /// Sums up the change of a piece in `sums`, which are zeros, row after row.
     fn change(&self, bench: &mut Bench, piece: Piece, sums: &mut [f64]) -> Result<(), BlendError> {
+        let rank = self.terms.iter().map(|term| term.rank).max().unwrap_or(1);
+        let (at_once, width) = ((STRIP / rank).max(1), index(piece.width()));
         let mut strip = Strip::default();
-        let mut start = piece.columns.0;
-        while start < piece.columns.1 {
-            let columns = (start, piece.columns.1.min(start + COLUMNS));
-            let within = index(columns.0 - piece.columns.0)..index(columns.1 - piece.columns.0);
-            for term in &self.terms {
-                strip.read(term, bench, Piece { columns, ..piece }, self.is_transposed)?;
-                let rows = sums.chunks_exact_mut(index(piece.width()));
-                let coefficients = strip.coefficients.chunks_exact(index(term.rank));
-                for (row, coefficients) in rows.zip(coefficients) {
-                    add_products(&mut row[within.clone()], coefficients, &strip.panel);
+        for rows in runs(piece.rows, at_once) {
+            let skipped = index(rows.0 - piece.rows.0) * width;
+            let sums = &mut sums[skipped..skipped + index(rows.1 - rows.0) * width];
+            for columns in runs(piece.columns, at_once) {
+                let within = index(columns.0 - piece.columns.0)..index(columns.1 - piece.columns.0);
+                for term in &self.terms {
+                    strip.read(term, bench, Piece { rows, columns }, self.is_transposed)?;
+                    let coefficients = strip.coefficients.chunks_exact(index(term.rank));
+                    for (row, coefficients) in sums.chunks_exact_mut(width).zip(coefficients) {
+                        add_products(&mut row[within.clone()], coefficients, &strip.panel);
+                    }
                 }
             }
-            start = columns.1;
         }
         Ok(())
     }
@@ -220,6 +222,16 @@ fn pieces(first: u64, count: u64, width: u64) -> impl Iterator<Item = Piece> {
         let is_left = at < end;
         at = stop;
         is_left.then_some(piece)
+    })
+}
+
+/// From the first to the one after the last, in runs of at most `length`.
+fn runs((first, end): (u64, u64), length: u64) -> impl Iterator<Item = (u64, u64)> {
+    let mut at = first;
+    std::iter::from_fn(move || {
+        let run = (at, end.min(at + length));
+        at = run.1;
+        (run.0 < run.1).then_some(run)
     })
 }
 

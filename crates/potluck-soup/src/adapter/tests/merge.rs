@@ -80,6 +80,21 @@ fn many_columns_and_ranks_are_summed_in_one_order() {
 }
 
 #[test]
+fn a_high_rank_is_taken_strip_by_strip() {
+    let kitchen = Kitchen::new();
+    let rank = 1 << 14;
+    let sketch = Sketch::new(rank, rank as f64).layer("m.w", (9, rank, 7), 1);
+    let a = kitchen.adapter("a", &sketch);
+    let mut tensors = Tensors::new();
+    tensors.insert("m.w.weight".into(), quarters(&[9, 7], 5));
+    let soup = merged(&kitchen.base(&tensors, None), &[(1_000_000, &a)]);
+    assert_eq!(
+        soup["m.w.weight"].values,
+        added(&tensors["m.w.weight"], &sketch.change("m.w", 1.0))
+    );
+}
+
+#[test]
 fn weights_that_lie_transposed() {
     let kitchen = Kitchen::new();
     let sketch = Sketch::new(4, 8.0).with("fan_in_fan_out", "true").layer("m.q", (5, 4, 7), 1);
