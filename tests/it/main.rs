@@ -9,6 +9,7 @@ mod upload;
 mod verify;
 mod agree;
 mod audit;
+mod mix;
 
 mod inspect;
 

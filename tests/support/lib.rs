@@ -5,6 +5,7 @@
 
 pub mod checkpoint;
 pub mod federation;
+pub mod model;
 pub mod programs;
 pub mod random;
 pub mod waiting;

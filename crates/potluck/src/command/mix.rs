@@ -1,185 +1,124 @@
 //! `potluck mix`: a soup of files at hand, by any λ, without a federation.
 //!
-//! Headers are read and compared, the place is found free and the room checked before the first weight is read. What
-//! is written appears whole or not at all.
+//! [`order`] reads what is to be mixed and how, from flags or a configuration of mergekit; [`kitchen`] opens it,
+//! compares, finds the place free and the room there, all before the first weight is read; [`serve`] and [`make`]
+//! fill a [`staging`] folder, which appears whole or not at all; [`report`] says what became of it.
 
+mod order;
+mod named;
+mod mergekit;
+mod grid;
+
+mod kitchen;
+mod dish;
 mod experts;
 mod place;
+mod companions;
 mod lineage;
 
+mod serve;
 mod make;
+mod card;
+mod again;
 mod staging;
 
 mod failure;
 mod report;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use potluck_core::Recipe;
-use potluck_core::manifest::WEIGHTS;
-use potluck_soup::blend::{Making, Shape, Soup, Wanted, linear};
-use potluck_soup::checkpoint::Kind;
-use potluck_soup::{Dtype, Durability};
+use potluck_soup::Dtype;
 
-use self::experts::Experts;
+use self::dish::Adapters;
 pub(crate) use self::failure::blend_failure;
-use self::lineage::Lineage;
-use self::make::{Cooked, Sink, make};
-use self::place::{Force, Place};
-use self::report::Report;
-use super::threads;
+use self::grid::{Step, points};
+use self::kitchen::Kitchen;
+use self::order::{OrderArgs, shown};
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Mix experts at hand by any λ
+/// Mix experts at hand
 ///
-/// The arithmetic is the federation's (linear/1). With --base, and λ as a round agreed on it, the file is the
-/// published soup, byte for byte. Without it the tensors are the same, and the header names no recipe.
+/// The arithmetic is a federation's, exact and the same on every machine. With --base, and λ as a round agreed on
+/// it, the file is the published soup, byte for byte. A folder gets the shape of its inputs, with index,
+/// configuration, tokenizer and a card, ready for transformers or peft. Nothing appears at --out before it is
+/// whole.
 ///
 /// Example: potluck mix --expert a=first/ --expert b=second/ --lambda a=0.3,b=0.7 --out soup/
+///
+/// Example: potluck mix --lambda first/=0.3,second/=0.7 --out soup/
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// An expert: its name in λ; and a safetensors file, a Hugging Face folder, or a PEFT adapter's folder
-    #[arg(long = "expert", value_name = "NAME=PATH")]
-    experts: Vec<String>,
-    /// The weights, as NAME=WEIGHT,… or PATH=WEIGHT,… in decimals or parts per million; they sum to one
-    #[arg(long, value_name = "LAMBDA")]
-    lambda: String,
-    /// A file (.safetensors), or a folder
+    #[command(flatten)]
+    order: OrderArgs,
+    /// A file (.safetensors), or a folder, which must be empty or not be there
     #[arg(long, value_name = "FILE|FOLDER", required_unless_present = "no_output")]
     out: Option<PathBuf>,
     /// Replace the checkpoint in the folder --out
     #[arg(long)]
     force: bool,
-    /// The base that the experts have in common; implies --lineage
-    #[arg(long, value_name = "FOLDER|FILE")]
-    base: Option<PathBuf>,
-    /// Read and hash all inputs first, and name the recipe that follows from them in the header
-    #[arg(long)]
-    lineage: bool,
+    /// Every λ whose weights are multiples of STEP, each in its own folder OUT/a=0.3,b=0.7
+    #[arg(long, value_name = "STEP", conflicts_with = "lambda", help_heading = "Method")]
+    grid: Option<Step>,
+
+    /// What adapters make [default: linear]
+    #[arg(long, value_enum, help_heading = "Adapters")]
+    adapter: Option<Adapters>,
+    /// Add the adapters' change to --base: a model comes out
+    #[arg(long, requires = "base", conflicts_with = "adapter", help_heading = "Adapters")]
+    merge_into_base: bool,
 
     /// The format of the soup's elements: F64, F32, BF16, F16, F8_E4M3 or F8_E5M2; the experts' own if not given
-    #[arg(long, value_name = "DTYPE", value_parser = dtype)]
+    #[arg(long, value_name = "DTYPE", value_parser = dtype, help_heading = "Output")]
     dtype: Option<Dtype>,
     /// Begin a new file where one would hold more than so many bytes of tensors, such as 5GB or 500MB
-    #[arg(long, value_name = "SIZE", value_parser = byte_count, conflicts_with = "no_output")]
+    ///
+    /// Without it the soup has the files of its inputs.
+    #[arg(long, value_name = "SIZE", value_parser = byte_count, help_heading = "Output")]
     shard_size: Option<u64>,
-
+    /// Whose configuration and tokenizer are taken where the inputs differ: a name in λ, or base
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    prefer: Option<String>,
+    /// Read and hash all inputs first, and name the recipe that follows from them in header and card
+    #[arg(long, help_heading = "Output")]
+    lineage: bool,
     /// Write nothing: say the digests only
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     no_output: bool,
     /// Do not compute BLAKE3
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     no_hash: bool,
-    /// Compute SHA-256 too, as the Hub wants it
-    #[arg(long)]
+    /// Compute SHA-256 too, by which the Hub knows files
+    #[arg(long, help_heading = "Output")]
     sha256: bool,
     /// Wait until the soup is on the disk; otherwise the system writes it there in its own time
-    #[arg(long, conflicts_with = "no_output")]
+    #[arg(long, conflicts_with = "no_output", help_heading = "Output")]
     sync: bool,
     /// Threads that mix; all cores if not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Output")]
     threads: Option<NonZeroUsize>,
 }
 
-/// Opens what takes part, finds the place, writes down the recipe, follows it.
+/// Reads the order, opens what takes part, makes one soup or all of a grid.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let experts = Experts::open(&args.experts, &args.lambda)?;
-    let place = args.place(&experts)?;
-    let recipe = args.recipe(&experts, output)?;
-    let soup = args.plan(&experts, place.as_ref(), recipe.as_ref())?;
-    let cooked = match &place {
-        Some(place) if !args.no_output => args.write(&soup, place, output)?,
-        _ => make(&soup, Sink::Nowhere, args.making(), args.durability(), output)?,
-    };
-    Report {
-        out: args.out.as_deref().filter(|_| !args.no_output),
-        lambda: &experts.lambda,
-        experts: &experts,
-        recipe: recipe.as_ref().map(Recipe::digest),
-        cooked: &cooked,
+    let out = args.out.as_deref().filter(|_| !args.no_output);
+    if let Some(step) = args.grid {
+        let order = args.order.of_all()?;
+        let parties: BTreeSet<_> = order.named.parties().cloned().collect();
+        let points = points(&parties, step)?;
+        let kitchen = Kitchen::open(args, &parties, &order, output)?;
+        report::many(&kitchen.many(&points, shown)?, out, output);
+        return Ok(());
     }
-    .print(output);
-    Ok(())
-}
-
-impl Args {
-    fn place(&self, experts: &Experts) -> Result<Option<Place>, Failure> {
-        let Some(out) = &self.out else { return Ok(None) };
-        let force = if self.force || self.no_output { Force::Yes } else { Force::No };
-        let sources = experts.active.iter().flat_map(|it| it.checkpoint.sources());
-        let inputs = sources.map(|it| it.path()).chain(self.base.as_deref());
-        let place = Place::of(out, force, inputs)?;
-        if let (Place::File(_), Some(_)) = (&place, self.shard_size) {
-            return Err(Failure::input("--shard-size needs a folder in --out, not one file"));
-        }
-        Ok(Some(place))
+    let order = args.order.order()?;
+    for note in &order.notes {
+        output.line(format!("Note: {note}."));
     }
-
-    fn recipe(&self, experts: &Experts, output: &Output) -> Result<Option<Recipe>, Failure> {
-        if !self.lineage && self.base.is_none() {
-            return Ok(None);
-        }
-        let lineage = Lineage::of(experts, self.base.as_deref(), self.threads().get(), output)?;
-        lineage.recipe(experts).map(Some)
-    }
-
-    fn plan(
-        &self,
-        experts: &Experts,
-        place: Option<&Place>,
-        recipe: Option<&Recipe>,
-    ) -> Result<Soup, Failure> {
-        let first = experts.active.first().map(|it| &it.checkpoint);
-        let shape = match (self.shard_size, place, first) {
-            (Some(bytes), ..) => Shape::AtMost(bytes),
-            (_, Some(Place::File(_)), _) | (_, _, None) => Shape::One,
-            (_, _, Some(first)) if first.kind() == Kind::File => Shape::One,
-            (_, _, Some(first)) => Shape::Like(first),
-        };
-        let wanted = Wanted { shape, dtype: self.dtype, recipe: recipe.map(Recipe::digest) };
-        linear(&experts.shares(), &wanted).map_err(|error| blend_failure(&error))
-    }
-
-    fn write(&self, soup: &Soup, place: &Place, output: &Output) -> Result<Cooked, Failure> {
-        let staging = place.take(soup.bytes())?;
-        let (Some(staging), Place::Folder(folder, old)) = (staging, place) else {
-            let Place::File(path) = place else { unreachable!("a folder is staged") };
-            return make(soup, Sink::File(path), self.making(), self.durability(), output);
-        };
-        let sink = Sink::Folder(staging.path());
-        let cooked = make(soup, sink, self.making(), self.durability(), output)?;
-        if let Some(base) = self.base.as_deref().filter(|base| base.is_dir()) {
-            copy_others(base, staging.path())?;
-        }
-        staging.finish((*old).into(), self.sync).map_err(|error| {
-            Failure::system(format!("cannot put the soup at {}: {error}", folder.display()))
-        })?;
-        Ok(cooked)
-    }
-
-    fn threads(&self) -> NonZeroUsize {
-        self.threads.unwrap_or_else(threads)
-    }
-
-    fn making(&self) -> Making {
-        Making { threads: self.threads(), blake3: !self.no_hash, sha256: self.sha256 }
-    }
-
-    fn durability(&self) -> Durability {
-        if self.sync { Durability::Synced } else { Durability::Cached }
-    }
-}
-
-fn copy_others(source: &Path, folder: &Path) -> Result<(), Failure> {
-    let failed = |error| Failure::system(format!("cannot copy from {}: {error}", source.display()));
-    for entry in std::fs::read_dir(source).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.path().is_file() && entry.file_name() != WEIGHTS {
-            std::fs::copy(entry.path(), folder.join(entry.file_name())).map_err(failed)?;
-        }
-    }
+    let active = order.method.active(&order.weights);
+    let kitchen = Kitchen::open(args, &active, &order, output)?;
+    report::one(&kitchen.one(&order.weights)?, out, output);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong in a soup, sorted by whose it is. Also the audit's question, which makes soups too.
 
+use potluck_soup::adapter::AdapterError;
 use potluck_soup::source::SourceError;
 use potluck_soup::{BlendError, CheckpointError, MethodError};
 
@@ -16,15 +17,17 @@ pub(crate) fn blend_failure(error: &BlendError) -> Failure {
             source: CheckpointError::Source(SourceError::Layout { .. }),
             ..
         } => Failure::new(Kind::Input, "header-invalid", text),
+        BlendError::Dtypes { .. } | BlendError::Method(MethodError::BaseDtype { .. }) => {
+            Failure::new(Kind::Input, "tensors-differ", text)
+                .hint("--dtype says in which format the soup is to be")
+        }
         BlendError::Lacks { .. }
         | BlendError::Differ { .. }
-        | BlendError::Dtypes { .. }
         | BlendError::NotEqual { .. }
         | BlendError::Method(
             MethodError::BaseLacks { .. }
             | MethodError::ExpertLacks { .. }
-            | MethodError::BaseShape { .. }
-            | MethodError::BaseDtype { .. },
+            | MethodError::BaseShape { .. },
         ) => Failure::new(Kind::Input, "tensors-differ", text),
         BlendError::NotFinite { .. } => Failure::new(Kind::Input, "weights-not-finite", text),
         BlendError::Write { .. } | BlendError::FloatState(_) => Failure::system(text),
@@ -35,5 +38,21 @@ pub(crate) fn blend_failure(error: &BlendError) -> Failure {
         | BlendError::Checkpoint { .. }
         | BlendError::Method(_)
         | BlendError::Source(_) => Failure::input(text),
+    }
+}
+
+/// A soup of adapters that failed, sorted by whose it is.
+pub(crate) fn adapter_failure(error: &AdapterError) -> Failure {
+    let text = in_full(error);
+    match error {
+        AdapterError::Blend(error) => blend_failure(error),
+        AdapterError::Disagree { .. } => Failure::new(Kind::Input, "tensors-differ", text)
+            .hint("--prefer PARTY says whose words are taken where they differ"),
+        AdapterError::Shape { .. }
+        | AdapterError::Factors { .. }
+        | AdapterError::NotInBase { .. }
+        | AdapterError::BaseShape { .. }
+        | AdapterError::BaseDtype { .. } => Failure::new(Kind::Input, "tensors-differ", text),
+        _ => Failure::input(text),
     }
 }

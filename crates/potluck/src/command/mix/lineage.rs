@@ -3,16 +3,16 @@
 //! It costs a reading of all inputs, in BLAKE3 and SHA-256, so it is made only where somebody asks for it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use potluck_core::manifest::WEIGHTS;
-use potluck_core::{Blake3, FileEntry, Manifest, PartyId, Recipe};
+use potluck_core::{Blake3, FileEntry, Manifest, PartyId};
 use potluck_soup::checkpoint::{ADAPTER_CONFIG, Kind};
 use potluck_soup::{Checkpoint, FolderError, file_entry, manifest_of};
 
-use super::experts::Experts;
+use super::experts::Expert;
 use crate::failure::{Failure, in_full};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -20,54 +20,57 @@ use crate::progress::Progress;
 /// The digests of a soup's inputs.
 #[derive(Debug)]
 pub(crate) struct Lineage {
-    /// The base's files, where a base was named.
-    pub(crate) base: Option<Manifest>,
-    /// Each expert's files of weights, in ascending order of party.
-    pub(crate) experts: Vec<(PartyId, Manifest)>,
+    /// The digest of the base's manifest, where a base was named.
+    pub(crate) base: Option<Blake3>,
+    /// Those of each expert's files of weights.
+    experts: Vec<(PartyId, Blake3)>,
 }
 
 impl Lineage {
-    /// Reads and hashes the base and every expert that takes part.
+    /// Reads and hashes the base and every expert.
     pub(crate) fn of(
-        experts: &Experts,
+        experts: &[Expert],
         base: Option<&Path>,
         threads: usize,
         output: &Output,
     ) -> Result<Self, Failure> {
         let base = base.map(|base| hash_base(base, output)).transpose()?;
-        let files =
-            experts.active.iter().map(|it| weight_files(&it.checkpoint)).collect::<Vec<_>>();
-        let all: Vec<_> = files.iter().flatten().collect();
+        let files: Vec<_> = experts.iter().map(|it| weight_files(&it.checkpoint)).collect();
         let progress = Progress::begin(output, "hashing the experts");
+        let all: Vec<_> = files.iter().flatten().collect();
         let mut hashed = hash(&all, threads, &progress)?.into_iter();
-        let manifest = |(expert, files): (&super::experts::Expert, &Vec<_>)| {
+        let manifest = |(expert, files): (&Expert, &Vec<_>)| {
             let entries = hashed.by_ref().take(files.len()).collect();
-            Ok((expert.party.clone(), Manifest::new(entries).map_err(Failure::input)?))
+            let manifest = Manifest::new(entries).map_err(Failure::input)?;
+            Ok((expert.party.clone(), manifest.digest()))
         };
-        let experts =
-            experts.active.iter().zip(&files).map(manifest).collect::<Result<_, Failure>>()?;
+        let experts = experts.iter().zip(&files).map(manifest).collect::<Result<_, Failure>>()?;
         Ok(Self { base, experts })
     }
 
-    /// The recipe of λ over these experts.
-    pub(crate) fn recipe(&self, experts: &Experts) -> Result<Recipe, Failure> {
-        let base = self.base.as_ref().map_or(Blake3::from_bytes([0; 32]), Manifest::digest);
-        let digest = |party: &PartyId| {
-            self.experts.iter().find(|(it, _)| it == party).map(|(_, manifest)| manifest.digest())
-        };
-        Recipe::new(base, &experts.lambda, digest).map_err(Failure::input)
+    /// The digest of a party's manifest.
+    pub(crate) fn manifest(&self, party: &PartyId) -> Option<Blake3> {
+        self.experts.iter().find(|(it, _)| it == party).map(|(_, digest)| *digest)
     }
 }
 
-fn hash_base(base: &Path, output: &Output) -> Result<Manifest, Failure> {
+fn hash_base(base: &Path, output: &Output) -> Result<Blake3, Failure> {
     let progress = Progress::begin(output, "hashing the base");
     let mut moved = |done, total| progress.at(done, total);
-    if base.is_dir() {
-        return manifest_of(base, &mut moved).map_err(|error| Failure::input(in_full(&error)));
-    }
-    let entry = file_entry(base, WEIGHTS, &mut moved);
-    let entry = entry.map_err(|error| Failure::input(in_full(&error)))?;
-    Manifest::new(vec![entry]).map_err(Failure::input)
+    let manifest = if base.is_dir() {
+        manifest_of(base, &mut moved).map_err(|error| {
+            let failure = Failure::input(in_full(&error));
+            match error {
+                FolderError::Special(_) => failure.hint("cp -rL copies what links stand for"),
+                _ => failure,
+            }
+        })?
+    } else {
+        let entry = file_entry(base, WEIGHTS, &mut moved);
+        let entry = entry.map_err(|error| Failure::input(in_full(&error)))?;
+        Manifest::new(vec![entry]).map_err(Failure::input)?
+    };
+    Ok(manifest.digest())
 }
 
 /// The files that make a checkpoint's weights what they are, each with its name in the manifest.
@@ -81,8 +84,7 @@ fn weight_files(checkpoint: &Checkpoint) -> Vec<(PathBuf, String)> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         (path.to_owned(), name)
     };
-    let mut files: Vec<_> =
-        checkpoint.sources().iter().map(|source| named(source.path())).collect();
+    let mut files: Vec<_> = checkpoint.sources().iter().map(|it| named(it.path())).collect();
     if checkpoint.kind() == Kind::Adapter {
         files.push(named(&checkpoint.path().join(ADAPTER_CONFIG)));
     }
@@ -95,18 +97,12 @@ fn hash(
     threads: usize,
     progress: &Progress,
 ) -> Result<Vec<FileEntry>, Failure> {
-    // What a link stands for is what was opened as the expert's weights; caches of the Hub consist of links.
-    let resolved = |path: &Path| {
-        path.canonicalize().map_err(|source| FolderError::Read { path: path.to_owned(), source })
-    };
-    let length = |(path, _): &&(PathBuf, String)| path.metadata().map_or(0, |it| it.len());
+    let length = |file: &&(PathBuf, String)| file.0.metadata().map_or(0, |it| it.len());
     let total: u64 = files.iter().map(length).sum();
     let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
     let entries = Mutex::new(Vec::with_capacity(files.len()));
     let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some((path, name)) = files.get(index) else { return };
+        while let Some((index, (path, name))) = take(files, &next) {
             let mut before = 0;
             let mut moved = |bytes: u64, _| {
                 let now = done.fetch_add(bytes - before, Ordering::Relaxed) + bytes - before;
@@ -114,7 +110,7 @@ fn hash(
                 progress.at(now, total);
             };
             let entry = resolved(path).and_then(|path| file_entry(&path, name, &mut moved));
-            entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, entry));
+            entries.lock().unwrap_or_else(PoisonError::into_inner).push((index, entry));
         }
     };
     thread::scope(|scope| {
@@ -123,8 +119,18 @@ fn hash(
         }
         work();
     });
-    let mut entries = entries.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut entries = entries.into_inner().unwrap_or_else(PoisonError::into_inner);
     entries.sort_by_key(|(index, _)| *index);
     let entries = entries.into_iter().map(|(_, entry)| entry);
     entries.collect::<Result<_, _>>().map_err(|error| Failure::input(in_full(&error)))
+}
+
+fn take<'a, T>(files: &[&'a T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    files.get(index).map(|file| (index, *file))
+}
+
+/// What a link stands for is what was opened as the expert's weights; caches of the Hub consist of links.
+fn resolved(path: &Path) -> Result<PathBuf, FolderError> {
+    path.canonicalize().map_err(|source| FolderError::Read { path: path.to_owned(), source })
 }

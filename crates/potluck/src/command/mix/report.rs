@@ -1,47 +1,65 @@
-//! What is said of a soup once it is there.
+//! What is said of soups once they are there.
 
 use std::path::Path;
 
-use potluck_core::{Blake3, Lambda, Sha256};
+use potluck_core::{Blake3, Sha256};
 use potluck_soup::blend::Made;
+use potluck_soup::method::Weights;
 use serde_json::{Value, json};
 
-use super::experts::Experts;
+use super::card::Listed;
 use super::make::Cooked;
+use super::order::shown;
 use crate::output::{Output, bytes};
 
 /// A soup that was made.
 #[derive(Debug)]
-pub(crate) struct Report<'a> {
-    /// Where it is; nowhere where only digests were asked for.
-    pub(crate) out: Option<&'a Path>,
-    /// λ, zeros included.
-    pub(crate) lambda: &'a Lambda,
-    /// Who takes part.
-    pub(crate) experts: &'a Experts,
+pub(crate) struct Soup {
+    /// Its weights, zeros included.
+    pub(crate) weights: Weights,
+    /// By what method.
+    pub(crate) arithmetic: &'static str,
     /// The digest of its recipe, where the inputs were hashed.
     pub(crate) recipe: Option<Blake3>,
-    /// Its files.
-    pub(crate) cooked: &'a Cooked,
+    /// The bytes of tensors that were read for it.
+    pub(crate) read: u64,
+    /// Its files of weights.
+    pub(crate) cooked: Cooked,
+    /// The files beside them.
+    pub(crate) others: Vec<Listed>,
 }
 
-impl Report<'_> {
-    /// Lines for people, one object for scripts.
-    pub(crate) fn print(&self, output: &Output) {
-        let what = self.out.map_or("Not written".into(), |out| out.display().to_string());
-        output.line(format!("{what}: the soup of {}.", self.lambda));
-        for (name, made) in &self.cooked.files {
-            self.print_file(name, made, output);
-        }
-        let seconds = self.cooked.time.as_secs_f64();
-        output.line(format!(
-            "{} in {seconds:.2} s, {:.1} GB/s read and written",
-            bytes(self.cooked.size()),
-            self.rate() / 1e9
-        ));
-        output.result(&self.as_json());
+/// Says what became of one soup.
+pub(crate) fn one(soup: &Soup, out: Option<&Path>, output: &Output) {
+    let what = out.map_or("Not written".into(), |out| out.display().to_string());
+    output.line(format!("{what}: the soup of {} by {}.", shown(&soup.weights), soup.arithmetic));
+    for (name, made) in &soup.cooked.files {
+        soup.print_file(name, made, output);
     }
+    soup.print_rate(output);
+    let mut json = soup.as_json();
+    json["out"] = json!(out);
+    output.result(&json);
+}
 
+/// Says what became of many.
+pub(crate) fn many(soups: &[Soup], out: Option<&Path>, output: &Output) {
+    for soup in soups {
+        let digest = match &*soup.cooked.files {
+            [(_, only)] => only.blake3.map_or(String::new(), |it| format!("  BLAKE3 {it}")),
+            _ => String::new(),
+        };
+        output.line(format!("{}{digest}", shown(&soup.weights)));
+    }
+    let size: u64 = soups.iter().map(|soup| soup.cooked.size()).sum();
+    let seconds: f64 = soups.iter().map(|soup| soup.cooked.time.as_secs_f64()).sum();
+    let where_to = out.map_or("not written".into(), |out| out.display().to_string());
+    output.line(format!("{} soups, {} in {seconds:.2} s: {where_to}", soups.len(), bytes(size)));
+    let soups: Vec<_> = soups.iter().map(Soup::as_json).collect();
+    output.result(&json!({"out": out, "size": size, "seconds": seconds, "soups": soups}));
+}
+
+impl Soup {
     fn print_file(&self, name: &str, made: &Made, output: &Output) {
         if self.cooked.files.len() > 1 {
             output.line(format!("{name}, {}", bytes(made.size)));
@@ -54,23 +72,34 @@ impl Report<'_> {
         }
     }
 
-    /// Bytes of tensors read and of files written, or made, each second.
+    fn print_rate(&self, output: &Output) {
+        output.line(format!(
+            "{} in {:.2} s, {:.1} GB/s read and written",
+            bytes(self.cooked.size()),
+            self.cooked.time.as_secs_f64(),
+            self.rate() / 1e9
+        ));
+    }
+
+    /// Bytes of tensors read and of files made, each second.
     fn rate(&self) -> f64 {
-        let moved = self.experts.bytes() + self.cooked.size();
-        moved as f64 / self.cooked.time.as_secs_f64().max(1e-9)
+        (self.read + self.cooked.size()) as f64 / self.cooked.time.as_secs_f64().max(1e-9)
     }
 
     fn as_json(&self) -> Value {
-        let file = |(name, made): &(String, Made)| json!({"path": name, "size": made.size, "blake3": made.blake3, "sha256": made.sha256});
-        let files: Vec<_> = self.cooked.files.iter().map(file).collect();
+        let file = |path: &str, size: u64, blake3: Option<Blake3>, sha256: Option<Sha256>| json!({"path": path, "size": size, "blake3": blake3, "sha256": sha256});
+        let weights = self.cooked.files.iter();
+        let weights = weights.map(|(name, it)| file(name, it.size, it.blake3, it.sha256));
+        let others = self.others.iter().map(|it| file(&it.path, it.size, it.blake3, it.sha256));
         // The digests of the whole are those of its only file.
-        let (blake3, sha256): (Option<Blake3>, Option<Sha256>) = match &*self.cooked.files {
+        let (blake3, sha256) = match &*self.cooked.files {
             [(_, only)] => (only.blake3, only.sha256),
             _ => (None, None),
         };
         json!({
-            "out": self.out, "lambda_ppm": self.lambda, "recipe": self.recipe,
-            "blake3": blake3, "sha256": sha256, "size": self.cooked.size(), "files": files,
+            "lambda_ppm": self.weights.ppm(), "method": self.arithmetic, "recipe": self.recipe,
+            "blake3": blake3, "sha256": sha256, "size": self.cooked.size(),
+            "files": weights.collect::<Vec<_>>(), "others": others.collect::<Vec<_>>(),
             "seconds": self.cooked.time.as_secs_f64(), "bytes_per_second": self.rate(),
         })
     }
