@@ -26,7 +26,7 @@ impl FromStr for Step {
         let is_decimal = text == "1" || text.contains('.');
         let step: Density = is_decimal.then(|| text.parse().ok()).flatten().ok_or_else(refused)?;
         let ppm = step.ppm();
-        if MILLION % ppm == 0 { Ok(Self(ppm)) } else { Err(refused()) }
+        if MILLION.is_multiple_of(ppm) { Ok(Self(ppm)) } else { Err(refused()) }
     }
 }
 

@@ -217,10 +217,13 @@ fn companions(args: &Args, dish: &Dish, base: Option<&Path>) -> Result<Companion
 impl Args {
     fn place(&self, dish: &Dish, base: Option<&Path>) -> Result<Option<Place>, Failure> {
         let Some(out) = &self.out else { return Ok(None) };
-        let force = if self.force || self.no_output { Force::Yes } else { Force::No };
+        let force = if self.force { Force::Yes } else { Force::No };
         let sources = dish.experts.iter().flat_map(|it| it.checkpoint.sources());
         let inputs = sources.map(|it| it.path()).chain(base);
-        let place = Place::of(out, force, inputs)?;
+        let place = match self.no_output {
+            true => Place::imagined(out),
+            false => Place::of(out, force, inputs)?,
+        };
         let refused = match (&place, dish.course) {
             (Place::Folder(..), _) => None,
             _ if self.shard_size.is_some() => Some("--shard-size needs"),

@@ -135,12 +135,9 @@ impl Configuration {
     }
 
     fn linear(&mut self, notes: &mut Vec<String>) -> Result<(Method, Vec<i64>), String> {
-        if let Some(base) = &self.base {
-            if self.models.iter().all(|model| model.path != *base) {
-                return Err(
-                    "base_model is none of the models, and linear has no use for it".to_owned()
-                );
-            }
+        let is_model = |base: &String| self.models.iter().any(|model| model.path == *base);
+        if self.base.as_ref().is_some_and(|base| !is_model(base)) {
+            return Err("base_model is none of the models, and linear has no use for it".to_owned());
         }
         let weights = self.weights()?;
         let is_normalized = self.parameters.take_flag("normalize", true)?;

@@ -62,6 +62,14 @@ impl Place {
         Ok(Self::Folder(there, old))
     }
 
+    /// What the place would be, where nothing is written: a digest depends on no more.
+    pub(crate) fn imagined(out: &Path) -> Self {
+        if out.extension().is_some_and(|it| it == "safetensors") {
+            return Self::File(out.to_owned());
+        }
+        Self::Folder(out.to_owned(), OldFolder::None)
+    }
+
     /// Takes the place: the folder above it is made, and `needed` bytes must be free there.
     pub(crate) fn take(&self, needed: u64) -> Result<Option<Staging>, Failure> {
         let path = match self {

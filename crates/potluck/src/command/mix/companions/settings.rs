@@ -112,10 +112,9 @@ fn say_dtype(text: &mut BTreeMap<String, Box<RawValue>>, dtype: Dtype) {
 
 /// Two spaces a level at the top, keys in order, values as they were written: what transformers writes.
 fn pretty(text: &BTreeMap<String, Box<RawValue>>) -> Vec<u8> {
-    let member = |(key, value): (&String, &Box<RawValue>)| {
-        format!("  {}: {}", Value::from(key.as_str()), value.get())
-    };
-    let members: Vec<_> = text.iter().map(member).collect();
+    let member =
+        |(key, value): (&str, &RawValue)| format!("  {}: {}", Value::from(key), value.get());
+    let members: Vec<_> = text.iter().map(|(key, value)| member((key, value))).collect();
     format!("{{\n{}\n}}\n", members.join(",\n")).into_bytes()
 }
 
