@@ -3,7 +3,7 @@
 //!
 //! A tensor that not all have, or that has another shape in one of them, is listed and never left out in silence.
 //! Both, and the base, are read once, on all threads, in bounded memory. Sums are binary64 and their order is fixed:
-//! [`mod@measure`] says how a tile of [`TILE`] elements is summed; tiles are added in order. Called by `potluck diff`.
+//! `measure` says how a tile of `TILE` elements is summed; tiles are added in order. Called by `potluck diff`.
 
 mod measure;
 

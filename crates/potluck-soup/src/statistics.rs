@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each byte is read once. Sums are binary64 and their order is fixed: a tensor is cut into tiles of
-//! [`TILE_BYTES`], counted from its own start; [`mod@tile`] says how one is summed; tiles are added in order. So a
+//! `TILE_BYTES`, counted from its own start; `tile` says how one is summed; tiles are added in order. So a
 //! tensor has the same statistics in any file, read by any number of threads on any processor. It judges nothing:
 //! a NaN is counted, and whoever asked decides. Called by `potluck inspect`.
 

@@ -25,7 +25,7 @@ pub struct Blended {
 }
 
 impl From<Made> for Blended {
-    /// `made` has both digests, since [`making`] asks for them.
+    /// `made` has both digests, since `making` asks for them.
     fn from(made: Made) -> Self {
         let (Some(blake3), Some(sha256)) = (made.blake3, made.sha256) else {
             unreachable!("both digests were asked for")

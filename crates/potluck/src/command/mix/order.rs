@@ -50,7 +50,7 @@ pub(crate) struct OrderArgs {
     /// dare-ties: decides which elements are dropped [default: 0]
     #[arg(long, value_name = "N", help_heading = "Method")]
     seed: Option<u32>,
-    /// layerwise: a TOML file of [[group]] with tensors = "model.layers.0.*" and lambda = "a=0.3,b=0.7"
+    /// layerwise: a TOML file of `[[group]]` with tensors = "model.layers.0.*" and lambda = "a=0.3,b=0.7"
     ///
     /// The first group that fits a tensor's name counts; --lambda is for those that none fits.
     #[arg(long, value_name = "FILE", help_heading = "Method")]
