@@ -9,6 +9,7 @@
 //! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@method`] in other ways too, [`mod@formula`] says of what,
 //! [`mod@write`] lays the result down, and
 //! [`checkpoint`] lists a folder's files; [`mod@statistics`] and [`mod@difference`] look into checkpoints.
+//! [`mod@adapter`] makes soups of LoRA adapters, by rules of its own and the same engine.
 //!
 //! What this room refuses to do: to judge signatures, digests or entitlement (its callers hold that evidence),
 //! to reach the network, and to let a NaN or an infinity into a soup.
