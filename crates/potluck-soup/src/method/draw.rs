@@ -15,7 +15,7 @@ const CONTEXT: &str = "potluck dare_ties/1: which elements an expert keeps of a 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Draw {
     state: u64,
-    /// An element is kept where its number is below this; all are where there is none.
+    /// An element is kept where its number is below this; all are kept where there is none.
     bound: Option<u64>,
 }
 
@@ -30,10 +30,13 @@ impl Draw {
         Self { state: u64::from_le_bytes(*first), bound: u64::try_from(bound).ok() }
     }
 
-    /// Whether the element of that index is kept.
+    /// Sets to zero what is dropped of `changes`, of which the first is the element of that index.
     #[inline(always)]
-    pub(super) fn keeps(&self, element: u64) -> bool {
-        self.bound.is_none_or(|bound| self.number(element) < bound)
+    pub(super) fn drop_from(&self, changes: &mut [f64], element: u64) {
+        let Some(bound) = self.bound else { return };
+        for (change, element) in changes.iter_mut().zip(element..) {
+            *change = if self.number(element) < bound { *change } else { 0.0 };
+        }
     }
 
     #[inline(always)]
@@ -54,6 +57,13 @@ mod tests {
         Draw::new(seed, &party.parse().unwrap(), tensor, density.parse().unwrap())
     }
 
+    /// Which of the first so many elements are kept.
+    fn kept(draw: Draw, count: usize) -> Vec<usize> {
+        let mut changes = vec![1.0; count];
+        draw.drop_from(&mut changes, 0);
+        (0..count).filter(|at| changes[*at] > 0.0).collect()
+    }
+
     #[test]
     fn the_generator_is_the_published_one() {
         // The first outputs of java.util.SplittableRandom and of the reference code in C for the seed 1234567.
@@ -68,21 +78,18 @@ mod tests {
     #[test]
     fn as_many_are_kept_as_the_density_says() {
         for (density, share) in [("0.1", 0.1), ("0.5", 0.5), ("0.9", 0.9)] {
-            let drawn = draw(7, "a", "w", density);
-            let kept = (0..100_000).filter(|element| drawn.keeps(*element)).count();
+            let kept = kept(draw(7, "a", "w", density), 100_000).len();
             assert!((kept as f64 / 1e5 - share).abs() < 0.01, "{kept}");
         }
-        let all = draw(7, "a", "w", "1");
-        assert!((0..1000).all(|element| all.keeps(element)));
+        assert_eq!(kept(draw(7, "a", "w", "1"), 1000).len(), 1000);
     }
 
     #[test]
     fn seeds_parties_and_tensors_draw_apart() {
-        let kept = |it: Draw| (0..64).filter(|element| it.keeps(*element)).collect::<Vec<_>>();
-        let one = kept(draw(0, "a", "w", "0.5"));
-        assert_eq!(one, kept(draw(0, "a", "w", "0.5")));
+        let one = kept(draw(0, "a", "w", "0.5"), 64);
+        assert_eq!(one, kept(draw(0, "a", "w", "0.5"), 64));
         for (seed, party, tensor) in [(1, "a", "w"), (0, "b", "w"), (0, "a", "v"), (0, "aw", "")] {
-            assert_ne!(one, kept(draw(seed, party, tensor, "0.5")), "{seed} {party} {tensor}");
+            assert_ne!(one, kept(draw(seed, party, tensor, "0.5"), 64), "{seed} {party} {tensor}");
         }
     }
 }

@@ -29,10 +29,10 @@ pub(super) fn magnitude(expert: &Input, base: &Input, rank: u64) -> Result<f64, 
     let mut used = 0;
     while sought.among > HELD && sought.low > 0 {
         let mut counts = vec![0u64; 1 << DIGIT];
-        let low = sought.low - DIGIT;
-        magnitudes(expert, base, |bits| {
-            used |= bits;
-            if sought.holds(bits) {
+        let (low, now) = (sought.low - DIGIT, sought);
+        magnitudes(expert, base, |all| {
+            used |= all.iter().fold(0, |used, bits| used | bits);
+            for bits in all.iter().filter(|bits| now.holds(**bits)) {
                 counts[(bits >> low) as usize & ((1 << DIGIT) - 1)] += 1;
             }
         })?;
@@ -46,11 +46,7 @@ pub(super) fn magnitude(expert: &Input, base: &Input, rank: u64) -> Result<f64, 
         return Ok(f64::from_bits(sought.known));
     }
     let mut held = Vec::new();
-    magnitudes(expert, base, |bits| {
-        if sought.holds(bits) {
-            held.push(bits);
-        }
-    })?;
+    magnitudes(expert, base, |all| held.extend(all.iter().filter(|bits| sought.holds(**bits))))?;
     let from_below = usize::try_from(sought.among - sought.rank).expect("few are held");
     let (_, bits, _) = held.select_nth_unstable(from_below);
     Ok(f64::from_bits(*bits))
@@ -70,8 +66,8 @@ struct Sought {
 
 impl Sought {
     fn holds(&self, bits: u64) -> bool {
-        // Only the shift by 64, before anything is known, overflows.
-        (bits ^ self.known).checked_shr(self.low).unwrap_or(0) == 0
+        // In two steps, since before anything is known it is a shift by 64.
+        (bits ^ self.known) >> (self.low / 2) >> (self.low - self.low / 2) == 0
     }
 
     /// The bits from `low` to those known, from how many elements have each value of them.
@@ -87,10 +83,18 @@ impl Sought {
     }
 }
 
-fn magnitudes(expert: &Input, base: &Input, mut each: impl FnMut(u64)) -> Result<(), BlendError> {
+/// Calls `each` with the bits of the magnitudes of one tile after the other.
+fn magnitudes(
+    expert: &Input,
+    base: &Input,
+    mut each: impl FnMut(&[u64]),
+) -> Result<(), BlendError> {
+    let mut all = Vec::new();
     stream(&[expert, base], |values| {
         let [expert, base] = values else { unreachable!("two inputs were given") };
-        expert.iter().zip(&*base).for_each(|(x, base)| each((x - base).abs().to_bits()));
+        all.clear();
+        all.extend(expert.iter().zip(&*base).map(|(x, base)| (x - base).abs().to_bits()));
+        each(&all);
     })
 }
 
