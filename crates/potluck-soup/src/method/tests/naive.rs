@@ -123,7 +123,7 @@ fn model_stock(columns: &[&[f64]], base: &[f64]) -> Vec<f64> {
     for i in 0..count {
         for j in i + 1..count {
             let cosine = dot(&changes[i], &changes[j]) / (norms[i] * norms[j]);
-            sum += if cosine.is_nan() { 0.0 } else { cosine.min(1.0).max(-1.0) };
+            sum += if cosine.is_nan() { 0.0 } else { cosine.clamp(-1.0, 1.0) };
             pairs += 1.0;
         }
     }

@@ -162,3 +162,52 @@ impl<'a> Tile<'a> {
         &self.sums[..self.length]
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::method::draw::Draw;
+    use crate::method::{Density, Strength};
+
+    type Make = fn(&mut Tile<'_>, &[(f64, Keep)], Weighing, u64);
+
+    /// Changes of every size and sign, some of them none, of three experts and a base.
+    fn number(row: usize, at: usize) -> f64 {
+        let bits = (row * TILE + at + 1) as u64;
+        let mixed = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if mixed >> 61 == 0 { 1.0 } else { f64::from_bits(mixed >> 12 | 0x3ff << 52) - 1.5 }
+    }
+
+    #[test]
+    fn every_processor_makes_the_same_bits() {
+        let mut ways: Vec<Make> =
+            vec![|tile, experts, weighing, at| tile.make_plainly(experts, weighing, at)];
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            ways.push(|tile, experts, weighing, at| unsafe {
+                tile.make_with_avx2(experts, weighing, at);
+            });
+        }
+        ways.push(|tile, experts, weighing, at| tile.make(experts, weighing, at));
+        let density = Density::new(400_000).unwrap();
+        let party = "a".parse().unwrap();
+        for (consensus, strength) in [(Consensus::Mean, 1_000_000), (Consensus::Sum, 700_000)] {
+            let made = ways.iter().map(|make| {
+                let draw = Keep::Drawn(Draw::new(5, &party, "w", density));
+                let experts = [(3e5, Keep::All), (7e5, draw), (1.0, Keep::All)];
+                let mut values = Vec::new();
+                let mut tile = Tile::new(&mut values, experts.len() + 1);
+                tile.length = TILE - 3;
+                for (row, values) in tile.inputs.iter_mut().enumerate() {
+                    values.iter_mut().enumerate().for_each(|(at, it)| *it = number(row, at));
+                }
+                let strength = Strength::new(strength).unwrap();
+                let weighing = Weighing { consensus, strength, rescale: density };
+                make(&mut tile, &experts, weighing, 77);
+                tile.result().iter().map(|it| it.to_bits()).collect::<Vec<_>>()
+            });
+            let made: Vec<_> = made.collect();
+            assert!(made.windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    }
+}
