@@ -68,12 +68,15 @@ a new file beside it and renames it, so that a kill leaves no half of a soup, th
 bytes of the first, in blocks of 64 KiB on all cores. *binary32*: the same with a sum in binary32 between.
 ";
 
-/// A ratio that has one value, or one for work of its own.
+/// A ratio that is of one piece of work.
 fn line(ratio: &Ratio) -> Option<String> {
-    let worst = ratio.worst()?;
-    let holds = if ratio.holds()? { "holds" } else { "**does not hold**" };
-    let bound = ratio.target.to_string();
-    Some(format!("- `{}`: {worst:.2}, {}; target {bound}: {holds}\n", ratio.name, ratio.meaning))
+    let (name, meaning, worst) = (ratio.name, ratio.meaning, ratio.worst()?);
+    let verdict = match ratio.holds() {
+        Some(true) => format!("; target {}: holds", ratio.target),
+        Some(false) => format!("; target {}: **does not hold**", ratio.target),
+        None => String::new(),
+    };
+    Some(format!("- `{name}`: {worst:.2}, {meaning}{verdict}\n"))
 }
 
 fn title(work: &str) -> String {
