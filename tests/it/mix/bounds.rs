@@ -74,6 +74,28 @@ fn a_kill_in_the_middle_leaves_nothing_under_the_name() {
     assert_eq!(home.names(), ["a", "b", "soup"]);
 }
 
+#[test]
+fn ctrl_c_takes_what_has_grown_so_far_with_it() {
+    let home = large();
+    for out in ["soup", "soup.safetensors"] {
+        let mut child = start(&mix(&home, out));
+        let grows = || names(&home.path("")).iter().any(|name| name.starts_with(".soup"));
+        waiting::until(|| (grows() || has_ended(&mut child)).then_some(())).unwrap();
+        let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(interrupted.is_ok());
+        let status = waiting::until(|| child.try_wait().unwrap()).unwrap();
+        // Unless it was faster than we were.
+        if status.success() {
+            assert_eq!(home.names(), ["a", "b", out]);
+            let _ = fs::remove_dir_all(home.path(out)).or_else(|_| fs::remove_file(home.path(out)));
+        } else {
+            // 1 where the write found its file gone before the process ended.
+            assert!(matches!(status.code(), Some(130 | 1)), "{status}");
+            assert_eq!(home.names(), ["a", "b"]);
+        }
+    }
+}
+
 fn start(args: &[String]) -> Child {
     let mut command = program("potluck");
     command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

@@ -21,6 +21,7 @@ mod make;
 mod card;
 mod again;
 mod staging;
+mod interrupt;
 
 mod failure;
 mod report;

@@ -9,7 +9,6 @@ use potluck_soup::checkpoint::Kind;
 use potluck_soup::method::Weights;
 use potluck_soup::{Durability, Formula};
 
-use super::Args;
 use super::again::flags;
 use super::companions::{Companions, Shelf, Wish as Beside};
 use super::dish::{Course, Dish, Files, Planned, Wish};
@@ -20,6 +19,7 @@ use super::place::{Force, OldFolder, Place};
 use super::report::Soup;
 use super::serve::Table;
 use super::staging::Staging;
+use super::{Args, interrupt};
 use crate::command::threads;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -57,6 +57,9 @@ impl<'a> Kitchen<'a> {
         };
         let dish = Dish::open(parties, &order.named, order.method.clone(), base, wish)?;
         let place = args.place(&dish, base)?;
+        if let Some(place) = place.as_ref().filter(|_| !args.no_output) {
+            interrupt::watch(place.path(), output);
+        }
         let companions = match (&place, args.no_output) {
             (Some(Place::Folder(..)), false) => companions(args, &dish, base)?,
             _ => Companions::default(),

@@ -70,12 +70,16 @@ impl Place {
         Self::Folder(out.to_owned(), OldFolder::None)
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Folder(path, _) => path,
+        }
+    }
+
     /// Takes the place: the folder above it is made, and `needed` bytes must be free there.
     pub(crate) fn take(&self, needed: u64) -> Result<Option<Staging>, Failure> {
-        let path = match self {
-            Self::File(path) | Self::Folder(path, _) => path,
-        };
-        let parent = parent_of(path);
+        let parent = parent_of(self.path());
         fs::create_dir_all(parent).map_err(|error| {
             Failure::system(format!("cannot make the folder {}: {error}", parent.display()))
         })?;

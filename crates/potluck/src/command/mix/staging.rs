@@ -137,7 +137,7 @@ fn remove_abandoned(parent: &Path, prefix: &str) {
 }
 
 /// Whether the text is `PID-N`.
-fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.split_once('-').is_some_and(|(process, number)| digits(process) && digits(number))
 }
