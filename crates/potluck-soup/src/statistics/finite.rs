@@ -4,16 +4,16 @@
 //! over a tile that lies in the core's cache:
 //! 1. extremes, of the bits themselves: they tell whether every element is finite, else the tile is not done here;
 //! 2. sums, as [`super::tile`] defines them;
-//! 3. exponents, [`exponents`].
+//! 3. exponents of the sample, [`exponents`].
 
-use super::tile::{GROUP, LANES, bias, is_tame, least_normal, total};
+use super::tile::{EVERY, GROUP, LANES, RUN, bias, is_tame, least_normal, total};
 use super::{Floats, Integers};
 use crate::convert;
 use crate::layout::Dtype;
 use crate::widths::widths;
 
 /// Vectors whose exponents are added up before the counters hear of it.
-const STACK: usize = 16;
+const STACK: usize = RUN / LANES;
 /// Exponents that are counted in vectors; the few others are counted one at a time.
 const WINDOW: u16 = 16;
 /// Exponent fields of the widest format.
@@ -32,8 +32,14 @@ widths! {
 #[inline(always)]
 fn floats_of(dtype: Dtype, bytes: &[u8]) -> Option<Floats> {
     match dtype {
-        Dtype::Bf16 => narrow::<7>(dtype, bytes, |bits| f32::from_bits(u32::from(bits) << 16)),
-        Dtype::F16 => narrow::<10>(dtype, bytes, f32_of_f16),
+        Dtype::Bf16 => {
+            let pair = |word: u32| (f32::from_bits(word << 16), f32::from_bits(word & 0xffff_0000));
+            narrow::<7>(dtype, bytes, |bits| f32::from_bits(u32::from(bits) << 16), pair)
+        }
+        Dtype::F16 => {
+            let pair = |word: u32| (f32_of_f16(word as u16), f32_of_f16((word >> 16) as u16));
+            narrow::<10>(dtype, bytes, f32_of_f16, pair)
+        }
         Dtype::F32 => single(bytes),
         _ => double(bytes),
     }
@@ -62,29 +68,39 @@ macro_rules! in_lanes {
     };
 }
 
-/// The least and the greatest of elements in their own order, from their bits.
+/// The least and the greatest of elements in their own order, from their bits; and how many are less than normal.
 ///
 /// As signed integers, bits of positive numbers are in order and above all others; as unsigned ones, bits of
 /// negative numbers are in reversed order and above all others.
 macro_rules! extremes {
     ($name:ident, $bits:ty, $signed:ty) => {
         #[inline(always)]
-        fn $name(elements: &[[u8; size_of::<$bits>()]]) -> Option<($bits, $bits)> {
+        fn $name(
+            elements: &[[u8; size_of::<$bits>()]],
+            least_normal: $bits,
+        ) -> Option<($bits, $bits, u64)> {
             let (vectors, rest) = elements.as_chunks::<LANES>();
-            let mut highest = [<$signed>::MIN; LANES];
+            let (mut highest, mut low) = ([<$signed>::MIN; LANES], [0 as $bits; LANES]);
             let (mut most, mut least) = ([<$bits>::MIN; LANES], [<$bits>::MAX; LANES]);
             in_lanes!(vectors, rest, |lane, bytes| {
                 let bits = <$bits>::from_le_bytes(*bytes);
                 highest[lane] = highest[lane].max(bits as $signed);
                 most[lane] = most[lane].max(bits);
                 least[lane] = least[lane].min(bits);
+                // A tile has less elements a lane than any of these formats can count.
+                let is_low = bits & <$bits>::MAX >> 1 < least_normal;
+                low[lane] = low[lane].wrapping_add(<$bits>::from(is_low));
             });
             let highest = highest.into_iter().max()?;
             let (most, least) = (most.into_iter().max()?, least.into_iter().min()?);
             let is_negative = |bits| bits as $signed < 0;
             let maximum = if highest < 0 { least } else { highest as $bits };
             let minimum = if is_negative(most) { most } else { least };
-            (!elements.is_empty()).then_some((minimum, maximum))
+            let mut all_low = 0u64;
+            for count in low {
+                all_low = all_low.wrapping_add(u64::from(count));
+            }
+            (!elements.is_empty()).then_some((minimum, maximum, all_low))
         }
     };
 }
@@ -99,31 +115,36 @@ fn narrow<const FRACTION: u32>(
     dtype: Dtype,
     bytes: &[u8],
     value: impl Fn(u16) -> f32 + Copy,
+    pair: impl Fn(u32) -> (f32, f32),
 ) -> Option<Floats> {
     let (elements, _) = bytes.as_chunks::<2>();
-    let Some((minimum, maximum)) = extremes_16(elements) else { return Some(Floats::default()) };
+    let Some((minimum, maximum, low)) = extremes_16(elements, 1 << FRACTION) else {
+        return Some(Floats::default());
+    };
     let infinity = 0x7fff >> FRACTION << FRACTION;
     if minimum & 0x7fff >= infinity || maximum & 0x7fff >= infinity {
         return None;
     }
     let (minimum, maximum) = (f64::from(value(minimum)), f64::from(value(maximum)));
     let is_tame = is_tame(dtype, minimum.abs().max(maximum.abs()));
-    let element = |bytes| value(u16::from_le_bytes(bytes));
     let (sum, squares) = if is_tame {
-        sums_in_groups(elements, element)
+        sums_in_groups(elements, value, pair)
     } else {
-        sums(elements, |bytes| f64::from(element(bytes)))
+        sums(elements, |bytes| f64::from(value(u16::from_le_bytes(bytes))))
     };
     let mut found = Floats { sum, squares, ..of_range(elements.len(), minimum, maximum) };
     let top = |bytes| u16::from_le_bytes(bytes) & 0x7fff;
-    exponents::<2, FRACTION>(elements, bias(dtype), top, |bytes| top(bytes) == 0, &mut found);
+    exponents::<2, FRACTION>(elements, bias(dtype), top, &mut found);
+    zeros(elements, low, |bytes| top(bytes) == 0, &mut found);
     Some(found)
 }
 
 #[inline(always)]
 fn single(bytes: &[u8]) -> Option<Floats> {
     let (elements, _) = bytes.as_chunks::<4>();
-    let Some((minimum, maximum)) = extremes_32(elements) else { return Some(Floats::default()) };
+    let Some((minimum, maximum, low)) = extremes_32(elements, 1 << 23) else {
+        return Some(Floats::default());
+    };
     let (minimum, maximum) = (f32::from_bits(minimum), f32::from_bits(maximum));
     if !(minimum.is_finite() && maximum.is_finite()) {
         return None;
@@ -132,15 +153,17 @@ fn single(bytes: &[u8]) -> Option<Floats> {
     let range = of_range(elements.len(), minimum.into(), maximum.into());
     let mut found = Floats { sum, squares, ..range };
     let top = |bytes| (u32::from_le_bytes(bytes) >> 16) as u16 & 0x7fff;
-    let is_zero = |bytes| f32::from_le_bytes(bytes) == 0.0;
-    exponents::<4, 7>(elements, bias(Dtype::F32), top, is_zero, &mut found);
+    exponents::<4, 7>(elements, bias(Dtype::F32), top, &mut found);
+    zeros(elements, low, |bytes| f32::from_le_bytes(bytes) == 0.0, &mut found);
     Some(found)
 }
 
 #[inline(always)]
 fn double(bytes: &[u8]) -> Option<Floats> {
     let (elements, _) = bytes.as_chunks::<8>();
-    let Some((minimum, maximum)) = extremes_64(elements) else { return Some(Floats::default()) };
+    let Some((minimum, maximum, low)) = extremes_64(elements, 1 << 52) else {
+        return Some(Floats::default());
+    };
     let (minimum, maximum) = (f64::from_bits(minimum), f64::from_bits(maximum));
     if !(minimum.is_finite() && maximum.is_finite()) {
         return None;
@@ -148,8 +171,8 @@ fn double(bytes: &[u8]) -> Option<Floats> {
     let (sum, squares) = sums(elements, f64::from_le_bytes);
     let mut found = Floats { sum, squares, ..of_range(elements.len(), minimum, maximum) };
     let top = |bytes| (u64::from_le_bytes(bytes) >> 48) as u16 & 0x7fff;
-    let is_zero = |bytes| f64::from_le_bytes(bytes) == 0.0;
-    exponents::<8, 4>(elements, bias(Dtype::F64), top, is_zero, &mut found);
+    exponents::<8, 4>(elements, bias(Dtype::F64), top, &mut found);
+    zeros(elements, low, |bytes| f64::from_le_bytes(bytes) == 0.0, &mut found);
     Some(found)
 }
 
@@ -174,21 +197,38 @@ fn sums<const SIZE: usize>(
     (total(&sums), total(&squares))
 }
 
-/// The same in binary32 within each group.
+/// The same in binary32 within each group. `pair` gives the two elements of a word of 32 bits, the lower one first:
+/// two neighbours are taken apart faster than each is widened.
 #[inline(always)]
-fn sums_in_groups(elements: &[[u8; 2]], value: impl Fn([u8; 2]) -> f32 + Copy) -> (f64, f64) {
+fn sums_in_groups(
+    elements: &[[u8; 2]],
+    value: impl Fn(u16) -> f32,
+    pair: impl Fn(u32) -> (f32, f32),
+) -> (f64, f64) {
+    const HALF: usize = LANES / 2;
     let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
     for group in elements.chunks(GROUP) {
-        let (mut group_sums, mut group_squares) = ([0f32; LANES], [0f32; LANES]);
-        let (vectors, rest) = group.as_chunks::<LANES>();
-        in_lanes!(vectors, rest, |lane, bytes| {
-            let value = value(*bytes);
-            group_sums[lane] += value;
-            group_squares[lane] += value * value;
-        });
+        // Even lanes and odd ones.
+        let (mut group_sums, mut group_squares) = ([[0f32; HALF]; 2], [[0f32; HALF]; 2]);
+        let (words, _) = group.as_flattened().as_chunks::<4>();
+        let (vectors, _) = words.as_chunks::<HALF>();
+        for vector in vectors {
+            for lane in 0..HALF {
+                let (even, odd) = pair(u32::from_le_bytes(vector[lane]));
+                group_sums[0][lane] += even;
+                group_squares[0][lane] += even * even;
+                group_sums[1][lane] += odd;
+                group_squares[1][lane] += odd * odd;
+            }
+        }
+        for (lane, bytes) in group[vectors.len() * LANES..].iter().enumerate() {
+            let value = value(u16::from_le_bytes(*bytes));
+            group_sums[lane % 2][lane / 2] += value;
+            group_squares[lane % 2][lane / 2] += value * value;
+        }
         for lane in 0..LANES {
-            sums[lane] += f64::from(group_sums[lane]);
-            squares[lane] += f64::from(group_squares[lane]);
+            sums[lane] += f64::from(group_sums[lane % 2][lane / 2]);
+            squares[lane] += f64::from(group_squares[lane % 2][lane / 2]);
         }
     }
     (total(&sums), total(&squares))
@@ -196,7 +236,27 @@ fn sums_in_groups(elements: &[[u8; 2]], value: impl Fn([u8; 2]) -> f32 + Copy) -
 
 type Vector = [u16; LANES];
 
-/// Counts zeros, subnormals, and normal numbers by their exponents.
+/// Tells zeros and subnormals apart, of which there are `low` together.
+#[inline(always)]
+fn zeros<const SIZE: usize>(
+    elements: &[[u8; SIZE]],
+    low: u64,
+    is_zero: impl Fn([u8; SIZE]) -> bool,
+    found: &mut Floats,
+) {
+    if low == 0 {
+        return;
+    }
+    let mut zeros = 0u32;
+    for bytes in elements {
+        // At most the elements of a tile.
+        zeros = zeros.wrapping_add(u32::from(is_zero(*bytes)));
+    }
+    found.zeros = zeros.into();
+    found.subnormals = low - found.zeros;
+}
+
+/// Counts the sampled normal numbers by their exponents.
 ///
 /// `top` gives an element's last two bytes without the sign: the exponent, and `SHIFT` bits of the fraction.
 /// Each element becomes a word with one bit set: which, says how far its exponent is above the window's base.
@@ -208,35 +268,25 @@ fn exponents<const SIZE: usize, const SHIFT: u32>(
     elements: &[[u8; SIZE]],
     bias: i32,
     top: impl Fn([u8; SIZE]) -> u16 + Copy,
-    is_zero: impl Fn([u8; SIZE]) -> bool,
     found: &mut Floats,
 ) {
     let base = window(bias, found);
     let mut counts = [0u32; EXPONENTS];
-    let (vectors, rest) = elements.as_chunks::<LANES>();
-    let (stacks, loose) = vectors.as_chunks::<STACK>();
     let mut columns = Columns::default();
-    for stack in stacks {
+    for run in elements.chunks(RUN).step_by(EVERY) {
+        let (vectors, rest) = run.as_chunks::<LANES>();
+        let (stacks, loose) = vectors.as_chunks::<STACK>();
+        for bytes in loose.iter().flatten().chain(rest) {
+            counts[usize::from(top(*bytes) >> SHIFT)] += 1;
+        }
+        let Some(stack) = stacks.first() else { continue };
         if columns.add::<SIZE, SHIFT>(stack, base, top) {
             for vector in stack {
                 count_outside::<SIZE, SHIFT>(vector, base, top, &mut counts);
             }
         }
     }
-    for bytes in loose.iter().flatten().chain(rest) {
-        counts[usize::from(top(*bytes) >> SHIFT)] += 1;
-    }
     columns.pour(&mut counts[usize::from(base)..]);
-    let least = u64::from(counts[0]);
-    if least > 0 {
-        let mut zeros = 0u32;
-        for bytes in elements {
-            // At most the elements of a tile.
-            zeros = zeros.wrapping_add(u32::from(is_zero(*bytes)));
-        }
-        found.zeros = zeros.into();
-        found.subnormals = least - found.zeros;
-    }
     let fields = &counts[..1 << (15 - SHIFT)];
     for (field, count) in (0..).zip(fields).skip(1).filter(|(_, count)| **count > 0) {
         found.magnitudes.count(field - bias, u64::from(*count));
@@ -322,7 +372,7 @@ impl Columns {
             let counter = &mut self.sixteens[usize::from(bit)];
             for lane in 0..LANES {
                 let more = sixteen[lane].wrapping_shr(bit.into()) & 1;
-                // A tile has at most 32 stacks.
+                // A tile has at most eight stacks in the sample.
                 counter[lane] = counter[lane].wrapping_add(more);
             }
         }
@@ -337,17 +387,17 @@ impl Columns {
     #[inline(always)]
     fn pour(&self, counts: &mut [u32]) {
         for (bit, count) in (0..u32::from(WINDOW)).zip(counts) {
-            let mut sum = 0u32;
-            for lane in 0..LANES {
-                let mut of_lane = u32::from(self.sixteens[bit as usize][lane]);
-                for pending in self.pending.iter().rev() {
-                    let more = u32::from(pending[lane].wrapping_shr(bit) & 1);
-                    of_lane = of_lane.wrapping_mul(2).wrapping_add(more);
+            let mut sum = self.sixteens[bit as usize];
+            for pending in self.pending.iter().rev() {
+                for lane in 0..LANES {
+                    let more = pending[lane].wrapping_shr(bit) & 1;
+                    // At most the elements of a tile, as are all sums here.
+                    sum[lane] = sum[lane].wrapping_mul(2).wrapping_add(more);
                 }
-                // At most the elements of a tile.
-                sum = sum.wrapping_add(of_lane);
             }
-            *count += sum;
+            for lane in sum {
+                *count = count.wrapping_add(u32::from(lane));
+            }
         }
     }
 }
@@ -401,7 +451,7 @@ pub(super) fn bytes(dtype: Dtype, bytes: &[u8]) -> Floats {
             Dtype::F8E4M3 => convert::f64_of_f8_e4m3(pattern),
             _ => convert::f64_of_f8_e5m2(pattern),
         };
-        found.see(value, count.into(), least_normal(dtype));
+        found.see(value, count.into(), least_normal(dtype), true);
         if value.is_finite() {
             found.sum += f64::from(count) * value;
             found.squares += f64::from(count) * (value * value);

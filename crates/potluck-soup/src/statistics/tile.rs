@@ -8,6 +8,8 @@
 //! - F8: the patterns are counted, and count × value and count × value² added in ascending order of patterns.
 //! - all others: x and x² are rounded to binary64 and added to lane n mod 32.
 //!
+//! Magnitudes are a sample: of every 4096 elements of a tile the first 512, and of F8 all.
+//!
 //! Lanes are added in order from +0. Nothing is fused. What is written here one element at a time is done by
 //! [`super::finite`] on whole vectors, for tiles in which every element is finite; the tests compare the two.
 
@@ -19,6 +21,10 @@ use crate::layout::Dtype;
 pub(super) const LANES: usize = 32;
 /// Elements that are summed in binary32 before they go to binary64.
 pub(super) const GROUP: usize = 2048;
+/// Neighbours whose exponents are counted,
+pub(super) const RUN: usize = 512;
+/// in one of so many runs of them, the first of a tile among these.
+pub(super) const EVERY: usize = 8;
 /// The magnitudes, from and up to, whose squares binary32 can add: 2^−40 and 2^40.
 const TAME: std::ops::Range<f64> =
     f64::from_bits((1023 - 40) << 52)..f64::from_bits((1023 + 40) << 52);
@@ -66,7 +72,9 @@ pub(super) fn floats(dtype: Dtype, bytes: &[u8]) -> Floats {
     let least_normal = least_normal(dtype);
     let mut values = vec![0.0; bytes.len() / dtype.size()];
     kernel::widen(dtype, bytes, &mut values);
-    values.iter().for_each(|value| found.see(*value, 1, least_normal));
+    for (index, value) in values.iter().enumerate() {
+        found.see(*value, 1, least_normal, (index / RUN).is_multiple_of(EVERY));
+    }
     let is_tame = is_tame(dtype, found.largest().unwrap_or(0.0));
     let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
     let (mut group_sums, mut group_squares) = ([0f32; LANES], [0f32; LANES]);
@@ -93,8 +101,9 @@ pub(super) fn floats(dtype: Dtype, bytes: &[u8]) -> Floats {
 }
 
 impl Floats {
-    /// Takes note of `count` elements of one value, in all but the sums and the number of elements.
-    pub(super) fn see(&mut self, value: f64, count: u64, least_normal: f64) {
+    /// Takes note of `count` elements of one value, in all but the sums and the number of elements; in the magnitudes
+    /// where it is in the sample.
+    pub(super) fn see(&mut self, value: f64, count: u64, least_normal: f64, is_sampled: bool) {
         if value.is_nan() {
             self.nans += count;
             return;
@@ -109,7 +118,7 @@ impl Floats {
             self.zeros += count;
         } else if value.abs() < least_normal {
             self.subnormals += count;
-        } else {
+        } else if is_sampled {
             // A normal number here is one of binary64.
             let exponent = (value.to_bits() >> 52 & 0x7ff) as i32 - 1023;
             self.magnitudes.count(exponent, count);
