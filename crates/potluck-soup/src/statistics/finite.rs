@@ -206,9 +206,9 @@ fn sums_in_groups(
     pair: impl Fn(u32) -> (f32, f32),
 ) -> (f64, f64) {
     const HALF: usize = LANES / 2;
-    let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    // Even lanes and odd ones.
+    let (mut sums, mut squares) = ([[0.0; HALF]; 2], [[0.0; HALF]; 2]);
     for group in elements.chunks(GROUP) {
-        // Even lanes and odd ones.
         let (mut group_sums, mut group_squares) = ([[0f32; HALF]; 2], [[0f32; HALF]; 2]);
         let (words, _) = group.as_flattened().as_chunks::<4>();
         let (vectors, _) = words.as_chunks::<HALF>();
@@ -226,12 +226,16 @@ fn sums_in_groups(
             group_sums[lane % 2][lane / 2] += value;
             group_squares[lane % 2][lane / 2] += value * value;
         }
-        for lane in 0..LANES {
-            sums[lane] += f64::from(group_sums[lane % 2][lane / 2]);
-            squares[lane] += f64::from(group_squares[lane % 2][lane / 2]);
+        for half in 0..2 {
+            for lane in 0..HALF {
+                sums[half][lane] += f64::from(group_sums[half][lane]);
+                squares[half][lane] += f64::from(group_squares[half][lane]);
+            }
         }
     }
-    (total(&sums), total(&squares))
+    let in_order =
+        |halves: [[f64; HALF]; 2]| std::array::from_fn(|lane| halves[lane % 2][lane / 2]);
+    (total(&in_order(sums)), total(&in_order(squares)))
 }
 
 type Vector = [u16; LANES];
