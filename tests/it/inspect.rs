@@ -110,7 +110,9 @@ fn experts_are_compared_with_their_base() {
     assert!((0.04..0.06).contains(&relative) && cosine.abs() < 0.1, "{total}");
     assert!(total["max_change"].as_f64().unwrap() <= 0.0501, "{total}");
     let same = potluck(&["diff", &a, &a, "--base", &base]).succeeded();
-    assert_eq!((&same["total"]["cosine"], &same["total"]["apart"]), (&1.0.into(), &0.0.into()));
+    assert_eq!(same["total"]["apart"], 0.0);
+    // A root that is squared again may be off by the last bit.
+    assert!(same["total"]["cosine"].as_f64().unwrap() > 1.0 - 1e-12, "{same}");
     let shown = plain(&["diff", &a, &b, "--top", "1", "--sort", "cosine"]);
     assert_eq!(shown.code, Some(0), "{shown:?}");
     assert!(shown.stdout.contains("1 more are not listed"), "{shown:?}");
