@@ -51,7 +51,10 @@ impl Named {
     }
 
     /// Gives names to the paths that stand in λ where nobody declared a name, and returns λ with those names.
-    pub(crate) fn take_paths(&mut self, lambda: &str) -> String {
+    ///
+    /// # Errors
+    /// Where a key can only be a path, and nothing stands there.
+    pub(crate) fn take_paths(&mut self, lambda: &str) -> Result<String, Failure> {
         let items: Vec<_> = lambda.split(',').map(|item| item.trim().rsplit_once('=')).collect();
         let paths: Vec<_> =
             items.iter().map(|item| item.and_then(|(key, _)| self.undeclared(key))).collect();
@@ -63,10 +66,16 @@ impl Named {
                     text.push(format!("{name}={weight}"));
                     self.0.push((name, path));
                 }
+                (_, _, Some((key, _))) if key.contains(['/', '.']) => {
+                    let key = key.trim();
+                    return Err(Failure::input(format!(
+                        "λ names {key}, where no file or folder is"
+                    )));
+                }
                 _ => text.push(item.to_owned()),
             }
         }
-        text.join(",")
+        Ok(text.join(","))
     }
 
     /// Declared names and λ's are the same.
@@ -156,14 +165,17 @@ mod tests {
         };
         let (first, second) = (path("first/model.safetensors"), path("second.safetensors"));
         let mut found = Named::default();
-        assert_eq!(found.take_paths(&format!("{first}=0.3, {second}=0.7")), "first=0.3,second=0.7");
+        let text = found.take_paths(&format!("{first}=0.3, {second}=0.7")).unwrap();
+        assert_eq!(text, "first=0.3,second=0.7");
         assert_eq!(found.path(&"second".parse().unwrap()), Some(Path::new(&second)));
         // Alike, or no name: numbered by place, past names that are taken.
         let (x, y, no_name) = (path("x/same"), path("y/same"), path("No Name"));
         let text = format!("p3=0.1,{x}=0.2,{y}=0.3,{no_name}=0.4");
-        let text = named(&["p3=z"]).unwrap().take_paths(&text);
+        let text = named(&["p3=z"]).unwrap().take_paths(&text).unwrap();
         assert_eq!(text, "p3=0.1,p2=0.2,p4=0.3,p5=0.4");
         // What is neither stays as it is, for the reader of λ to refuse.
-        assert_eq!(found.take_paths("nowhere/=0.5,x"), "nowhere/=0.5,x");
+        assert_eq!(found.take_paths("No=0.5,x").unwrap(), "No=0.5,x");
+        let failure = found.take_paths("nowhere/=0.5,x").unwrap_err();
+        assert_eq!(failure.message(), "λ names nowhere/, where no file or folder is");
     }
 }

@@ -118,7 +118,7 @@ impl OrderArgs {
             return mergekit::read(file, self.seed.unwrap_or(0));
         }
         let mut named = Named::parse(&self.experts)?;
-        let text = self.lambda.as_deref().map(|lambda| named.take_paths(lambda));
+        let text = self.lambda.as_deref().map(|lambda| named.take_paths(lambda)).transpose()?;
         let method = self.method()?;
         let weights = self.weights(text.as_deref(), &named)?;
         let names = method.active(&weights);
