@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// Print the results as one JSON object, in the last line on standard output
     #[arg(long)]
     json: bool,
-    /// Runs of each contender; fewer than five make no figure to publish
+    /// Runs of each contender [default: 5]; fewer make no figure to publish
     #[arg(long, value_name = "N")]
     runs: Option<usize>,
     /// Where test data and outputs go, kept from run to run [default: target/bench/NAME]

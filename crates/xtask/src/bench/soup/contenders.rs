@@ -25,9 +25,13 @@ pub(super) const RUN_MERGE: &str = "mergekit, its merge call alone";
 pub(super) const PLAIN: [&str; 2] = ["torch, plain", "torch, plain, without imports"];
 /// The best script, and what it reports.
 pub(super) const LOOP: [&str; 2] = ["torch, best", "torch, best, without imports"];
-/// Types of adapters, and their rows.
-pub(super) const ADAPTERS: [(&str, &str); 2] =
-    [("BF16", "potluck mix, BF16"), ("F32", "potluck mix, F32")];
+/// Types of adapters, options, and their rows.
+pub(super) const ADAPTERS: [(&str, &[&str], &str); 4] = [
+    ("BF16", &["--no-hash"], "potluck mix, BF16"),
+    ("BF16", &[], "potluck mix with BLAKE3, BF16"),
+    ("F32", &["--no-hash"], "potluck mix, F32"),
+    ("F32", &[], "potluck mix with BLAKE3, F32"),
+];
 /// Ours at statistics.
 pub(super) const INSPECT: &str = "potluck inspect --statistics";
 /// Reading the same file.
@@ -193,11 +197,12 @@ pub(super) fn many(place: &Place) -> Vec<Contender> {
 
 /// Two adapters into one of twice the rank.
 pub(super) fn adapters(place: &Place) -> Vec<Contender> {
-    let contender = |(dtype, name): (&str, &str)| {
+    let contender = |(dtype, options, name): (&str, &[&str], &str)| {
         let folders = [1, 2].map(|number| place.adapter(dtype, number));
         let output = place.output(&format!("adapter-{dtype}"));
         let mut command = place.command("potluck");
         command.arg("mix").args(["--lambda", "a=0.625,b=0.375", "--out"]).arg(&output);
+        command.args(options);
         for (party, folder) in ["a", "b"].into_iter().zip(&folders) {
             command.arg("--expert").arg(format!("{party}={}", text(folder)));
         }
