@@ -1,6 +1,7 @@
 //! λ and the adapter's own scale, folded into the factor B.
 
 use super::config::Scaling;
+use crate::widths::widths;
 
 /// λ = 1.
 pub(super) const MILLION: i64 = 1_000_000;
@@ -27,10 +28,20 @@ impl Fold {
         Self { multiply: ppm as f64 * alpha, divide: MILLION as f64 * root }
     }
 
-    /// Folds one element.
-    #[inline(always)]
-    pub(super) fn apply(self, b: f64) -> f64 {
-        (b * self.multiply) / self.divide
+    /// Folds each element.
+    pub(super) fn apply(self, elements: &mut [f64]) {
+        fold(elements, self.multiply, self.divide);
+    }
+}
+
+widths! {
+    fn fold(elements: &mut [f64], multiply: f64, divide: f64) -> () = fold_each
+}
+
+#[inline(always)]
+fn fold_each(elements: &mut [f64], multiply: f64, divide: f64) {
+    for element in elements {
+        *element = (*element * multiply) / divide;
     }
 }
 
@@ -38,18 +49,26 @@ impl Fold {
 mod tests {
     use super::*;
 
+    fn applied(fold: Fold, element: f64) -> f64 {
+        // More than a vector, so that all ways are taken.
+        let mut elements = [element; 19];
+        fold.apply(&mut elements);
+        assert!(elements.iter().all(|it| it.to_bits() == elements[0].to_bits()));
+        elements[0]
+    }
+
     #[test]
     fn the_scale_is_alpha_by_rank() {
         let half = Fold::new(500_000, 16.0, 8, Scaling::Rank);
-        assert_eq!(half.apply(3.0), 3.0);
-        assert_eq!(Fold::new(-1_000_000, 16.0, 8, Scaling::Rank).apply(3.0), -6.0);
-        assert_eq!(Fold::new(1, 1.0, 1, Scaling::Rank).apply(1e6), 1.0);
+        assert_eq!(applied(half, 3.0), 3.0);
+        assert_eq!(applied(Fold::new(-1_000_000, 16.0, 8, Scaling::Rank), 3.0), -6.0);
+        assert_eq!(applied(Fold::new(1, 1.0, 1, Scaling::Rank), 1e6), 1.0);
     }
 
     #[test]
     fn rslora_is_scaled_by_the_root_and_no_more() {
-        assert_eq!(Fold::new(1_000_000, 16.0, 64, Scaling::RootOfRank).apply(3.0), 6.0);
-        let odd = Fold::new(250_000, 16.0, 7, Scaling::RootOfRank).apply(1.0);
+        assert_eq!(applied(Fold::new(1_000_000, 16.0, 64, Scaling::RootOfRank), 3.0), 6.0);
+        let odd = applied(Fold::new(250_000, 16.0, 7, Scaling::RootOfRank), 1.0);
         assert!((odd - 4.0 / 7f64.sqrt()).abs() < 1e-15);
     }
 
@@ -59,7 +78,7 @@ mod tests {
         let b = f64::from(1.234_567_9_f32);
         let (p, d) = (123_457u128 * 3, 7_000_000u128);
         let scaled = (b * 2f64.powi(23)) as u128;
-        let folded = Fold::new(123_457, 3.0, 7, Scaling::Rank).apply(b);
+        let folded = applied(Fold::new(123_457, 3.0, 7, Scaling::Rank), b);
         // The error of a correctly rounded quotient is at most half a unit in the last place.
         let error =
             |q: f64| ((q * 2f64.powi(60)) as i128 * d as i128 - ((p * scaled) << 37) as i128).abs();

@@ -78,7 +78,7 @@ impl Columns {
         Self { name, parts: parts.map(column).collect(), width, dtype }
     }
 
-    /// Puts a part's elements of the rows from `row` on where they belong among `sums`, which begin at element
+    /// Puts a part's folded elements of the rows from `row` on where they belong among `sums`, which begin at element
     /// `first` of the output.
     fn place(&self, part: &Column, rows: (u64, u64), values: &[f64], first: u64, sums: &mut [f64]) {
         let end = first + sums.len() as u64;
@@ -88,7 +88,7 @@ impl Columns {
             if from < to {
                 let values = &values[index(from - start)..index(to - start)];
                 let place = &mut sums[index(from - first)..index(to - first)];
-                place.iter_mut().zip(values).for_each(|(sum, b)| *sum = part.fold.apply(*b));
+                place.copy_from_slice(values);
             }
         }
     }
@@ -106,6 +106,7 @@ impl Rule for Columns {
         for part in &self.parts {
             let count = index((rows.1 - rows.0) * part.width);
             bench.widen(&part.input, rows.0 * part.width, count)?;
+            part.fold.apply(&mut bench.values);
             self.place(part, rows, &bench.values, first, &mut sums);
         }
         let rounded = kernel::narrow(self.dtype, &sums, output);

@@ -160,7 +160,7 @@ impl Term {
     /// Some rows of B, folded, as (rows, rank) in the bench's values.
     fn rows_of_b(&self, bench: &mut Bench, rows: (u64, u64)) -> Result<(), BlendError> {
         bench.widen(&self.b, rows.0 * self.rank, index((rows.1 - rows.0) * self.rank))?;
-        bench.values.iter_mut().for_each(|b| *b = self.fold.apply(*b));
+        self.fold.apply(&mut bench.values);
         Ok(())
     }
 
