@@ -24,16 +24,6 @@ pub struct Blended {
     pub sha256: Sha256,
 }
 
-impl From<Made> for Blended {
-    /// `made` has both digests, since `making` asks for them.
-    fn from(made: Made) -> Self {
-        let (Some(blake3), Some(sha256)) = (made.blake3, made.sha256) else {
-            unreachable!("both digests were asked for")
-        };
-        Self { size: made.size, blake3, sha256 }
-    }
-}
-
 /// Makes the soup of `recipe` in one file and puts it at `output`.
 ///
 /// `experts` holds exactly the parties that the recipe names, in any order, each with the path of its checkpoint.
@@ -53,7 +43,7 @@ pub fn blend(
     let (file, total) = (&soup.files()[0], soup.bytes());
     progress(0, total);
     let mut moved = |done| progress(done, total);
-    Ok(file.write(output, making(threads), Durability::Synced, &mut moved)?.into())
+    file.write(output, making(threads), Durability::Synced, &mut moved).map(blended)
 }
 
 /// Makes the same bytes as [`blend`] and keeps their length and digests only.
@@ -69,11 +59,19 @@ pub fn recompute(
     let soup = planned(recipe, experts)?;
     let (file, total) = (&soup.files()[0], soup.bytes());
     progress(0, total);
-    Ok(file.digest(making(threads), &mut |done| progress(done, total))?.into())
+    file.digest(making(threads), &mut |done| progress(done, total)).map(blended)
 }
 
 fn making(threads: NonZeroUsize) -> Making {
     Making { threads, blake3: true, sha256: true }
+}
+
+/// `made` has both digests, since `making` asked for them.
+fn blended(made: Made) -> Blended {
+    let (Some(blake3), Some(sha256)) = (made.blake3, made.sha256) else {
+        unreachable!("both digests were asked for")
+    };
+    Blended { size: made.size, blake3, sha256 }
 }
 
 fn planned(recipe: &Recipe, experts: &[(PartyId, PathBuf)]) -> Result<Soup, BlendError> {
