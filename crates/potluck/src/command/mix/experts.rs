@@ -1,5 +1,7 @@
 //! Who takes part in a soup, opened: their headers are read, no weight is.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use potluck_core::PartyId;
@@ -10,6 +12,9 @@ use serde_json::Value;
 use super::failure::blend_failure;
 use super::named::Named;
 use crate::failure::Failure;
+
+/// The largest config.json that is read, in bytes: real ones have a few thousand.
+const MAX_CONFIG: u64 = 4 << 20;
 
 /// An expert that takes part.
 #[derive(Debug)]
@@ -74,7 +79,13 @@ pub(crate) fn refuse_quantised(checkpoint: &Checkpoint) -> Result<(), Failure> {
         return Ok(());
     }
     let path = checkpoint.path().join("config.json");
-    let Ok(text) = std::fs::read(&path) else { return Ok(()) };
+    let Ok(file) = File::open(&path) else { return Ok(()) };
+    let mut text = Vec::new();
+    let read = file.take(MAX_CONFIG + 1).read_to_end(&mut text);
+    if read.is_ok_and(|bytes| bytes as u64 > MAX_CONFIG) {
+        let message = format!("{} has more than {MAX_CONFIG} bytes", path.display());
+        return Err(Failure::input(message));
+    }
     let config: Option<Value> = serde_json::from_slice(&text).ok();
     match config.as_ref().and_then(|config| config.get("quantization_config")) {
         None | Some(Value::Null) => Ok(()),
