@@ -50,6 +50,10 @@ codes! {
     EnvelopeMalformed = "envelope-malformed",
     /// Signed by a key that is not active in this federation.
     KeyUnknown = "key-unknown",
+    /// Signed by a key that was replaced or revoked.
+    KeyRevoked = "key-revoked",
+    /// Its author is suspended.
+    AuthorSuspended = "author-suspended",
     /// The signature does not verify.
     SignatureInvalid = "signature-invalid",
     /// The payload is not a statement, or not of the kind that its type says.
@@ -64,6 +68,16 @@ codes! {
     NotPermitted = "not-permitted",
     /// The party is not in the charter, or is in already.
     PartyRefused = "party-refused",
+    /// No such invitation was ever made here.
+    InviteUnknown = "invite-unknown",
+    /// The invitation is past its time.
+    InviteExpired = "invite-expired",
+    /// This very key took the invitation up already.
+    InviteUsed = "invite-used",
+    /// Another key took the invitation up before.
+    InviteTaken = "invite-taken",
+    /// A key that cannot be enrolled, replaced or revoked so: it was used before, is not held, or is not there.
+    KeyRefused = "key-refused",
     /// Trained from other weights than the federation's base.
     BaseMismatch = "base-mismatch",
     /// The manifest lists other files than an expert has.
@@ -92,6 +106,10 @@ codes! {
     SoupMismatch = "soup-mismatch",
     /// The entry stands at another place than the next, or its record is not its envelope's.
     EntryMismatch = "entry-mismatch",
+    /// The log states an earlier time than before.
+    TimeBackwards = "time-backwards",
+    /// The checkpoint is not one that this log signed over this ledger, or its cosignature is nobody's.
+    CheckpointRefused = "checkpoint-refused",
     /// There is no such thing here.
     NotFound = "not-found",
     /// The message is not one of this protocol's version.

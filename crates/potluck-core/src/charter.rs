@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{FederationName, PartyId};
+use crate::keys::PublicKey;
 use crate::lambda::MAX_PARTIES;
 
 /// Why a charter was refused.
@@ -19,6 +20,32 @@ pub enum CharterError {
     /// A party that nobody could hear.
     #[error("parties.{0}.weight is 0: give it at least 1, or leave the party out")]
     Weight(PartyId),
+    /// More cosignatures than there could be.
+    #[error(
+        "witnesses.quorum is {quorum}, but there are only {witnesses} parties and outside witnesses"
+    )]
+    Quorum {
+        /// How many are demanded.
+        quorum: u32,
+        /// How many there could be.
+        witnesses: usize,
+    },
+    /// An outside witness whose name no note could carry.
+    #[error(
+        "witnesses.outside.{0:?} is no name of a witness: use 1 to 128 visible characters other than '+'"
+    )]
+    WitnessName(String),
+    /// Two witnesses of one key.
+    #[error("witnesses.outside.{0} has the key of another witness")]
+    WitnessTwice(String),
+    /// More votes than there could be.
+    #[error("keys.recovery is {recovery}, but only {voters} others could vote for a lost key")]
+    Recovery {
+        /// How many are demanded.
+        recovery: u32,
+        /// How many could vote.
+        voters: usize,
+    },
     /// A limit that would refuse everything.
     #[error("limits.{0} is 0, which would refuse every expert")]
     Limit(&'static str),
@@ -95,6 +122,27 @@ impl Default for Access {
     }
 }
 
+/// Who watches the log beside the parties.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witnesses {
+    /// How many witnesses must have cosigned the checkpoint under which a soup is published.
+    #[serde(default)]
+    pub quorum: u32,
+    /// Witnesses that are no parties: the name of their key in notes, and the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outside: BTreeMap<String, PublicKey>,
+}
+
+/// How lost keys are replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRules {
+    /// How many other authors must vote for the same new key; 0 where a lost key stays lost.
+    #[serde(default)]
+    pub recovery: u32,
+}
+
 /// The rules of one federation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "CharterText", into = "CharterText")]
@@ -110,6 +158,10 @@ struct CharterText {
     limits: Limits,
     #[serde(default)]
     access: Access,
+    #[serde(default)]
+    witnesses: Witnesses,
+    #[serde(default)]
+    keys: KeyRules,
 }
 
 impl Charter {
@@ -147,6 +199,16 @@ impl Charter {
     pub fn access(&self) -> &Access {
         &self.0.access
     }
+
+    /// Who watches the log.
+    pub fn witnesses(&self) -> &Witnesses {
+        &self.0.witnesses
+    }
+
+    /// How lost keys are replaced.
+    pub fn keys(&self) -> &KeyRules {
+        &self.0.keys
+    }
 }
 
 impl TryFrom<CharterText> for Charter {
@@ -164,8 +226,35 @@ impl TryFrom<CharterText> for Charter {
         if text.limits.change_permille == 0 {
             return Err(CharterError::Limit("change_permille"));
         }
+        check_witnesses(&text)?;
+        // The operator and every party but the one that lost its key.
+        let voters = text.parties.len();
+        if u64::from(text.keys.recovery) > voters as u64 {
+            return Err(CharterError::Recovery { recovery: text.keys.recovery, voters });
+        }
         Ok(Self(text))
     }
+}
+
+fn check_witnesses(text: &CharterText) -> Result<(), CharterError> {
+    let Witnesses { quorum, outside } = &text.witnesses;
+    let witnesses = text.parties.len() + outside.len();
+    if u64::from(*quorum) > witnesses as u64 {
+        return Err(CharterError::Quorum { quorum: *quorum, witnesses });
+    }
+    let mut seen = Vec::new();
+    for (name, key) in outside {
+        let is_name = (1..=128).contains(&name.len())
+            && name.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '+');
+        if !is_name {
+            return Err(CharterError::WitnessName(name.chars().take(80).collect()));
+        }
+        if seen.contains(&key) {
+            return Err(CharterError::WitnessTwice(name.clone()));
+        }
+        seen.push(key);
+    }
+    Ok(())
 }
 
 impl From<Charter> for CharterText {

@@ -1,7 +1,10 @@
 //! What the ledger holds: statements that their authors signed, and the records by which the log orders them.
 //!
-//! An entry is one envelope beside its record, the log's leaf. The record says nothing that the envelope
-//! does not: it is computed from it ([`Record::of`]), and an entry whose two halves disagree does not parse.
+//! An entry is one envelope beside its record, the log's leaf. But for the time at which the log took it in, the
+//! record says nothing that the envelope does not: it is computed from it ([`Record::of`]), and an entry whose two
+//! halves disagree is refused.
+
+mod membership;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +15,11 @@ use crate::keys::PublicKey;
 use crate::lambda::Lambda;
 use crate::manifest::{FileEntry, Manifest};
 use crate::recipe::Recipe;
+
+pub use self::membership::{
+    Admit, Invite, Join, Keys, Proof, RecoverKey, Reinstate, RevokeKey, Role, RotateKey, Suspend,
+    join_text, possession_text,
+};
 
 /// The largest record, in bytes of its JSON text.
 pub const MAX_RECORD: usize = 1024;
@@ -41,8 +49,22 @@ macro_rules! kinds {
 kinds! {
     /// The operator founds the federation: charter, keys, base.
     Genesis = "genesis",
-    /// The operator admits a party's key.
+    /// The operator admits a party by its keys.
     Admit = "admit",
+    /// The operator invites whoever holds a key to become a party.
+    Invite = "invite",
+    /// Who was invited becomes a party.
+    Join = "join",
+    /// The operator suspends a party.
+    Suspend = "suspend",
+    /// The operator ends a suspension.
+    Reinstate = "reinstate",
+    /// An author replaces one of its keys.
+    RotateKey = "rotate_key",
+    /// An author, or the operator, declares a key void.
+    RevokeKey = "revoke_key",
+    /// An author vouches for the key that replaces another's lost one.
+    RecoverKey = "recover_key",
     /// A party hands in an expert.
     Submit = "submit",
     /// The operator opens a round over the experts that are in.
@@ -105,6 +127,20 @@ pub enum Body {
     Genesis(Box<Genesis>),
     /// See [`Kind::Admit`].
     Admit(Admit),
+    /// See [`Kind::Invite`].
+    Invite(Invite),
+    /// See [`Kind::Join`].
+    Join(Join),
+    /// See [`Kind::Suspend`].
+    Suspend(Suspend),
+    /// See [`Kind::Reinstate`].
+    Reinstate(Reinstate),
+    /// See [`Kind::RotateKey`].
+    RotateKey(RotateKey),
+    /// See [`Kind::RevokeKey`].
+    RevokeKey(RevokeKey),
+    /// See [`Kind::RecoverKey`].
+    RecoverKey(RecoverKey),
     /// See [`Kind::Submit`].
     Submit(Submission),
     /// See [`Kind::OpenRound`].
@@ -121,6 +157,13 @@ impl Body {
         match self {
             Self::Genesis(_) => Kind::Genesis,
             Self::Admit(_) => Kind::Admit,
+            Self::Invite(_) => Kind::Invite,
+            Self::Join(_) => Kind::Join,
+            Self::Suspend(_) => Kind::Suspend,
+            Self::Reinstate(_) => Kind::Reinstate,
+            Self::RotateKey(_) => Kind::RotateKey,
+            Self::RevokeKey(_) => Kind::RevokeKey,
+            Self::RecoverKey(_) => Kind::RecoverKey,
             Self::Submit(_) => Kind::Submit,
             Self::OpenRound(_) => Kind::OpenRound,
             Self::Reveal(_) => Kind::Reveal,
@@ -134,7 +177,7 @@ impl Body {
             Self::Genesis(genesis) => Some(genesis.base.digest()),
             Self::Submit(submission) => Some(submission.manifest.digest()),
             Self::Publish(publish) => Some(publish.soup.blake3),
-            Self::Admit(_) | Self::OpenRound(_) | Self::Reveal(_) => None,
+            _ => None,
         }
     }
 }
@@ -153,16 +196,6 @@ pub struct Genesis {
     pub base: Manifest,
     /// Random, so that two federations of one charter and base are two.
     pub nonce: Blake3,
-}
-
-/// The admission of a party.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Admit {
-    /// A party that the charter names.
-    pub party: PartyId,
-    /// The key with which it signs, and by which it is known on the network.
-    pub key: PublicKey,
 }
 
 /// An expert handed in.
@@ -214,6 +247,9 @@ pub struct Publish {
 pub struct Record {
     /// The format's version, 1.
     pub v: u8,
+    /// When the log took it in, as the log states: seconds since 1970-01-01 UTC, never less than before. It is the
+    /// only clock that the federation knows.
+    pub time: u64,
     /// What the envelope says.
     pub kind: Kind,
     /// The key that signed it.
@@ -226,15 +262,27 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of an envelope that says `statement`.
-    pub fn of(envelope: &Envelope, statement: &Statement) -> Self {
+    /// The record of an envelope that says `statement`, taken in at `time`.
+    pub fn of(envelope: &Envelope, statement: &Statement, time: u64) -> Self {
         Self {
             v: 1,
+            time,
             kind: statement.body.kind(),
             key: envelope.key(),
             envelope: envelope.sha256(),
             content: statement.body.content(),
         }
+    }
+
+    /// Reads a leaf's bytes. Whether it is spelt as [`Self::to_bytes`] spells it shows when the entry is applied.
+    ///
+    /// # Errors
+    /// [`EntryError::Record`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, EntryError> {
+        if bytes.len() > MAX_RECORD {
+            return Err(EntryError::Record);
+        }
+        serde_json::from_slice(bytes).map_err(|_| EntryError::Record)
     }
 
     /// The leaf's bytes: compact JSON, fields in the order of their definition here.

@@ -5,7 +5,7 @@
 //! anybody: it follows here from the proposals.
 //!
 //! ```text
-//! genesis ─▶ admit* ─▶ submit* ─▶ open_round ─▶ reveal* ─▶ (agreement) ─▶ publish ─▶ open_round …
+//! genesis ─▶ (admit | invite, join)* ─▶ submit* ─▶ open_round ─▶ reveal* ─▶ (agreement) ─▶ publish ─▶ open_round …
 //! ```
 //!
 //! An author's entries form a chain of their own (sequence and previous digest), so what was signed once can
@@ -14,36 +14,35 @@
 mod agree;
 mod authenticate;
 mod check;
+mod members;
+mod membership;
+mod snapshot;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::agree::Agreement;
 pub use self::authenticate::{Authentic, genesis_entry};
+pub use self::members::{Invitation, Member, Members, Retired};
+pub use self::membership::{MAX_REASON, witness_name};
+pub use self::snapshot::{MAX_SNAPSHOT, SnapshotError};
 use crate::admission::{Code, Refusal};
 use crate::charter::Charter;
-use crate::entry::{Admit, Author, Body, Entry, Genesis, OpenRound, Publish, Reveal, Submission};
+use crate::entry::{
+    Admit, Author, Body, Entry, Genesis, Keys, OpenRound, Publish, Record, Reinstate, Reveal, Role,
+    Statement, Submission, Suspend,
+};
 use crate::envelope::Domain;
-use crate::ids::{Blake3, FederationId, KeyId, PartyId, Sha256};
+use crate::ids::{Blake3, FederationId, PartyId};
 use crate::keys::PublicKey;
 use crate::lambda::Lambda;
 use crate::manifest::{FileEntry, Manifest, WEIGHTS};
 use crate::recipe::Recipe;
 
-/// An author's place in its own chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Chain {
-    /// The key that signs for the author.
-    pub key: PublicKey,
-    /// The sequence number of its next entry.
-    pub next: u64,
-    /// SHA-256 of its latest envelope.
-    pub previous: Option<Sha256>,
-}
-
 /// An expert in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Expert {
     /// Where it was submitted.
     pub index: u64,
@@ -54,7 +53,8 @@ pub struct Expert {
 }
 
 /// One negotiation of λ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Round {
     /// Counts from 1.
     pub number: u64,
@@ -69,7 +69,8 @@ pub struct Round {
 }
 
 /// A published soup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Soup {
     /// Where it was published.
     pub index: u64,
@@ -84,6 +85,18 @@ pub struct Soup {
 pub enum Effect {
     /// A party is in.
     Admitted(PartyId),
+    /// A party is invited.
+    Invited(PartyId),
+    /// A party is suspended.
+    Suspended(PartyId),
+    /// A party is no longer suspended.
+    Reinstated(PartyId),
+    /// A new key is in force.
+    KeyChanged(Author, Role),
+    /// A key is void.
+    KeyRevoked(Author, Role),
+    /// Somebody voted for a member's new key; more votes are needed.
+    Vouched(Author),
     /// A party's expert is in.
     Submitted(PartyId),
     /// A round is open.
@@ -97,25 +110,18 @@ pub enum Effect {
 }
 
 /// The state that a ledger amounts to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Federation {
     id: FederationId,
     size: u64,
+    time: u64,
     charter: Charter,
     log: PublicKey,
     base: Manifest,
-    #[serde(serialize_with = "as_pairs")]
-    authors: BTreeMap<Author, Chain>,
+    members: Members,
     experts: BTreeMap<PartyId, Expert>,
     rounds: Vec<Round>,
-}
-
-/// JSON has no maps with keys that are not text.
-fn as_pairs<S: serde::Serializer>(
-    map: &BTreeMap<Author, Chain>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(map)
 }
 
 impl Federation {
@@ -125,17 +131,22 @@ impl Federation {
     /// [`Refusal`] where the entry is no genesis, or is not signed by the operator that it names.
     pub fn found(entry: &Entry) -> Result<Self, Refusal> {
         let (id, genesis, authentic) = authenticate::genesis(entry.envelope())?;
-        check_record(entry, &authentic)?;
+        let time = check_record(entry, &authentic)?;
         check_base(&genesis.base)?;
         let Genesis { charter, operator, log, base, nonce: _ } = genesis;
-        let chain = Chain { key: operator, next: 1, previous: Some(entry.envelope().sha256()) };
+        let mut members = Members::default();
+        members.insert(Author::Operator, &Keys::signing(operator));
+        if let Some(member) = members.get_mut(&Author::Operator) {
+            (member.next, member.previous) = (1, Some(authentic.record_digest()));
+        }
         Ok(Self {
             id,
             size: 1,
+            time,
             charter,
             log,
             base,
-            authors: BTreeMap::from([(Author::Operator, chain)]),
+            members,
             experts: BTreeMap::new(),
             rounds: Vec::new(),
         })
@@ -151,25 +162,40 @@ impl Federation {
             return Err(Refusal::new(Code::EntryMismatch, sentence));
         }
         let authentic = self.authenticate(entry.envelope())?;
-        check_record(entry, &authentic)?;
-        self.check(&authentic)?;
-        let effects = self.step(index, &authentic);
-        let chain = self.authors.get_mut(&authentic.statement().author);
-        let chain = chain.expect("authenticate found the author's chain, and no step removes one");
-        chain.next += 1;
-        chain.previous = Some(entry.envelope().sha256());
+        let time = check_record(entry, &authentic)?;
+        if time < self.time {
+            let sentence =
+                format!("the log states the time {time}, and stated {} before", self.time);
+            return Err(Refusal::new(Code::TimeBackwards, sentence));
+        }
+        self.check(&authentic, time)?;
+        let digest = authentic.record_digest();
+        let Statement { author, body, .. } = authentic.into_statement();
+        let effects = self.step(index, &author, body);
+        let member = self.members.get_mut(&author);
+        let member =
+            member.expect("authenticate found the author or it just joined; none is removed");
+        member.next += 1;
+        member.previous = Some(digest);
         self.size += 1;
+        self.time = time;
         Ok(effects)
     }
 
     /// Carries out what [`Self::check`] let through.
-    fn step(&mut self, index: u64, authentic: &Authentic) -> Vec<Effect> {
-        match (authentic.statement().author.clone(), authentic.statement().body.clone()) {
-            (_, Body::Admit(Admit { party, key })) => {
-                let chain = Chain { key, next: 0, previous: None };
-                self.authors.insert(Author::Party(party.clone()), chain);
+    fn step(&mut self, index: u64, author: &Author, body: Body) -> Vec<Effect> {
+        match (author.clone(), body) {
+            (_, Body::Admit(Admit { party, keys })) => {
+                self.members.insert(Author::Party(party.clone()), &keys);
                 vec![Effect::Admitted(party)]
             }
+            (_, Body::Invite(invite)) => self.invite(invite),
+            (Author::Party(party), Body::Join(join)) => self.join(party, &join),
+            (_, Body::Suspend(Suspend { party, reason })) => self.suspend(party, Some(reason)),
+            (_, Body::Reinstate(Reinstate { party })) => self.suspend(party, None),
+            (author, Body::RotateKey(rotate)) => self.rotate(index, author, &rotate),
+            (_, Body::RevokeKey(revoke)) => self.revoke(index, revoke),
+            (author, Body::RecoverKey(recover)) => self.recover(index, &author, recover),
             (
                 Author::Party(party),
                 Body::Submit(Submission { manifest, reward_commitment, .. }),
@@ -178,7 +204,7 @@ impl Federation {
                 vec![Effect::Submitted(party)]
             }
             (_, Body::OpenRound(OpenRound { round })) => {
-                let experts = self.experts.iter();
+                let experts = self.experts.iter().filter(|(party, _)| self.is_active(party));
                 let experts = experts
                     .map(|(party, expert)| (party.clone(), expert.manifest.digest()))
                     .collect();
@@ -276,14 +302,15 @@ impl Federation {
         &self.rounds
     }
 
-    /// An author's key and its place in its chain.
-    pub fn chain(&self, author: &Author) -> Option<&Chain> {
-        self.authors.get(author)
+    /// The log's time at its latest entry, in seconds since 1970-01-01 UTC.
+    pub fn time(&self) -> u64 {
+        self.time
     }
 
-    /// Who signs with this key.
-    pub fn owner(&self, key: KeyId) -> Option<&Author> {
-        self.authors.iter().find(|(_, chain)| chain.key.id() == key).map(|(author, _)| author)
+    /// Whether a party is in and not suspended.
+    fn is_active(&self, party: &PartyId) -> bool {
+        let member = self.members.get(&Author::Party(party.clone()));
+        member.is_some_and(|member| member.suspended.is_none())
     }
 
     /// The domain of this federation's statements of one kind.
@@ -293,17 +320,15 @@ impl Federation {
 
     /// BLAKE3 of the canonical state: two replays that differ are seen at once.
     pub fn digest(&self) -> Blake3 {
-        let state = serde_json::to_vec(self)
-            .expect("strings, integers, lists and maps by text have a JSON form");
-        Blake3::of(&state)
+        Blake3::of(&self.snapshot())
     }
 }
 
-fn check_record(entry: &Entry, authentic: &Authentic) -> Result<(), Refusal> {
-    if authentic.record().to_bytes() == entry.record() {
-        return Ok(());
-    }
-    Err(Refusal::new(Code::EntryMismatch, "the record is not that of its envelope"))
+/// Compares the record with what follows from the envelope; the time that it states.
+fn check_record(entry: &Entry, authentic: &Authentic) -> Result<u64, Refusal> {
+    let mismatch = || Refusal::new(Code::EntryMismatch, "the record is not that of its envelope");
+    let time = Record::parse(entry.record()).map_err(|_| mismatch())?.time;
+    if authentic.record(time).to_bytes() == entry.record() { Ok(time) } else { Err(mismatch()) }
 }
 
 fn check_base(base: &Manifest) -> Result<(), Refusal> {

@@ -1,12 +1,13 @@
 //! The vocabulary and rules of a Potluck federation. Pure: no clock, no randomness, no files, no sockets.
 //!
 //! Two rooms speak each type here, and it is part of something signed, logged or sent. Modules stand in the
-//! order in which to read them: the words first ([`ids`], [`keys`]), then what is signed ([`envelope`],
+//! order in which to read them: the words first ([`ids`], [`keys`], [`signature`]), then what is signed ([`envelope`],
 //! [`manifest`], [`lambda`], [`recipe`], [`charter`], [`entry`]), then the rules ([`federation`],
 //! [`admission`]).
 
 pub mod ids;
 pub mod keys;
+pub mod signature;
 
 pub mod charter;
 pub mod entry;
@@ -20,7 +21,7 @@ pub mod federation;
 
 pub use admission::{Code, Refusal};
 pub use charter::Charter;
-pub use entry::{Author, Body, Entry, Kind, Statement};
+pub use entry::{Author, Body, Entry, Keys, Kind, Role, Statement};
 pub use envelope::Envelope;
 pub use federation::Federation;
 pub use ids::{Blake3, FederationId, FederationName, KeyId, PartyId, Sha256};
@@ -28,3 +29,4 @@ pub use keys::{PrivateKey, PublicKey};
 pub use lambda::Lambda;
 pub use manifest::{FileEntry, Manifest};
 pub use recipe::Recipe;
+pub use signature::Signature;

@@ -1,14 +1,15 @@
 //! The agreement that follows from a round's proposals.
 
 use potluck_bargain::{Shares, weighted_mean};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::charter::{Charter, Rule};
 use crate::federation::Round;
 use crate::lambda::Lambda;
 
 /// The outcome of a round: derived, never asserted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Agreement {
     /// Which round.
     pub round: u64,

@@ -1,16 +1,17 @@
 //! Who really said it: the questions that come before any other.
 
 use crate::admission::{Code, Refusal};
-use crate::entry::{Author, Body, Entry, Genesis, Record, Statement};
+use crate::entry::{Author, Body, Entry, Genesis, Kind, Record, Role, Statement};
 use crate::envelope::Envelope;
 use crate::federation::Federation;
-use crate::ids::FederationId;
+use crate::ids::{FederationId, KeyId, Sha256};
+use crate::keys::PublicKey;
 
 /// Evidence that a statement is its author's next one: signed for this federation by the author's active key.
 #[derive(Debug, Clone)]
 pub struct Authentic {
     statement: Statement,
-    record: Record,
+    digest: Sha256,
     envelope: Envelope,
 }
 
@@ -20,14 +21,23 @@ impl Authentic {
         &self.statement
     }
 
-    /// The leaf that the log will hold for it.
-    pub fn record(&self) -> &Record {
-        &self.record
+    /// The leaf that the log will hold for it, if it is taken in at `time`.
+    pub fn record(&self, time: u64) -> Record {
+        Record::of(&self.envelope, &self.statement, time)
     }
 
-    /// The entry to append.
-    pub fn into_entry(self) -> Entry {
-        Entry::new(&self.record, self.envelope)
+    /// The entry to append at `time`.
+    pub fn into_entry(self, time: u64) -> Entry {
+        Entry::new(&self.record(time), self.envelope)
+    }
+
+    /// SHA-256 of the envelope.
+    pub(super) fn record_digest(&self) -> Sha256 {
+        self.digest
+    }
+
+    pub(super) fn into_statement(self) -> Statement {
+        self.statement
     }
 }
 
@@ -35,8 +45,8 @@ impl Federation {
     /// Verifies an envelope and its place in its author's chain.
     ///
     /// # Errors
-    /// [`Refusal`], in this order: `federation-mismatch`, `key-unknown`, `signature-invalid`,
-    /// `statement-malformed`, `author-mismatch`, `sequence-wrong`.
+    /// [`Refusal`], in this order: `federation-mismatch`; `key-unknown` or `key-revoked`; `signature-invalid`;
+    /// `statement-malformed`; `author-mismatch`; `author-suspended`; `sequence-wrong`.
     pub fn authenticate(&self, envelope: &Envelope) -> Result<Authentic, Refusal> {
         if envelope.domain().federation != Some(self.id) {
             return refuse(
@@ -44,32 +54,88 @@ impl Federation {
                 "the envelope was signed for another federation",
             );
         }
-        let Some(owner) = self.owner(envelope.key()) else {
-            let sentence =
-                format!("key {} is not active in this federation", envelope.key().short());
-            return refuse(Code::KeyUnknown, sentence);
+        let key = envelope.key();
+        let statement = match self.members.owner(key) {
+            Some((owner, Role::Sign)) => {
+                let sign = self.members.get(owner).and_then(|member| member.sign);
+                let statement =
+                    opened(envelope, &sign.expect("the owner of a signing key has it"))?;
+                self.check_speaker(owner, &statement.author)?;
+                statement
+            }
+            _ if envelope.domain().kind == Kind::Join => self.newcomer(envelope)?,
+            _ => return Err(self.unknown(key)),
         };
-        let chain = &self.authors[owner];
-        let Ok(payload) = envelope.open(&chain.key) else {
-            return refuse(
-                Code::SignatureInvalid,
-                format!("the signature of {owner} does not verify"),
+        self.check_place(&statement)?;
+        Ok(authentic(envelope, statement))
+    }
+
+    /// A statement of somebody who is not in yet, signed with the key that it brings.
+    ///
+    /// Parsing comes before verification here, as in a genesis; nothing of it is used unless the signature holds.
+    fn newcomer(&self, envelope: &Envelope) -> Result<Statement, Refusal> {
+        let statement = parse(envelope, envelope.unverified_payload())?;
+        let Body::Join(join) = &statement.body else {
+            return refuse(Code::StatementMalformed, "the payload is no join");
+        };
+        let sign = join.keys.sign;
+        if sign.id() != envelope.key() {
+            return refuse(Code::KeyUnknown, "a join is signed with the key that it brings");
+        }
+        opened(envelope, &sign)
+    }
+
+    /// Why a key may not sign here.
+    fn unknown(&self, key: KeyId) -> Refusal {
+        if let Some(retired) = self.members.retired(key) {
+            let why = retired.reason.as_deref().unwrap_or("another key took its place");
+            let sentence = format!(
+                "key {} of {} is void since entry {}: {why}",
+                key.short(),
+                retired.of,
+                retired.index
             );
-        };
-        let statement = parse(envelope, payload)?;
-        if statement.author != *owner {
-            let sentence = format!("signed by {owner}, but it speaks for {}", statement.author);
+            return Refusal::new(Code::KeyRevoked, sentence);
+        }
+        let sentence = format!("key {} signs for nobody in this federation", key.short());
+        Refusal::new(Code::KeyUnknown, sentence)
+    }
+
+    fn check_speaker(&self, owner: &Author, author: &Author) -> Result<(), Refusal> {
+        if author != owner {
+            let sentence = format!("signed by {owner}, but it speaks for {author}");
             return refuse(Code::AuthorMismatch, sentence);
         }
-        if (statement.sequence, statement.previous) != (chain.next, chain.previous) {
+        match self.members.get(owner).and_then(|member| member.suspended.as_ref()) {
+            Some(reason) => {
+                refuse(Code::AuthorSuspended, format!("{owner} is suspended: {reason}"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// That the statement is its author's next one.
+    fn check_place(&self, statement: &Statement) -> Result<(), Refusal> {
+        let member = self.members.get(&statement.author);
+        let (next, previous) = member.map_or((0, None), |member| (member.next, member.previous));
+        if (statement.sequence, statement.previous) != (next, previous) {
             let sentence = format!(
-                "entry {} of {owner} came where entry {} is next, or does not follow its previous one",
-                statement.sequence, chain.next
+                "entry {} of {} came where entry {next} is next, or does not follow its previous one",
+                statement.sequence, statement.author
             );
             return refuse(Code::SequenceWrong, sentence);
         }
-        Ok(authentic(envelope, statement))
+        Ok(())
     }
+}
+
+/// The statement that `key` signed.
+fn opened(envelope: &Envelope, key: &PublicKey) -> Result<Statement, Refusal> {
+    let Ok(payload) = envelope.open(key) else {
+        let sentence = format!("the signature of key {} does not verify", envelope.key().short());
+        return refuse(Code::SignatureInvalid, sentence);
+    };
+    parse(envelope, payload)
 }
 
 /// Verifies a genesis, which names the key that must have signed it.
@@ -97,12 +163,12 @@ pub(super) fn genesis(envelope: &Envelope) -> Result<(FederationId, Genesis, Aut
     Ok((FederationId::of_genesis(payload), genesis, authentic(envelope, statement)))
 }
 
-/// A genesis that its operator just signed, ready to be founded and appended.
+/// A genesis that its operator signed, ready to be founded and appended at `time`.
 ///
 /// # Errors
 /// As [`Federation::found`].
-pub fn genesis_entry(envelope: &Envelope) -> Result<Entry, Refusal> {
-    genesis(envelope).map(|(_, _, authentic)| authentic.into_entry())
+pub fn genesis_entry(envelope: &Envelope, time: u64) -> Result<Entry, Refusal> {
+    genesis(envelope).map(|(_, _, authentic)| authentic.into_entry(time))
 }
 
 fn parse(envelope: &Envelope, payload: &[u8]) -> Result<Statement, Refusal> {
@@ -126,8 +192,7 @@ fn parse(envelope: &Envelope, payload: &[u8]) -> Result<Statement, Refusal> {
 }
 
 fn authentic(envelope: &Envelope, statement: Statement) -> Authentic {
-    let record = Record::of(envelope, &statement);
-    Authentic { statement, record, envelope: envelope.clone() }
+    Authentic { statement, digest: envelope.sha256(), envelope: envelope.clone() }
 }
 
 fn refuse<T>(code: Code, sentence: impl Into<String>) -> Result<T, Refusal> {

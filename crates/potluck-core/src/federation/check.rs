@@ -1,19 +1,27 @@
 //! Whether a statement may stand: what its author, its kind and the state demand.
 
 use crate::admission::{Code, Refusal};
-use crate::entry::{Admit, Author, Body, OpenRound, Publish, Reveal, Submission};
+use crate::entry::{Author, Body, OpenRound, Publish, Reveal, Submission};
 use crate::federation::{Authentic, Federation, Round};
 use crate::ids::PartyId;
 use crate::manifest::WEIGHTS;
 
 impl Federation {
-    /// Asks of an authentic statement all that its author, its kind and the state demand; changes nothing.
+    /// Asks of an authentic statement all that its author, its kind and the state demand at the log's `time`; changes
+    /// nothing.
     ///
     /// # Errors
     /// [`Refusal`] with the first question that it failed.
-    pub fn check(&self, authentic: &Authentic) -> Result<(), Refusal> {
+    pub fn check(&self, authentic: &Authentic, time: u64) -> Result<(), Refusal> {
         match (&authentic.statement().author, &authentic.statement().body) {
             (Author::Operator, Body::Admit(admit)) => self.check_admit(admit),
+            (Author::Operator, Body::Invite(invite)) => self.check_invite(invite),
+            (Author::Party(party), Body::Join(join)) => self.check_join(party, join, time),
+            (Author::Operator, Body::Suspend(suspend)) => self.check_suspend(suspend),
+            (Author::Operator, Body::Reinstate(reinstate)) => self.check_reinstate(reinstate),
+            (author, Body::RotateKey(rotate)) => self.check_rotate(author, rotate),
+            (author, Body::RevokeKey(revoke)) => self.check_revoke(author, revoke),
+            (author, Body::RecoverKey(recover)) => self.check_recover(author, recover),
             (Author::Operator, Body::OpenRound(open)) => self.check_open(open),
             (Author::Operator, Body::Publish(publish)) => self.check_publish(publish),
             (Author::Party(_), Body::Submit(submission)) => self.check_submission(submission),
@@ -24,20 +32,6 @@ impl Federation {
                 Err(Refusal::new(Code::NotPermitted, sentence))
             }
         }
-    }
-
-    fn check_admit(&self, admit: &Admit) -> Result<(), Refusal> {
-        let refused = |sentence: String| Err(Refusal::new(Code::PartyRefused, sentence));
-        if !self.charter.parties().contains_key(&admit.party) {
-            return refused(format!("the charter names no party {}", admit.party));
-        }
-        if self.authors.contains_key(&Author::Party(admit.party.clone())) {
-            return refused(format!("{} is admitted already", admit.party));
-        }
-        if admit.key == self.log || self.owner(admit.key.id()).is_some() {
-            return refused(format!("the key of {} belongs to somebody else already", admit.party));
-        }
-        Ok(())
     }
 
     fn check_submission(&self, submission: &Submission) -> Result<(), Refusal> {
@@ -71,8 +65,8 @@ impl Federation {
         if self.rounds.last().is_some_and(|round| round.soup.is_none()) {
             return refused(format!("round {} is still open", next - 1));
         }
-        if self.experts.is_empty() {
-            return refused("no party has submitted an expert yet".to_owned());
+        if !self.experts.keys().any(|party| self.is_active(party)) {
+            return refused("no active party has submitted an expert yet".to_owned());
         }
         Ok(())
     }
