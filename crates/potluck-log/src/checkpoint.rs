@@ -4,13 +4,17 @@
 //! origin
 //! size, decimal
 //! base64(root)
+//! potluck-state/1 hexadecimal(state)
 //! <blank>
 //! — origin base64(key id || signature)
 //! ```
 //!
-//! Extension lines are refused: what else Potluck says beside a checkpoint is a note of its own
-//! ([`StateNote`](crate::StateNote)). The rule that a log never signs two inconsistent checkpoints
-//! is the signer's to keep; whoever reads them asks for a [`ConsistencyProof`].
+//! The fourth line is an extension line: the digest of what replaying the log's entries must lead
+//! to, under the same signature, so that a log cannot show two states for one root without leaving
+//! proof of it. How a state is digested is not this room's business. Any other extension line, and
+//! none at all, is refused: one checkpoint has one text. The rule that a log never signs two
+//! inconsistent checkpoints is the signer's to keep; whoever reads them asks for a
+//! [`ConsistencyProof`].
 //!
 //! [`ConsistencyProof`]: crate::ConsistencyProof
 
@@ -23,6 +27,9 @@ use crate::note::{Note, NoteParseError, NoteVerifyError, VerifiedText};
 use crate::origin::Origin;
 use crate::tree::MAX_TREE_SIZE;
 
+/// What the extension line begins with: kind and version.
+const STATE_PREFIX: &str = "potluck-state/1 ";
+
 /// What a checkpoint says; as a bare value nobody has vouched for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -32,6 +39,8 @@ pub struct Checkpoint {
     pub size: u64,
     /// The root of that tree.
     pub root: Hash,
+    /// The digest of the federation's state after those leaves, as replay must find it.
+    pub state: [u8; 32],
 }
 
 /// Evidence: a checkpoint that the log's own key was checked to have signed, as it was received.
@@ -56,8 +65,8 @@ pub enum CheckpointError {
         /// The origin expected.
         expected: Origin,
     },
-    /// It is signed, and its text is not three lines of a checkpoint.
-    #[error("the signed text is not a checkpoint of three lines: origin, size, root")]
+    /// It is signed, and its text is not the four lines of a checkpoint.
+    #[error("the signed text is not a checkpoint of four lines: origin, size, root, state")]
     Body,
     /// It speaks of more leaves than [`MAX_TREE_SIZE`].
     #[error("a tree of {size} leaves is larger than any log")]
@@ -76,15 +85,18 @@ impl Checkpoint {
     }
 
     fn body(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, self.root.to_base64())
+        let Self { origin, size, root, state } = self;
+        let (root, state) = (root.to_base64(), hex::encode(state));
+        format!("{origin}\n{size}\n{root}\n{STATE_PREFIX}{state}\n")
     }
 
     /// Reads a checkpoint of the log `origin` from text that the log has signed.
     fn from_verified(text: VerifiedText<'_>, origin: &Origin) -> Result<Self, CheckpointError> {
         let lines = text.as_str().strip_suffix('\n').ok_or(CheckpointError::Body)?;
         let mut lines = lines.split('\n');
-        let (Some(first), Some(size), Some(root), None) =
-            (lines.next(), lines.next(), lines.next(), lines.next())
+        let [first, size, root, state] = std::array::from_fn(|_| lines.next());
+        let (Some(first), Some(size), Some(root), Some(state), None) =
+            (first, size, root, state, lines.next())
         else {
             return Err(CheckpointError::Body);
         };
@@ -96,8 +108,15 @@ impl Checkpoint {
             return Err(CheckpointError::TreeTooBig { size });
         }
         let root = Hash::from_base64(root).ok_or(CheckpointError::Body)?;
-        Ok(Self { origin: origin.clone(), size, root })
+        let state = parse_state(state).ok_or(CheckpointError::Body)?;
+        Ok(Self { origin: origin.clone(), size, root, state })
     }
+}
+
+fn parse_state(line: &str) -> Option<[u8; 32]> {
+    // The hash's reader takes one text a value, which is what a signed line needs.
+    let Hash(state) = line.strip_prefix(STATE_PREFIX)?.parse().ok()?;
+    Some(state)
 }
 
 impl SignedCheckpoint {
@@ -134,6 +153,11 @@ impl SignedCheckpoint {
         self.checkpoint.root
     }
 
+    /// The digest of the federation's state after the tree's leaves.
+    pub fn state(&self) -> [u8; 32] {
+        self.checkpoint.state
+    }
+
     /// The note as it was received, signatures of others included.
     pub fn note(&self) -> &str {
         &self.note
@@ -147,81 +171,4 @@ impl fmt::Display for SignedCheckpoint {
 }
 
 #[cfg(test)]
-mod tests {
-    use ed25519_dalek::SigningKey;
-
-    use super::*;
-
-    const ROOT: &str = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
-
-    fn log() -> NoteSigner {
-        let key = SigningKey::from_bytes(&[1; 32]);
-        NoteSigner::new("example.com/behind-the-sofa".parse().unwrap(), key)
-    }
-
-    fn open(body: &str) -> Result<SignedCheckpoint, CheckpointError> {
-        let log = log();
-        let note = Note::sign(body.to_owned(), &log).to_string();
-        SignedCheckpoint::open(&note, log.verifier_key())
-    }
-
-    #[test]
-    fn the_body_of_the_specification_is_read_and_written() {
-        let body = format!("example.com/behind-the-sofa\n20852163\n{ROOT}\n");
-        let opened = open(&body).unwrap();
-        assert_eq!(opened.size(), 20_852_163);
-        assert_eq!(opened.root().to_base64(), ROOT);
-        assert_eq!(opened.checkpoint().body(), body);
-        assert_eq!(opened.checkpoint().sign(&log()), opened.note());
-    }
-
-    #[test]
-    fn the_signed_bytes_are_known() {
-        // The note was made independently, by Python's hashlib and cryptography.
-        let root = Hash::empty_root();
-        let empty = Checkpoint { origin: log().verifier_key().name().clone(), size: 0, root };
-        assert_eq!(
-            empty.sign(&log()),
-            "example.com/behind-the-sofa\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n\
-             — example.com/behind-the-sofa be1zqQjgAsaCiPVyGtYGkQCKZsBFgyPrN12F/xlHTv81Ez\
-             H3aFzv1D1YkaxixPm0i9xAqnpZhgXEUnTBBvpjUGFBPQs=\n"
-        );
-    }
-
-    #[test]
-    fn signed_nonsense_has_names() {
-        let origin = "example.com/behind-the-sofa";
-        let bodies = [
-            format!("{origin}\n1\n"),
-            format!("{origin}\n1\n{ROOT}\nextension\n"),
-            format!("{origin}\n1\n{ROOT}\n\n"),
-            format!("{origin}\n01\n{ROOT}\n"),
-            format!("{origin}\n-1\n{ROOT}\n"),
-            format!("{origin}\n18446744073709551616\n{ROOT}\n"),
-            format!("{origin}\n1\n{}\n", &ROOT[4..]),
-            format!("{origin}\n1\n{} \n", ROOT),
-        ];
-        for body in bodies {
-            assert_eq!(open(&body), Err(CheckpointError::Body), "{body:?}");
-        }
-        let size = MAX_TREE_SIZE + 1;
-        let too_big = open(&format!("{origin}\n{size}\n{ROOT}\n"));
-        assert_eq!(too_big, Err(CheckpointError::TreeTooBig { size }));
-        let expected = origin.parse().unwrap();
-        let other = open(&format!("example.com/other\n1\n{ROOT}\n"));
-        assert_eq!(other, Err(CheckpointError::OtherLog { expected }));
-    }
-
-    #[test]
-    fn a_strangers_checkpoint_is_refused() {
-        let stranger =
-            NoteSigner::new(log().verifier_key().name().clone(), SigningKey::from_bytes(&[2; 32]));
-        let body = format!("example.com/behind-the-sofa\n1\n{ROOT}\n");
-        let note = Note::sign(body, &stranger).to_string();
-        let refused = SignedCheckpoint::open(&note, log().verifier_key());
-        assert!(matches!(
-            refused,
-            Err(CheckpointError::Signature(NoteVerifyError::Unsigned { .. }))
-        ));
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! What a check has established is a value that only the check can make: [`Included`],
-//! [`Consistent`], [`VerifiedText`], [`SignedCheckpoint`], [`SignedState`], [`Logged`].
+//! [`Consistent`], [`VerifiedText`], [`SignedCheckpoint`], [`Logged`].
 //!
 //! This room opens no file and no socket, reads no clock and keeps no record: the aggregator stores
 //! the entries and feeds their bytes in; parties and auditors feed in what they were sent. Whatever
@@ -29,7 +29,6 @@ mod note;
 mod origin;
 
 mod checkpoint;
-mod state;
 mod tlog_proof;
 
 mod decimal;
@@ -44,7 +43,6 @@ pub use note::{
     VerifiedText,
 };
 pub use origin::{MAX_ORIGIN_BYTES, Origin, OriginError};
-pub use state::{SignedState, StateNote, StateNoteError};
 pub use tlog_proof::{
     Logged, MAX_TLOG_PROOF_BYTES, TlogProof, TlogProofError, TlogProofParseError,
 };

@@ -138,8 +138,8 @@ fn each_malformed_note_has_its_name() {
 }
 
 #[test]
-fn sixteen_signatures_are_read_and_seventeen_are_not() {
+fn sixty_four_signatures_are_read_and_one_more_is_not() {
     let note = |count| format!("{SAYING}\n{}", PETER_LINE.repeat(count));
-    assert!(parse(&note(16)).unwrap().verify(&peter()).is_ok());
-    assert_eq!(parse(&note(17)), Err(NoteParseError::TooManySignatures));
+    assert!(parse(&note(MAX_SIGNATURES)).unwrap().verify(&peter()).is_ok());
+    assert_eq!(parse(&note(MAX_SIGNATURES + 1)), Err(NoteParseError::TooManySignatures));
 }

@@ -16,7 +16,7 @@ fn receipt() -> TlogProof {
         tree.push(&[record]);
     }
     let origin = log().verifier_key().name().clone();
-    let note = Checkpoint { origin, size: 6, root: tree.root() }.sign(&log());
+    let note = Checkpoint { origin, size: 6, root: tree.root(), state: [9; 32] }.sign(&log());
     let checkpoint = SignedCheckpoint::open(&note, log().verifier_key()).unwrap();
     TlogProof::new(3, tree.inclusion(3, 6).unwrap(), &checkpoint)
 }
@@ -36,9 +36,10 @@ const KNOWN_RECEIPT: &str = "c2sp.org/tlog-proof@v1\nindex 3\n\
     /PCmxwDdE+J0tvuo3uqN2bJuTu3eNJVxfKyECMnFF38=\n\
     ogv5p8wtyKCPX0FacbGfasQnurVNJO7IaLXTEDRJlTo=\n\
     S4wSntFMziwIz8Z2bbf4zbEztfaYuN49WJDqf/fwqNE=\n\n\
-    example.org/log\n6\nuzbn09TO5XIMvTI9AvqxWWLiuh2t9fj8bu70/WrQVqg=\n\n\
-    — example.org/log jxP55My608hzdaYE8wELrtiSlq4V5Qy/C/8ItmOxh2d4+/t1UpuT7uVpts00XajWASBmB3W5tc\
-    lu2koSo63gLiGZow8=\n";
+    example.org/log\n6\nuzbn09TO5XIMvTI9AvqxWWLiuh2t9fj8bu70/WrQVqg=\n\
+    potluck-state/1 0909090909090909090909090909090909090909090909090909090909090909\n\n\
+    — example.org/log jxP55O0PnQI3owZ8xsP0hU71oCnf5tpWQz3bUvp2s5g4IK0cPVGCmo30FkELF3ypXxDHSO5VZu\
+    NgHVy93heP3UwfHgE=\n";
 
 #[test]
 fn another_record_or_log_is_refused() {

@@ -1,24 +1,20 @@
 //! Whatever bytes arrive, each parser answers; what it accepts, it writes back unchanged.
 
-use potluck_log::{
-    Checkpoint, Hash, Note, Origin, SignedCheckpoint, SignedState, StateNote, TlogProof,
-    VerifierKey,
-};
+use potluck_log::{Checkpoint, Hash, Note, Origin, SignedCheckpoint, TlogProof, VerifierKey};
 use proptest::prelude::*;
 
 use crate::{grown, signer};
 
-/// A checkpoint, a state note and a receipt of one log, and its key: what parsers meet in practice.
-fn honest() -> [String; 4] {
+/// A checkpoint and a receipt of one log, and its key: what parsers meet in practice.
+fn honest() -> [String; 3] {
     let signer = signer(1);
     let origin = signer.verifier_key().name().clone();
     let tree = grown(11);
     let root = tree.root();
-    let checkpoint = Checkpoint { origin: origin.clone(), size: 11, root }.sign(&signer);
+    let checkpoint = Checkpoint { origin, size: 11, root, state: [0xc0; 32] }.sign(&signer);
     let opened = SignedCheckpoint::open(&checkpoint, signer.verifier_key()).unwrap();
     let receipt = TlogProof::new(4, tree.inclusion(4, 11).unwrap(), &opened);
-    let state = StateNote::new(origin, "c0ffee", 11, "ab".repeat(32)).unwrap().sign(&signer);
-    [checkpoint, state, receipt.to_string(), signer.verifier_key().to_string()]
+    [checkpoint, receipt.to_string(), signer.verifier_key().to_string()]
 }
 
 /// Asks every parser about `bytes`.
@@ -43,9 +39,6 @@ fn ask_all(bytes: &[u8]) {
     if let Ok(checkpoint) = SignedCheckpoint::open(text, signer(1).verifier_key()) {
         assert_eq!(checkpoint.note(), text);
     }
-    if let Ok(state) = SignedState::open(text, signer(1).verifier_key()) {
-        assert_eq!(state.note(), text);
-    }
 }
 
 proptest! {
@@ -63,7 +56,7 @@ proptest! {
 
     #[test]
     fn honest_texts_with_pieces_changed(
-        which in 0usize..4,
+        which in 0usize..3,
         (from, to) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
         piece in prop::collection::vec(any::<u8>(), 0..20),
     ) {
@@ -77,16 +70,12 @@ proptest! {
     fn signed_bodies_are_opened_as_they_were_made(
         size in 0u64..=1 << 62,
         root in any::<[u8; 32]>(),
-        (federation, digest) in ("([0-9a-f]{2}){1,64}", "([0-9a-f]{2}){1,64}"),
+        state in any::<[u8; 32]>(),
     ) {
         let signer = signer(3);
         let key = signer.verifier_key();
-        let checkpoint = Checkpoint { origin: key.name().clone(), size, root: Hash(root) };
+        let checkpoint = Checkpoint { origin: key.name().clone(), size, root: Hash(root), state };
         let opened = SignedCheckpoint::open(&checkpoint.sign(&signer), key).unwrap();
         prop_assert_eq!(opened.checkpoint(), &checkpoint);
-
-        let state = StateNote::new(key.name().clone(), federation, size, digest).unwrap();
-        let opened = SignedState::open(&state.sign(&signer), key).unwrap();
-        prop_assert_eq!(opened.state(), &state);
     }
 }

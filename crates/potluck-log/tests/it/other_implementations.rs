@@ -6,6 +6,13 @@ use tlog_tiles::{HashReader, prove_record, prove_tree, stored_hashes, tree_hash}
 
 use crate::{grown, record, signer};
 
+const STATE: [u8; 32] = [0xa5; 32];
+
+/// The extension line that holds [`STATE`].
+fn extension() -> String {
+    format!("potluck-state/1 {}\n", "a5".repeat(32))
+}
+
 /// The hashes that `tlog_tiles` stores, in its order.
 struct Stored(Vec<tlog_tiles::Hash>);
 
@@ -50,7 +57,7 @@ fn our_checkpoint_is_read_by_others() {
     let signer = signer(1);
     let key = signer.verifier_key();
     let tree = grown(11);
-    let ours = Checkpoint { origin: key.name().clone(), size: 11, root: tree.root() };
+    let ours = Checkpoint { origin: key.name().clone(), size: 11, root: tree.root(), state: STATE };
     let note = ours.sign(&signer);
 
     let verifier = StandardVerifier::new(&key.to_string()).unwrap();
@@ -62,7 +69,7 @@ fn our_checkpoint_is_read_by_others() {
 
     let body = tlog_tiles::Checkpoint::from_bytes(theirs.text()).unwrap();
     assert_eq!(body.origin(), key.name().as_str());
-    assert_eq!((body.size(), body.hash().0, body.extension()), (11, tree.root().0, ""));
+    assert_eq!((body.size(), body.hash().0, body.extension()), (11, tree.root().0, &*extension()));
     assert_eq!(body.to_bytes(), theirs.text());
 }
 
@@ -78,13 +85,13 @@ fn their_checkpoint_is_read_by_us_and_has_the_same_bytes() {
     let theirs = StandardSigner::new(&secret).unwrap();
 
     let root = grown(7).root();
-    let body =
-        tlog_tiles::Checkpoint::new(key.name().as_str(), 7, tlog_tiles::Hash(root.0), "").unwrap();
+    let (origin, hash) = (key.name().as_str(), tlog_tiles::Hash(root.0));
+    let body = tlog_tiles::Checkpoint::new(origin, 7, hash, &extension()).unwrap();
     let mut note = signed_note::Note::new(&body.to_bytes(), &[]).unwrap();
     note.add_sigs(&[&theirs]).unwrap();
     let note = String::from_utf8(note.to_bytes()).unwrap();
 
-    let checkpoint = Checkpoint { origin: key.name().clone(), size: 7, root };
+    let checkpoint = Checkpoint { origin: key.name().clone(), size: 7, root, state: STATE };
     assert_eq!(checkpoint.sign(&ours), note);
     assert_eq!(SignedCheckpoint::open(&note, key).unwrap().checkpoint(), &checkpoint);
 }
@@ -95,6 +102,7 @@ fn both_refuse_the_same_malformed_notes() {
         origin: signer(1).verifier_key().name().clone(),
         size: 0,
         root: Hash::empty_root(),
+        state: STATE,
     };
     let note = checkpoint.sign(&signer(1));
     for cut in (0..note.len()).filter(|&cut| note.is_char_boundary(cut)) {
