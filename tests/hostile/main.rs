@@ -151,5 +151,5 @@ fn sign(
         previous: chain.previous,
         body: Body::Submit(submission),
     };
-    Ok(Envelope::sign(federation.domain(Kind::Submit), statement.to_payload(), key))
+    Ok(Envelope::sign(federation.domain(Kind::Submit), statement.to_payload(), key)?)
 }

@@ -95,7 +95,7 @@ pub(crate) fn genesis(nonce: u8) -> Envelope {
     let body = Body::Genesis(Box::new(genesis));
     let statement = Statement { author: Author::Operator, sequence: 0, previous: None, body };
     let domain = Domain { kind: Kind::Genesis, federation: None };
-    Envelope::sign(domain, statement.to_payload(), &operator())
+    Envelope::sign(domain, statement.to_payload(), &operator()).unwrap()
 }
 
 /// `author`'s next statement, signed with `key`.
@@ -109,7 +109,7 @@ pub(crate) fn sign(
     let (sequence, previous) = chain.map_or((0, None), |chain| (chain.next, chain.previous));
     let domain = federation.domain(body.kind());
     let statement = Statement { author, sequence, previous, body };
-    Envelope::sign(domain, statement.to_payload(), key)
+    Envelope::sign(domain, statement.to_payload(), key).unwrap()
 }
 
 pub(crate) fn admit(party: &str) -> Body {

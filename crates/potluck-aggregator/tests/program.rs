@@ -44,7 +44,7 @@ fn folder() -> tempfile::TempDir {
     let body = Body::Genesis(Box::new(genesis));
     let statement = Statement { author: Author::Operator, sequence: 0, previous: None, body };
     let domain = Domain { kind: Kind::Genesis, federation: None };
-    let envelope = Envelope::sign(domain, statement.to_payload(), &operator);
+    let envelope = Envelope::sign(domain, statement.to_payload(), &operator).unwrap();
     fs::write(folder.path().join("genesis.json"), envelope.as_bytes()).unwrap();
     fs::write(folder.path().join("keys/log.pem"), log.to_pem()).unwrap();
     fs::write(folder.path().join("aggregator.toml"), "listen = '127.0.0.1:0'\n").unwrap();

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::Kind;
 use crate::ids::{FederationId, KeyId, Sha256};
-use crate::keys::{BadSignature, PrivateKey, PublicKey};
+use crate::keys::{BadSignature, PublicKey, SignError, Signer};
 
 /// The largest envelope, in bytes of its JSON text.
 pub const MAX_ENVELOPE: usize = 1 << 20;
@@ -101,15 +101,19 @@ impl EnvelopeText {
 
 impl Envelope {
     /// Signs `payload`.
-    pub fn sign(domain: Domain, payload: Vec<u8>, key: &PrivateKey) -> Self {
-        let signature = key.sign(&pre_authentication_encoding(&domain.payload_type(), &payload));
+    ///
+    /// # Errors
+    /// [`SignError`] where the signer does not sign.
+    pub fn sign(domain: Domain, payload: Vec<u8>, key: &dyn Signer) -> Result<Self, SignError> {
+        let encoding = pre_authentication_encoding(&domain.payload_type(), &payload);
+        let signature = key.sign(&encoding)?;
         let key = key.public().id();
         let text = EnvelopeText {
             payload: BASE64.encode(&payload),
             payload_type: domain.payload_type(),
             signatures: [SignatureText { keyid: key, sig: BASE64.encode(signature) }],
         };
-        Self { bytes: text.to_bytes(), domain, payload, key, signature }
+        Ok(Self { bytes: text.to_bytes(), domain, payload, key, signature })
     }
 
     /// Parses the JSON text of an envelope, which must be the one that [`Self::sign`] writes: whoever passes it
@@ -189,6 +193,7 @@ fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::PrivateKey;
     use proptest::prelude::*;
 
     fn key() -> PrivateKey {
@@ -210,7 +215,7 @@ mod tests {
 
     #[test]
     fn only_the_signer_opens_it() {
-        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key());
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key()).unwrap();
         let parsed = Envelope::parse(envelope.as_bytes()).unwrap();
         assert_eq!(parsed, envelope);
         assert_eq!(parsed.open(&key().public()), Ok(&b"{}"[..]));
@@ -219,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_signature_for_one_domain_is_none_for_another() {
-        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key());
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key()).unwrap();
         let text = String::from_utf8(envelope.as_bytes().to_vec()).unwrap();
         for (from, to) in [("reveal", "publish"), ("=0101", "=0201")] {
             let moved = Envelope::parse(text.replace(from, to).as_bytes()).unwrap();
@@ -229,7 +234,7 @@ mod tests {
 
     #[test]
     fn shapes_that_are_not_exactly_ours_are_refused() {
-        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key());
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key()).unwrap();
         let text = String::from_utf8(envelope.as_bytes().to_vec()).unwrap();
         for (from, to) in [
             ("{\"payload\"", "{\"extra\":1,\"payload\""),
@@ -250,7 +255,7 @@ mod tests {
 
     #[test]
     fn one_signed_statement_has_one_text() {
-        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key());
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{}".to_vec(), &key()).unwrap();
         let text = String::from_utf8(envelope.as_bytes().to_vec()).unwrap();
         let EnvelopeText { payload, payload_type, signatures: [SignatureText { keyid, sig }] } =
             serde_json::from_str(&text).unwrap();
@@ -267,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_known_envelope_keeps_its_bytes() {
-        let envelope = Envelope::sign(domain(Kind::Reveal), b"{\"a\":1}".to_vec(), &key());
+        let envelope = Envelope::sign(domain(Kind::Reveal), b"{\"a\":1}".to_vec(), &key()).unwrap();
         // The same text was made with Python's `cryptography` (Ed25519, SHA-256) and `json`.
         assert_eq!(
             envelope.sha256().to_string(),
@@ -283,7 +288,7 @@ mod tests {
 
         #[test]
         fn no_flipped_bit_opens(bit in 0usize..8 * 400) {
-            let envelope = Envelope::sign(domain(Kind::Reveal), b"{\"a\":1}".to_vec(), &key());
+            let envelope = Envelope::sign(domain(Kind::Reveal), b"{\"a\":1}".to_vec(), &key()).unwrap();
             let mut bytes = envelope.as_bytes().to_vec();
             let position = (bit / 8) % bytes.len();
             bytes[position] ^= 1 << (bit % 8);

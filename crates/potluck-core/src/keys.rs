@@ -188,6 +188,36 @@ impl PrivateKey {
     }
 }
 
+/// Why nothing was signed: an agent that is gone, locked, or said no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nothing was signed: {what}")]
+pub struct SignError {
+    /// What stood in the way, for the key's owner.
+    pub what: String,
+}
+
+/// What signs with one Ed25519 key: the key itself, or something that holds it and never shows it.
+pub trait Signer: Send + Sync {
+    /// The public half.
+    fn public(&self) -> PublicKey;
+
+    /// Signs `message` (RFC 8032).
+    ///
+    /// # Errors
+    /// [`SignError`] where whatever holds the key does not sign.
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
+}
+
+impl Signer for PrivateKey {
+    fn public(&self) -> PublicKey {
+        Self::public(self)
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+        Ok(Self::sign(self, message))
+    }
+}
+
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey(of {})", self.public().id().short())

@@ -25,7 +25,7 @@ pub use entry::{Author, Body, Entry, Keys, Kind, Role, Statement};
 pub use envelope::Envelope;
 pub use federation::Federation;
 pub use ids::{Blake3, FederationId, FederationName, KeyId, PartyId, Sha256};
-pub use keys::{PrivateKey, PublicKey};
+pub use keys::{PrivateKey, PublicKey, SignError, Signer};
 pub use lambda::Lambda;
 pub use manifest::{FileEntry, Manifest};
 pub use recipe::Recipe;

@@ -68,7 +68,7 @@ impl Story {
         let body = Body::Genesis(Box::new(genesis));
         let statement = Statement { author: Author::Operator, sequence: 0, previous: None, body };
         let domain = Domain { kind: Kind::Genesis, federation: None };
-        let envelope = Envelope::sign(domain, statement.to_payload(), &key("operator"));
+        let envelope = Envelope::sign(domain, statement.to_payload(), &key("operator")).unwrap();
         let genesis = genesis_entry(&envelope).unwrap();
         Self { federation: Federation::found(&genesis).unwrap(), entries: vec![genesis] }
     }
@@ -121,7 +121,7 @@ impl Story {
         let (sequence, previous) = (chain.next, chain.previous);
         let statement = Statement { author, sequence, previous, body };
         let domain = self.federation.domain(statement.body.kind());
-        let envelope = Envelope::sign(domain, statement.to_payload(), &key(who));
+        let envelope = Envelope::sign(domain, statement.to_payload(), &key(who)).unwrap();
         let entry = self.federation.authenticate(&envelope).unwrap().into_entry();
         self.federation.apply(self.federation.size(), &entry).unwrap();
         self.entries.push(entry);

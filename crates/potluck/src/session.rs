@@ -100,7 +100,7 @@ impl MemberSession {
 
     /// Signs and records what speaks of no content to be sent.
     pub(crate) async fn say(&mut self, body: Body) -> Result<Said, Failure> {
-        let envelope = self.sign(body);
+        let envelope = self.sign(body)?;
         let receipt = self.session.client.append(&envelope).await;
         let receipt = receipt.map_err(|error| self.explain(error.into()))?;
         self.settle(&envelope, receipt).await
@@ -113,7 +113,7 @@ impl MemberSession {
         content: &[Content],
         progress: impl FnMut(Transfer) + Send,
     ) -> Result<Said, Failure> {
-        let envelope = self.sign(body);
+        let envelope = self.sign(body)?;
         let receipt = self.session.client.submit(&envelope, content, progress).await;
         let receipt = receipt.map_err(|error| self.explain(error.into()))?;
         self.settle(&envelope, receipt).await
@@ -147,7 +147,7 @@ impl MemberSession {
         self.session.close().await;
     }
 
-    fn sign(&self, body: Body) -> Envelope {
+    fn sign(&self, body: Body) -> Result<Envelope, Failure> {
         // Who is not in the ledger has no chain; the aggregator's refusal then says so.
         let chain = self.federation().chain(&self.author);
         let statement = Statement {
@@ -157,7 +157,7 @@ impl MemberSession {
             body,
         };
         let domain = self.federation().domain(statement.body.kind());
-        Envelope::sign(domain, statement.to_payload(), &self.key)
+        Envelope::sign(domain, statement.to_payload(), &self.key).map_err(Failure::system)
     }
 
     /// Verifies and keeps the receipt, then sees the entry in the ledger as everybody does.

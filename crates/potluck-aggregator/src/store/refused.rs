@@ -91,7 +91,7 @@ mod tests {
         for (payload, kept) in [(b"1", true), (b"2", false), (b"1", true)] {
             let domain = Domain { kind: Kind::Submit, federation: None };
             let envelope =
-                Envelope::sign(domain, payload.to_vec(), &PrivateKey::from_seed(&[1; 32]));
+                Envelope::sign(domain, payload.to_vec(), &PrivateKey::from_seed(&[1; 32])).unwrap();
             let weights = elsewhere.path().join("x.part");
             fs::write(&weights, [0; 1]).unwrap();
             refused.keep(&envelope, &refusal, &weights).unwrap();
@@ -108,7 +108,7 @@ mod tests {
         for (payload, kept) in [(b"1", true), (b"2", false)] {
             let domain = Domain { kind: Kind::Submit, federation: None };
             let key = PrivateKey::from_seed(&[1; 32]);
-            let envelope = Envelope::sign(domain, payload.to_vec(), &key);
+            let envelope = Envelope::sign(domain, payload.to_vec(), &key).unwrap();
             let weights = elsewhere.path().join("x.part");
             fs::write(&weights, [0; 6]).unwrap();
             refused.keep(&envelope, &refusal, &weights).unwrap();

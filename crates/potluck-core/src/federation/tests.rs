@@ -54,7 +54,7 @@ fn genesis_with(nonce: u8) -> Entry {
     let body = Body::Genesis(Box::new(genesis));
     let statement = Statement { author: Author::Operator, sequence: 0, previous: None, body };
     let domain = Domain { kind: crate::Kind::Genesis, federation: None };
-    genesis_entry(&Envelope::sign(domain, statement.to_payload(), &operator()), 0).unwrap()
+    genesis_entry(&Envelope::sign(domain, statement.to_payload(), &operator()).unwrap(), 0).unwrap()
 }
 
 /// A federation beside the ledger from which it came.
@@ -80,7 +80,7 @@ impl Ledger {
             body,
         };
         let domain = self.federation.domain(statement.body.kind());
-        Envelope::sign(domain, statement.to_payload(), key)
+        Envelope::sign(domain, statement.to_payload(), key).unwrap()
     }
 
     fn append(&mut self, envelope: &Envelope) -> Result<Vec<Effect>, Refusal> {
@@ -188,12 +188,13 @@ fn strangers_and_forgers_are_told_apart() {
     assert_eq!(code(ledger.append(&impostor)), Code::AuthorMismatch);
     let elsewhere =
         Domain { kind: crate::Kind::Submit, federation: Some(FederationId::from_bytes([3; 32])) };
-    let elsewhere = Envelope::sign(elsewhere, b"{}".to_vec(), &party_key("readers"));
+    let elsewhere = Envelope::sign(elsewhere, b"{}".to_vec(), &party_key("readers")).unwrap();
     assert_eq!(code(ledger.append(&elsewhere)), Code::FederationMismatch);
     let mislabelled = ledger.federation.domain(crate::Kind::Reveal);
     let statement =
         Statement { author: readers, sequence: 1, previous: None, body: submission(b"base", b"x") };
-    let mislabelled = Envelope::sign(mislabelled, statement.to_payload(), &party_key("readers"));
+    let mislabelled =
+        Envelope::sign(mislabelled, statement.to_payload(), &party_key("readers")).unwrap();
     assert_eq!(code(ledger.append(&mislabelled)), Code::StatementMalformed);
 }
 
@@ -211,7 +212,8 @@ fn a_statement_is_spelt_in_one_way() {
     ] {
         assert_ne!(respelt, text);
         assert!(serde_json::from_str::<Statement>(&respelt).is_ok(), "{respelt}");
-        let envelope = Envelope::sign(signed.domain(), respelt.into_bytes(), &party_key("agency"));
+        let envelope =
+            Envelope::sign(signed.domain(), respelt.into_bytes(), &party_key("agency")).unwrap();
         assert_eq!(code(ledger.append(&envelope)), Code::StatementMalformed);
     }
     ledger.append(&signed).unwrap();

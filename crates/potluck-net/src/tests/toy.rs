@@ -99,7 +99,7 @@ pub(super) fn content(folder: &Path, name: &str, size: usize) -> Content {
 pub(super) fn envelope(content: &[Content], key: &PrivateKey) -> Envelope {
     let lines = content.iter().map(|each| format!("{} {}\n", each.file.blake3, each.file.size));
     let domain = Domain { kind: Kind::Submit, federation: None };
-    Envelope::sign(domain, lines.collect::<String>().into_bytes(), key)
+    Envelope::sign(domain, lines.collect::<String>().into_bytes(), key).unwrap()
 }
 
 fn receipt_of(envelope: &Envelope) -> Receipt {

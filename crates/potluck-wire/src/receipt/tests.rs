@@ -9,7 +9,7 @@ use super::*;
 fn envelope(payload: &str) -> Envelope {
     let federation = Some(FederationId::from_bytes([1; 32]));
     let domain = Domain { kind: Kind::Reveal, federation };
-    Envelope::sign(domain, payload.into(), &PrivateKey::from_seed(&[7; 32]))
+    Envelope::sign(domain, payload.into(), &PrivateKey::from_seed(&[7; 32])).unwrap()
 }
 
 fn record(envelope: &Envelope) -> String {

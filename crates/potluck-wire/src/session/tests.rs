@@ -14,7 +14,7 @@ use crate::receipt::Receipt;
 
 fn envelope() -> Envelope {
     let domain = Domain { kind: Kind::Submit, federation: None };
-    Envelope::sign(domain, b"{}".to_vec(), &PrivateKey::from_seed(&[1; 32]))
+    Envelope::sign(domain, b"{}".to_vec(), &PrivateKey::from_seed(&[1; 32])).unwrap()
 }
 
 fn receipt() -> Receipt {

@@ -16,7 +16,7 @@ fn entry(number: u64) -> Entry {
     let key = PrivateKey::from_seed(&[1; 32]);
     // Long enough that the file has to grow on the way.
     let payload = [number as u8; 30_000];
-    let envelope = Envelope::sign(domain, payload.to_vec(), &key);
+    let envelope = Envelope::sign(domain, payload.to_vec(), &key).unwrap();
     Entry::parse(format!("record {number}").as_bytes(), envelope.as_bytes()).unwrap()
 }
 

@@ -134,7 +134,7 @@ impl Plan<'_> {
         let body = Body::Genesis(Box::new(genesis));
         let statement = Statement { author: Author::Operator, sequence: 0, previous: None, body };
         let domain = Domain { kind: Kind::Genesis, federation: None };
-        Ok(Envelope::sign(domain, statement.to_payload(), operator))
+        Envelope::sign(domain, statement.to_payload(), operator).map_err(Failure::system)
     }
 
     /// Copies what the manifest lists. The aggregator compares the copy with it before it serves.
