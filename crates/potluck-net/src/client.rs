@@ -15,7 +15,7 @@ use std::time::Duration;
 use potluck_core::{Code, Envelope, FileEntry, Refusal};
 use potluck_wire::frame::MAX_REPLY;
 use potluck_wire::message::{Reply, Request};
-use potluck_wire::session::client::{AppendCall, BlendCall, Ended, LedgerCall, Step};
+use potluck_wire::session::client::{AppendCall, BlendCall, CosignCall, Ended, LedgerCall, Step};
 use potluck_wire::{Blended, LedgerPage, Receipt, STORED_CONTENT_CORRUPT, Wanted};
 use quinn::{Connection, Endpoint, ReadError, SendStream, VarInt};
 use tokio::time::timeout;
@@ -122,6 +122,21 @@ impl Client {
             let reply = self.reply(&mut frames).await?;
             if let Step::Done(receipt) = call.on(reply).map_err(|ended| self.ended(ended))? {
                 return Ok(receipt);
+            }
+        }
+    }
+
+    /// Hands in a checkpoint with this client's cosignature on it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn cosign(&self, checkpoint: String) -> Result<(), CallError> {
+        let (mut call, request) = CosignCall::new(checkpoint);
+        let mut frames = self.ask(&request).await?;
+        loop {
+            let reply = self.reply(&mut frames).await?;
+            if let Step::Done(()) = call.on(reply).map_err(|ended| self.ended(ended))? {
+                return Ok(());
             }
         }
     }

@@ -28,6 +28,12 @@ pub trait Service: Send + Sync + 'static {
     /// The refusal to send.
     fn append(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Receipt, Refusal>;
 
+    /// Keeps a witness's cosignature on a checkpoint of this log.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    fn cosign(&self, peer: &PublicKey, checkpoint: &str) -> Result<(), Refusal>;
+
     /// Begins a submission. The peer's earlier upload of the same envelope, if one was under way, has ended
     /// when this is called: the newest connection wins.
     ///

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! {"v":1,"ask":{"ledger":{"from":0}}}
-//! {"ledger":{"checkpoint":"…","state":"…","count":3}}   then 3 times   {"entry":{"record":"…","envelope":"…"}}
+//! {"ledger":{"checkpoint":"…","cosigned":null,"count":3}}   then 3 times   {"entry":{"record":"…","envelope":"…"}}
 //! {"refused":{"code":"not-found","sentence":"…"}}
 //! ```
 
@@ -59,6 +59,11 @@ pub enum Ask {
         /// The round.
         round: u64,
     },
+    /// Keep a witness's cosignature.
+    Cosign {
+        /// A checkpoint of this log with the cosignature on it, a note.
+        checkpoint: String,
+    },
 }
 
 /// A reply frame.
@@ -67,10 +72,10 @@ pub enum Ask {
 pub enum Reply {
     /// The head of a ledger page; `count` entries follow.
     Ledger {
-        /// The signed checkpoint, a note.
+        /// The signed checkpoint over all entries, a note.
         checkpoint: String,
-        /// The signed digest of the federation's state, a note.
-        state: String,
+        /// The latest checkpoint that enough witnesses cosigned, a note; nothing where there is none.
+        cosigned: Option<String>,
         /// How many [`Reply::Entry`] follow.
         count: u64,
     },
@@ -107,6 +112,8 @@ pub enum Reply {
         /// The file of weights.
         soup: FileEntry,
     },
+    /// The cosignature is kept.
+    Cosigned {},
     /// The request is refused.
     Refused(Refusal),
 }
@@ -148,10 +155,10 @@ impl TryFrom<WantedText> for Wanted {
 /// The ledger from some index on, under one signed checkpoint. Nothing in it is verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerPage {
-    /// The signed checkpoint, a note.
+    /// The signed checkpoint over all entries, a note.
     pub checkpoint: String,
-    /// The signed digest of the federation's state, a note.
-    pub state: String,
+    /// The latest checkpoint that as many witnesses cosigned as the charter asks for, a note.
+    pub cosigned: Option<String>,
     /// The entries from the index that was asked for, in order.
     pub entries: Vec<Entry>,
 }
@@ -231,6 +238,7 @@ impl Reply {
             Self::Progress { .. } => "progress",
             Self::Found { .. } => "found",
             Self::Blended { .. } => "blended",
+            Self::Cosigned {} => "cosigned",
             Self::Refused(_) => "refused",
         }
     }

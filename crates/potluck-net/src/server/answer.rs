@@ -151,6 +151,11 @@ async fn answer(
             content::submit(shared, peer, exchange, frames, &envelope, state).await
         }
         Asked::Fetch(blob, state) => content::fetch(shared, peer, exchange, blob, state).await,
+        Asked::Cosign(checkpoint, state) => {
+            let cosign = move || service.cosign(&peer, &checkpoint);
+            shared.pool.run(Lane::Decision, &peer, cosign).await?;
+            exchange.reply(&state.kept()).await
+        }
         Asked::Blend(round, state) => blend(shared, peer, exchange, round, state).await,
     }
 }

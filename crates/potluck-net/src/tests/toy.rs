@@ -112,14 +112,19 @@ impl Service for Toy {
     }
 
     fn ledger(&self, from: u64) -> Result<LedgerPage, Refusal> {
-        let (checkpoint, state) = (format!("from {from}"), String::new());
-        Ok(LedgerPage { checkpoint, state, entries: vec![] })
+        let (checkpoint, cosigned) = (format!("from {from}"), None);
+        Ok(LedgerPage { checkpoint, cosigned, entries: vec![] })
     }
 
     fn append(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Receipt, Refusal> {
         let refused = |_| Refusal::new(Code::SignatureInvalid, "not signed by the peer");
         envelope.open(peer).map_err(refused)?;
         Ok(receipt_of(envelope))
+    }
+
+    fn cosign(&self, _peer: &PublicKey, checkpoint: &str) -> Result<(), Refusal> {
+        let refused = || Refusal::new(Code::CheckpointRefused, "no checkpoint of this toy");
+        checkpoint.starts_with("from ").then_some(()).ok_or_else(refused)
     }
 
     fn submit(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Offer, Refusal> {

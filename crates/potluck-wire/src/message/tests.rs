@@ -39,6 +39,7 @@ fn requests() -> Vec<(Ask, String)> {
             format!(r#"{{"fetch":{{"blake3":"{ones}","ranges":[[0,65536],[131072,131073]]}}}}"#)
         }),
         (Ask::Blend { round: 2 }, r#"{"blend":{"round":2}}"#.into()),
+        (Ask::Cosign { checkpoint: "c\n".into() }, r#"{"cosign":{"checkpoint":"c\n"}}"#.into()),
     ]
 }
 
@@ -52,8 +53,8 @@ fn replies() -> Vec<(Reply, String)> {
     let receipt = Receipt { index: 4, record: "{}".into(), proof: "p\n".into() };
     let recipe_text = serde_json::to_string(&recipe()).unwrap();
     vec![
-        (Reply::Ledger { checkpoint: "c\n".into(), state: "s".into(), count: 1 }, {
-            r#"{"ledger":{"checkpoint":"c\n","state":"s","count":1}}"#.into()
+        (Reply::Ledger { checkpoint: "c\n".into(), cosigned: None, count: 1 }, {
+            r#"{"ledger":{"checkpoint":"c\n","cosigned":null,"count":1}}"#.into()
         }),
         (Reply::Entry { record: "{}".into(), envelope: "{}".into() }, {
             r#"{"entry":{"record":"{}","envelope":"{}"}}"#.into()
@@ -73,6 +74,7 @@ fn replies() -> Vec<(Reply, String)> {
                 r#"{{"blended":{{"recipe":{recipe_text},"soup":{{"path":"model.safetensors","size":3,"blake3":"{ones}","sha256":"{twos}"}}}}}}"#
             )
         }),
+        (Reply::Cosigned {}, r#"{"cosigned":{}}"#.into()),
         (Reply::Refused(Refusal::new(Code::NotFound, "no such blob")), {
             r#"{"refused":{"code":"not-found","sentence":"no such blob"}}"#.into()
         }),

@@ -15,6 +15,7 @@ fn envelope(payload: &str) -> Envelope {
 fn record(envelope: &Envelope) -> String {
     let record = Record {
         v: 1,
+        time: 0,
         kind: Kind::Reveal,
         key: envelope.key(),
         envelope: envelope.sha256(),
@@ -40,6 +41,7 @@ fn receipt() -> Receipt {
         origin: signer.verifier_key().name().clone(),
         size: tree.len(),
         root: tree.root(),
+        state: [0; 32],
     };
     let signed = SignedCheckpoint::open(&checkpoint.sign(&signer), signer.verifier_key()).unwrap();
     let proof = TlogProof::new(1, tree.inclusion(1, 3).unwrap(), &signed);

@@ -70,7 +70,9 @@ impl LedgerCall {
     /// [`Ended`]; a page of more than [`MAX_PAGE_ENTRIES`] or [`MAX_PAGE_BYTES`] is a violation.
     pub fn on(&mut self, reply: Reply) -> Result<Step<LedgerPage>, Ended> {
         let page = match (self.page.take(), reply) {
-            (None, Reply::Ledger { checkpoint, state, count }) => begin(checkpoint, state, count)?,
+            (None, Reply::Ledger { checkpoint, cosigned, count }) => {
+                begin(checkpoint, cosigned, count)?
+            }
             (Some(page), Reply::Entry { record, envelope }) => add(page, &record, &envelope)?,
             (None, other) => return unexpected(other, "'ledger'"),
             (Some(_), other) => return unexpected(other, "'entry'"),
@@ -83,12 +85,12 @@ impl LedgerCall {
     }
 }
 
-fn begin(checkpoint: String, state: String, count: u64) -> Result<Page, Ended> {
+fn begin(checkpoint: String, cosigned: Option<String>, count: u64) -> Result<Page, Ended> {
     if count > MAX_PAGE_ENTRIES {
         return Err(Ended::Violation(format!("a page of {count} entries")));
     }
     // Nothing is reserved for `count`: memory follows what arrives.
-    let page = LedgerPage { checkpoint, state, entries: Vec::new() };
+    let page = LedgerPage { checkpoint, cosigned, entries: Vec::new() };
     Ok(Page { page, left: count, room: MAX_PAGE_BYTES })
 }
 
@@ -123,6 +125,28 @@ impl AppendCall {
         match reply {
             Reply::Receipt(receipt) => Ok(Step::Done(receipt)),
             other => unexpected(other, "'receipt'"),
+        }
+    }
+}
+
+/// Asks to keep a cosignature.
+#[derive(Debug)]
+pub struct CosignCall(());
+
+impl CosignCall {
+    /// Hands in a checkpoint with a cosignature on it.
+    pub fn new(checkpoint: String) -> (Self, Request) {
+        (Self(()), Request::new(Ask::Cosign { checkpoint }))
+    }
+
+    /// Takes a reply.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn on(&mut self, reply: Reply) -> Result<Step<()>, Ended> {
+        match reply {
+            Reply::Cosigned {} => Ok(Step::Done(())),
+            other => unexpected(other, "'cosigned'"),
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Asked {
     Fetch(Blake3, AwaitContent),
     /// To blend a round's soup.
     Blend(u64, AwaitSoup),
+    /// To keep a cosignature.
+    Cosign(String, AwaitKept),
 }
 
 /// Reads a stream's first frame.
@@ -32,6 +34,7 @@ pub fn accept(body: &[u8]) -> Result<Asked, Refusal> {
         Ask::Submit { envelope } => Asked::Submit(parse(&envelope)?, AwaitOffer(())),
         Ask::Fetch { blake3, ranges } => Asked::Fetch(blake3, AwaitContent(ranges)),
         Ask::Blend { round } => Asked::Blend(round, AwaitSoup(())),
+        Ask::Cosign { checkpoint } => Asked::Cosign(checkpoint, AwaitKept(())),
     })
 }
 
@@ -49,7 +52,7 @@ impl AwaitPage {
     pub fn page(self, page: &LedgerPage) -> impl Iterator<Item = Reply> + '_ {
         let head = Reply::Ledger {
             checkpoint: page.checkpoint.clone(),
-            state: page.state.clone(),
+            cosigned: page.cosigned.clone(),
             // A usize fits in a u64 wherever this runs.
             count: page.entries.len() as u64,
         };
@@ -133,6 +136,17 @@ impl AwaitContent {
             Ok(ranges) => Ok((ranges, Reply::Found { size })),
             Err(error) => Err(Refusal::new(Code::ProtocolError, error.to_string())),
         }
+    }
+}
+
+/// It is to be said that a cosignature is kept.
+#[derive(Debug)]
+pub struct AwaitKept(());
+
+impl AwaitKept {
+    /// The cosignature is kept.
+    pub fn kept(self) -> Reply {
+        Reply::Cosigned {}
     }
 }
 

@@ -85,7 +85,7 @@ fn a_ledger_page_has_as_many_entries_as_its_head_says() {
     let Asked::Ledger(3, state) = asked(&request) else { panic!("a ledger request") };
     let entry = potluck_core::Entry::parse(b"{}", envelope().as_bytes()).unwrap();
     let entries = vec![entry.clone(), entry];
-    let page = LedgerPage { checkpoint: "c".into(), state: "s".into(), entries };
+    let page = LedgerPage { checkpoint: "c".into(), cosigned: None, entries };
     let mut frames = state.page(&page);
     assert_eq!(call.on(frames.next().unwrap()), Ok(Step::More));
     assert_eq!(call.on(frames.next().unwrap()), Ok(Step::More));
@@ -95,7 +95,7 @@ fn a_ledger_page_has_as_many_entries_as_its_head_says() {
 
 #[test]
 fn ledger_pages_out_of_order_or_beyond_bounds_are_violations() {
-    let head = |count| Reply::Ledger { checkpoint: String::new(), state: String::new(), count };
+    let head = |count| Reply::Ledger { checkpoint: String::new(), cosigned: None, count };
     let entry = Reply::Entry { record: "{}".into(), envelope: "{}".into() };
     assert!(is_violation(LedgerCall::new(0).0.on(entry.clone())));
     assert!(is_violation(LedgerCall::new(0).0.on(head(MAX_PAGE_ENTRIES + 1))));
