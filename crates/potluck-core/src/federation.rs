@@ -135,7 +135,7 @@ impl Federation {
         check_base(&genesis.base)?;
         let Genesis { charter, operator, log, base, nonce: _ } = genesis;
         let mut members = Members::default();
-        members.insert(Author::Operator, &Keys::signing(operator));
+        members.insert(Author::Operator, &Keys::signing(operator), 0);
         if let Some(member) = members.get_mut(&Author::Operator) {
             (member.next, member.previous) = (1, Some(authentic.record_digest()));
         }
@@ -186,11 +186,11 @@ impl Federation {
     fn step(&mut self, index: u64, author: &Author, body: Body) -> Vec<Effect> {
         match (author.clone(), body) {
             (_, Body::Admit(Admit { party, keys })) => {
-                self.members.insert(Author::Party(party.clone()), &keys);
+                self.members.insert(Author::Party(party.clone()), &keys, index);
                 vec![Effect::Admitted(party)]
             }
             (_, Body::Invite(invite)) => self.invite(invite),
-            (Author::Party(party), Body::Join(join)) => self.join(party, &join),
+            (Author::Party(party), Body::Join(join)) => self.join(index, party, &join),
             (_, Body::Suspend(Suspend { party, reason })) => self.suspend(party, Some(reason)),
             (_, Body::Reinstate(Reinstate { party })) => self.suspend(party, None),
             (author, Body::RotateKey(rotate)) => self.rotate(index, author, &rotate),

@@ -12,6 +12,8 @@ use crate::keys::PublicKey;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
+    /// The entry by which it came in.
+    pub since: u64,
     /// The key that signs for it; nothing where that key was revoked.
     pub sign: Option<PublicKey>,
     /// Its identity on the network; nothing where that is the signing key.
@@ -27,10 +29,10 @@ pub struct Member {
 }
 
 impl Member {
-    pub(super) fn new(keys: &Keys) -> Self {
+    fn new(keys: &Keys, since: u64) -> Self {
         let Keys { sign, transport, witness } = *keys;
         let (suspended, next, previous) = (None, 0, None);
-        Self { sign: Some(sign), transport, witness, suspended, next, previous }
+        Self { since, sign: Some(sign), transport, witness, suspended, next, previous }
     }
 
     /// Its key in a role, if it has one.
@@ -179,19 +181,22 @@ impl Members {
         self.authors.get_mut(author)
     }
 
-    /// Lets a member in. Its keys are known to be nobody's.
-    pub(super) fn insert(&mut self, author: Author, keys: &Keys) {
+    /// Lets a member in by the entry `since`. Its keys are known to be nobody's.
+    pub(super) fn insert(&mut self, author: Author, keys: &Keys, since: u64) {
         for (role, key) in keys.each() {
             self.owners.insert(key.id(), (author.clone(), role));
         }
         match self.authors.get_mut(&author) {
             // Only one that lost its signing key before it said anything: its chain goes on.
             Some(member) => {
-                *member =
-                    Member { next: member.next, previous: member.previous, ..Member::new(keys) };
+                *member = Member {
+                    next: member.next,
+                    previous: member.previous,
+                    ..Member::new(keys, since)
+                };
             }
             None => {
-                self.authors.insert(author, Member::new(keys));
+                self.authors.insert(author, Member::new(keys, since));
             }
         }
     }

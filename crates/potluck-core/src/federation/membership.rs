@@ -204,9 +204,9 @@ impl Federation {
         self.check_held(&recover.of, Role::Sign, &recover.key, &recover.proof)
     }
 
-    pub(super) fn join(&mut self, party: PartyId, join: &Join) -> Vec<Effect> {
+    pub(super) fn join(&mut self, index: u64, party: PartyId, join: &Join) -> Vec<Effect> {
         self.members.take_up(join.invite, join.keys.sign.id());
-        self.members.insert(Author::Party(party.clone()), &join.keys);
+        self.members.insert(Author::Party(party.clone()), &join.keys, index);
         vec![Effect::Admitted(party)]
     }
 

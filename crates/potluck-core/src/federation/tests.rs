@@ -172,7 +172,7 @@ fn a_known_history_has_a_known_state() {
         (ledger.federation.id().to_string().as_str(), state.as_str()),
         (
             "8bf964b8e8300bf6636e35dfecd91c38aa4f99f29bb5a04f8cd9bfd9d0c9f993",
-            "09d622c8dd936a6c24e0cd5d7a247760ab32fa5f74c378fa47ce8209c0fa29cc"
+            "1ca313b75f0404f25119ff89ad16f005b1227a7597124337fa037ca9cb52b6a2"
         )
     );
 }
