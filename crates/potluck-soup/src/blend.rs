@@ -42,7 +42,7 @@ pub(crate) use self::plan::Planned;
 pub use self::plan::{Shape, Soup, SoupFile};
 pub use self::published::{Blended, blend, recompute};
 pub use self::reader::SoupReader;
-pub(crate) use self::rule::{Agreed, Weighted, in_format, not_finite};
+pub(crate) use self::rule::{Agreed, Weighted, all_finite, in_format, not_finite};
 pub use self::rule::{Bench, Rule};
 use crate::checkpoint::CheckpointError;
 use crate::float_state::FloatState;

@@ -236,6 +236,15 @@ fn narrow_all_of<E: Element<N>, const N: usize>(
     elements.iter_mut().zip(values).for_each(|(bytes, value)| *bytes = E::nearest(value));
 }
 
+/// A bfloat16 is the upper half of the same binary32; so is one that is no number.
+#[inline(always)]
+pub(crate) fn bf16_to_f32(bytes: &[u8], output: &mut [u8]) {
+    let (from, to) = (bytes.as_chunks().0, output.as_chunks_mut().0);
+    for (from, to) in from.iter().zip(to) {
+        *to = (u32::from(u16::from_le_bytes(*from)) << 16).to_le_bytes();
+    }
+}
+
 /// The index of the first element of `bytes` that is infinite or NaN. Integers are neither.
 pub(crate) fn first_not_finite(dtype: Dtype, bytes: &[u8]) -> Option<usize> {
     by_format!(dtype, first_not_finite_of(bytes), None)

@@ -82,6 +82,24 @@ pub fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f64]) {
     Level::best().widen(dtype, bytes, values);
 }
 
+/// (p · x) / d for each element x: two operations in binary64, each of which rounds once, to nearest even.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fold {
+    /// p.
+    pub multiply: f64,
+    /// d.
+    pub divide: f64,
+}
+
+/// Each element of `bytes`, folded where that is asked for, and rounded once to the nearest element of dtype `to`,
+/// ties to even. What is infinite, NaN or too large becomes infinite or NaN: [`first_not_finite`] finds it.
+///
+/// # Panics
+/// If a dtype is none of floating-point numbers, or `bytes` and `output` differ in their number of elements.
+pub fn convert(dtype: Dtype, bytes: &[u8], fold: Option<Fold>, to: Dtype, output: &mut [u8]) {
+    Level::best().convert(dtype, bytes, fold, to, output);
+}
+
 /// The nearest element to each of `values`, ties to even, in one rounding.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! λ and the adapter's own scale, folded into the factor B.
 
 use super::config::Scaling;
+use crate::kernel;
 use crate::widths::widths;
 
 /// λ = 1.
@@ -12,10 +13,7 @@ pub(super) const MILLION: i64 = 1_000_000;
 /// With an integer α and a b of 24 bits, p · b is exact as long as ppm · α is below 2^29, so that the division is
 /// the only rounding.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Fold {
-    multiply: f64,
-    divide: f64,
-}
+pub(super) struct Fold(kernel::Fold);
 
 impl Fold {
     /// The fold of an adapter with the share `ppm` in the soup.
@@ -25,12 +23,17 @@ impl Fold {
             Scaling::Rank => rank,
             Scaling::RootOfRank => rank.sqrt(),
         };
-        Self { multiply: ppm as f64 * alpha, divide: MILLION as f64 * root }
+        Self(kernel::Fold { multiply: ppm as f64 * alpha, divide: MILLION as f64 * root })
     }
 
     /// Folds each element.
     pub(super) fn apply(self, elements: &mut [f64]) {
-        fold(elements, self.multiply, self.divide);
+        fold(elements, self.0.multiply, self.0.divide);
+    }
+
+    /// As the kernels take it, to fold and round in one go.
+    pub(super) fn kernel(self) -> kernel::Fold {
+        self.0
     }
 }
 

@@ -1,7 +1,7 @@
 //! The two ways in which factors are put beside one another: A by rows, B by columns with its scale folded in.
 
 use super::scale::Fold;
-use crate::blend::{Bench, BlendError, Input, Rule, in_format, not_finite};
+use crate::blend::{Bench, BlendError, Input, Rule, all_finite, in_format};
 use crate::kernel;
 use crate::layout::Dtype;
 
@@ -78,19 +78,56 @@ impl Columns {
         Self { name, parts: parts.map(column).collect(), width, dtype }
     }
 
-    /// Puts a part's folded elements of the rows from `row` on where they belong among `sums`, which begin at element
-    /// `first` of the output.
-    fn place(&self, part: &Column, rows: (u64, u64), values: &[f64], first: u64, sums: &mut [f64]) {
-        let end = first + sums.len() as u64;
-        for (row, values) in (rows.0..rows.1).zip(values.chunks_exact(index(part.width))) {
-            let start = row * self.width + part.start;
-            let (from, to) = (start.max(first), (start + part.width).min(end));
-            if from < to {
-                let values = &values[index(from - start)..index(to - start)];
-                let place = &mut sums[index(from - first)..index(to - first)];
-                place.copy_from_slice(values);
+    /// Puts the rows of `part`, from row `first` on, where they belong in `output`, which begins at byte `offset` of
+    /// the tensor: rows at its ends may be cut.
+    fn place(&self, part: &Column, first: u64, rows: &[u8], offset: u64, output: &mut [u8]) {
+        let size = self.dtype.size() as u64;
+        let (stride, width) = (index(self.width * size), index(part.width * size));
+        // May be negative: the first row may begin before the output does.
+        let start = (first * self.width + part.start) as i64 * size as i64 - offset as i64;
+        let is_whole = |at: i64| at >= 0 && at as usize + width <= output.len();
+        let count = rows.len() / width;
+        let at = |row: usize| start + (row * stride) as i64;
+        let skipped = (0..count).take_while(|row| !is_whole(at(*row))).count();
+        let last = (skipped..count).rev().take_while(|row| !is_whole(at(*row))).count();
+        let whole = skipped..count - last;
+        for row in (0..skipped).chain(whole.end..count) {
+            place_cut(&rows[row * width..][..width], at(row), output);
+        }
+        if !whole.is_empty() {
+            let rows = &rows[whole.start * width..whole.end * width];
+            let output = &mut output[at(whole.start) as usize..];
+            match width {
+                // A width that is known costs no call for each row.
+                16 => place_whole::<16>(rows, stride, output),
+                32 => place_whole::<32>(rows, stride, output),
+                64 => place_whole::<64>(rows, stride, output),
+                128 => place_whole::<128>(rows, stride, output),
+                _ => {
+                    let places = output.chunks_mut(stride);
+                    let rows = rows.chunks_exact(width);
+                    places.zip(rows).for_each(|(place, row)| place[..width].copy_from_slice(row));
+                }
             }
         }
+    }
+}
+
+/// Puts a row at byte `at` of the output, as far as it lies within.
+fn place_cut(row: &[u8], at: i64, output: &mut [u8]) {
+    let end = (at + row.len() as i64).clamp(0, output.len() as i64) as usize;
+    let from = at.clamp(0, end as i64) as usize;
+    if from < end {
+        let skip = (from as i64 - at) as usize;
+        output[from..end].copy_from_slice(&row[skip..][..end - from]);
+    }
+}
+
+/// Puts rows of `N` bytes at every `stride` of the output.
+fn place_whole<const N: usize>(rows: &[u8], stride: usize, output: &mut [u8]) {
+    let places = output.chunks_mut(stride);
+    for (place, row) in places.zip(rows.as_chunks::<N>().0) {
+        *place.first_chunk_mut().expect("the row is whole") = *row;
     }
 }
 
@@ -100,18 +137,17 @@ impl Rule for Columns {
         let (first, elements) = (offset / size as u64, output.len() / size);
         let end = first + elements as u64;
         let rows = (first / self.width, end.div_ceil(self.width));
-        let mut sums = std::mem::take(&mut bench.sums);
-        // What it held does not matter: the parts cover each row.
-        sums.resize(elements, 0.0);
         for part in &self.parts {
             let count = index((rows.1 - rows.0) * part.width);
-            bench.widen(&part.input, rows.0 * part.width, count)?;
-            part.fold.apply(&mut bench.values);
-            self.place(part, rows, &bench.values, first, &mut sums);
+            bench.read(std::iter::once(&part.input), rows.0 * part.width, count)?;
+            bench.converted.resize(count * size, 0);
+            let fold = Some(part.fold.kernel());
+            let (dtype, bytes) = (part.input.dtype(), &bench.inputs[0]);
+            kernel::convert(dtype, bytes, fold, self.dtype, &mut bench.converted);
+            self.place(part, rows.0, &bench.converted, offset, output);
         }
-        let rounded = kernel::narrow(self.dtype, &sums, output);
-        bench.sums = sums;
-        rounded.map_err(|index| not_finite(&self.name, self.dtype, offset, index))
+        // Only now, so that rows beyond this piece are the business of the piece that they are in.
+        all_finite(&self.name, self.dtype, offset, output)
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Bench {
     pub(crate) sums: Vec<f64>,
     /// Elements of one input, or whatever else a method needs for a piece.
     pub(crate) values: Vec<f64>,
+    /// Elements of one input in the output's format.
+    pub(crate) converted: Vec<u8>,
 }
 
 impl Bench {
@@ -53,6 +55,19 @@ pub(crate) fn not_finite(tensor: &str, dtype: Dtype, offset: u64, index: usize) 
     BlendError::NotFinite { tensor: tensor.to_owned(), index }
 }
 
+/// Refuses a piece of a tensor, from byte `offset` on, in which an element is infinite or NaN.
+pub(crate) fn all_finite(
+    tensor: &str,
+    dtype: Dtype,
+    offset: u64,
+    piece: &[u8],
+) -> Result<(), BlendError> {
+    match kernel::first_not_finite(dtype, piece) {
+        Some(index) => Err(not_finite(tensor, dtype, offset, index)),
+        None => Ok(()),
+    }
+}
+
 /// The tensor of one input, byte for byte; elements that are no finite numbers are refused.
 #[derive(Debug)]
 pub(crate) struct Copied(pub(crate) Input);
@@ -60,11 +75,7 @@ pub(crate) struct Copied(pub(crate) Input);
 impl Rule for Copied {
     fn fill(&self, _: &mut Bench, offset: u64, output: &mut [u8]) -> Result<(), BlendError> {
         self.0.read(offset, output)?;
-        let dtype = self.0.dtype();
-        match kernel::first_not_finite(dtype, output) {
-            Some(index) => Err(not_finite(&self.0.tensor().name, dtype, offset, index)),
-            None => Ok(()),
-        }
+        all_finite(&self.0.tensor().name, self.0.dtype(), offset, output)
     }
 }
 
@@ -79,10 +90,8 @@ impl Rule for Converted {
     fn fill(&self, bench: &mut Bench, offset: u64, output: &mut [u8]) -> Result<(), BlendError> {
         let (size, elements) = (self.dtype.size(), output.len() / self.dtype.size());
         bench.read(std::iter::once(&self.input), offset / size as u64, elements)?;
-        bench.values.resize(elements, 0.0);
-        kernel::widen(self.input.dtype(), &bench.inputs[0], &mut bench.values);
-        kernel::narrow(self.dtype, &bench.values, output)
-            .map_err(|index| not_finite(&self.input.tensor().name, self.dtype, offset, index))
+        kernel::convert(self.input.dtype(), &bench.inputs[0], None, self.dtype, output);
+        all_finite(&self.input.tensor().name, self.dtype, offset, output)
     }
 }
 

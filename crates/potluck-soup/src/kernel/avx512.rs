@@ -11,7 +11,7 @@ use std::arch::x86_64::*;
 
 pub(super) use self::bf16::mix_bf16;
 use super::division::reciprocal;
-use super::{Scale, Term, scalar};
+use super::{Fold, Scale, Term, scalar};
 use crate::layout::Dtype;
 
 /// Elements a block.
@@ -158,6 +158,18 @@ pub(super) fn mix(
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f64]) {
     scalar::widen(dtype, bytes, values);
+}
+
+/// [`scalar::convert`], as [`mix`].
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn convert(
+    dtype: Dtype,
+    bytes: &[u8],
+    fold: Option<Fold>,
+    to: Dtype,
+    output: &mut [u8],
+) {
+    scalar::convert(dtype, bytes, fold, to, output);
 }
 
 /// [`scalar::narrow`], as [`mix`].

@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Scale, Term, scalar};
+use super::{Fold, Scale, Term, scalar};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::layout::Dtype;
@@ -141,6 +141,30 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Instructions::Avx512 => unsafe { avx512::widen(dtype, bytes, values) },
+        }
+    }
+
+    /// [`super::convert`] at this level.
+    ///
+    /// # Panics
+    /// As [`super::convert`].
+    pub fn convert(
+        self,
+        dtype: Dtype,
+        bytes: &[u8],
+        fold: Option<Fold>,
+        to: Dtype,
+        output: &mut [u8],
+    ) {
+        assert_eq!(whole(dtype, bytes.len()), whole(to, output.len()), "input and output differ");
+        match self.0 {
+            Instructions::Any => scalar::convert(dtype, bytes, fold, to, output),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a level is evidence that the processor has its instructions.
+            Instructions::Avx2 => unsafe { avx2::convert(dtype, bytes, fold, to, output) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Instructions::Avx512 => unsafe { avx512::convert(dtype, bytes, fold, to, output) },
         }
     }
 

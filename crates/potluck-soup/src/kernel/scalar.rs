@@ -4,7 +4,7 @@
 //! use that level's registers; it never fuses or reorders what Rust's arithmetic spells out. A run is worked on
 //! in pieces that, as binary64, stay in a core's first-level cache.
 
-use super::{Scale, Term};
+use super::{Fold, Scale, Term};
 use crate::convert;
 use crate::layout::Dtype;
 
@@ -49,6 +49,30 @@ pub(super) fn mix(
 #[inline(always)]
 pub(super) fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f64]) {
     convert::widen_all(dtype, bytes, values);
+}
+
+/// The elements in another format.
+#[inline(always)]
+pub(super) fn convert(
+    dtype: Dtype,
+    bytes: &[u8],
+    fold: Option<Fold>,
+    to: Dtype,
+    output: &mut [u8],
+) {
+    if (dtype, to, fold) == (Dtype::Bf16, Dtype::F32, None) {
+        return convert::bf16_to_f32(bytes, output);
+    }
+    let mut values = [0.0; PIECE];
+    let pieces = bytes.chunks(PIECE * dtype.size());
+    for (bytes, output) in pieces.zip(output.chunks_mut(PIECE * to.size())) {
+        let values = &mut values[..output.len() / to.size()];
+        widen(dtype, bytes, values);
+        if let Some(Fold { multiply, divide }) = fold {
+            values.iter_mut().for_each(|value| *value = *value * multiply / divide);
+        }
+        convert::narrow_all(to, values.iter().copied(), output);
+    }
 }
 
 /// The nearest elements, or the index of the first that is not finite.

@@ -444,3 +444,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn converting_is_widening_folding_and_narrowing() {
+    // More than one piece, and every bit pattern of 16 bits among them.
+    let patterns: Vec<u8> = (0..=u16::MAX).flat_map(|bits| bits.to_le_bytes()).collect();
+    let folds = [None, Some(Fold { multiply: 375_000.0 * 32.0, divide: 16e6 })];
+    for (from, to) in FLOATS.into_iter().flat_map(|from| FLOATS.map(|to| (from, to))) {
+        let count = patterns.len() / from.size();
+        for fold in folds {
+            let mut values = vec![0.0; count];
+            Level::available()[0].widen(from, &patterns, &mut values);
+            if let Some(Fold { multiply, divide }) = fold {
+                values.iter_mut().for_each(|value| *value = *value * multiply / divide);
+            }
+            let expected: Vec<_> = values.iter().map(|value| nearest(to, *value)).collect();
+            for level in Level::available() {
+                let mut output = vec![0xa5; count * to.size()];
+                level.convert(from, &patterns, fold, to, &mut output);
+                let found = bits_of(to, &output);
+                for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    let finite = value(to, *found).map(|_| *found);
+                    assert_eq!(finite, *expected, "{from:?} to {to:?}, {index}, {}", level.name());
+                }
+            }
+        }
+    }
+}
