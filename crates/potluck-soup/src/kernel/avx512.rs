@@ -6,6 +6,7 @@
 //! VCVTNEPS2BF16 is not used: it flushes subnormals, whatever the mode.
 
 mod bf16;
+mod interval;
 
 use std::arch::x86_64::*;
 

@@ -16,6 +16,14 @@
 
 use super::Scale;
 
+/// What `scale` divides by.
+pub(super) const fn divisor(scale: Scale) -> f64 {
+    match scale {
+        Scale::Millionth => 1e6,
+        Scale::One => 1.0,
+    }
+}
+
 /// The two parts of the reciprocal of what `scale` divides by. (1, 0) leaves every finite sum as it is.
 pub(super) const fn reciprocal(scale: Scale) -> (f64, f64) {
     match scale {

@@ -471,3 +471,44 @@ fn converting_is_widening_folding_and_narrowing() {
         }
     }
 }
+
+/// Where binary32 is certain, and where it is not: shares that it holds and shares that it does not, ties, zeros of
+/// both signs, sums that cancel, and elements from subnormal to nearly too large.
+#[test]
+fn bounds_of_bf16_meet_only_where_the_result_is_certain() {
+    let mut random = Random(7);
+    let shares = [[500_000.0, 500_000.0], [625_000.0, 375_000.0], [612_345.0, 387_655.0]];
+    let more = [[0.0, 1e6], [1e6, -1e6], [1.0, 999_999.0], [1e6, 1.0], [-333_333.0, 666_667.0]];
+    for factors in shares.into_iter().chain(more) {
+        for count in [2, 3, 9] {
+            for spread in [0x7f80, 0x0400, 0x0080] {
+                let input = |index: usize| {
+                    let element = |_| {
+                        let bits = random.next();
+                        let sign = bits >> 63 << 15;
+                        match bits & 15 {
+                            0 => sign,
+                            1 => sign | 0x0001,
+                            2 if bits >> 40 & 63 == 0 => sign | 0x7f7f,
+                            _ => sign | ((0x3c00 + (bits >> 8 & 0xffff) % spread) % 0x7f80),
+                        }
+                    };
+                    let bits: Vec<_> = (0..64 * 40).map(element).collect();
+                    Input { dtype: Dtype::Bf16, factor: factors[index % 2], bits }
+                };
+                let inputs: Vec<_> = (0..count).map(input).collect();
+                assert_each_block(&inputs);
+            }
+        }
+    }
+}
+
+/// Block by block, since an element that is refused hides all that follow.
+fn assert_each_block(inputs: &[Input]) {
+    for start in (0..inputs[0].bits.len()).step_by(64) {
+        let block = |it: &Input| Input { bits: it.bits[start..start + 64].to_vec(), ..it.clone() };
+        let block: Vec<_> = inputs.iter().map(block).collect();
+        assert_mixed(&block, Scale::Millionth, Dtype::Bf16);
+        assert_mixed(&block, Scale::One, Dtype::Bf16);
+    }
+}

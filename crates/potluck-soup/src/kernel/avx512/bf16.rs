@@ -6,6 +6,8 @@
 //! a shift, a mask and its fused multiplication and addition. What this gets wrong is infinity and NaN, which
 //! become large numbers; the inputs' exponents are watched instead.
 //!
+//! Most blocks need none of this: [`mod@super::interval`] finds their results in binary32.
+//!
 //! *Out.* To binary32 and from there to bfloat16, which is wrong only if the first rounding hits the middle of
 //! two bfloat16 numbers: elsewhere, no middle lies between a number and its binary32. In the middle, what the
 //! first rounding dropped decides, and [`to_odd`] is rounded instead.
@@ -14,6 +16,7 @@ use std::arch::x86_64::*;
 
 use super::super::division::reciprocal;
 use super::super::{Scale, Term};
+use super::interval::{self, Shares};
 use super::{BLOCK, Numbers, to_odd};
 
 /// Bytes a block.
@@ -38,7 +41,14 @@ pub(in super::super) fn mix_bf16(terms: &[Term<'_>], scale: Scale, output: &mut 
     let (high, low) = (_mm512_set1_pd(high), _mm512_set1_pd(low));
     let (blocks, _) = output.as_chunks_mut::<BYTES>();
     let mut largest = _mm512_setzero_si512();
+    let shares = Shares::of(terms, scale);
     for (index, block) in blocks.iter_mut().enumerate() {
+        if let Some(shares) = &shares
+            && let Some(words) = interval::block(terms, shares, index)
+        {
+            largest = store_words(words, block, largest);
+            continue;
+        }
         let (sums, bits) = if index == 0 { sum_first(terms) } else { sum_later(terms, index) };
         if has_special(bits) && is_any_special(terms, index) {
             return 0;
@@ -127,11 +137,21 @@ fn is_any_special(terms: &[Term<'_>], index: usize) -> bool {
 /// Rounds and writes a block; `largest` has the largest magnitudes so far, by their place modulo 32.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-fn store(means: Numbers, block: &mut [u8; BYTES], mut largest: __m512i) -> __m512i {
+fn store(means: Numbers, block: &mut [u8; BYTES], largest: __m512i) -> __m512i {
     let order = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    for (four, bytes) in round(means).as_chunks::<4>().0.iter().zip(block.as_chunks_mut().0) {
+    let mut words = [_mm512_setzero_si512(); 2];
+    for (words, four) in words.iter_mut().zip(round(means).as_chunks::<4>().0) {
         let (first, second) = (pair(four[0], four[1]), pair(four[2], four[3]));
-        let words = _mm512_permutex2var_epi32(first, order, second);
+        *words = _mm512_permutex2var_epi32(first, order, second);
+    }
+    store_words(words, block, largest)
+}
+
+/// Writes a block and looks at its magnitudes, as [`store`].
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+fn store_words(words: [__m512i; 2], block: &mut [u8; BYTES], mut largest: __m512i) -> __m512i {
+    for (words, bytes) in words.into_iter().zip(block.as_chunks_mut().0) {
         let magnitudes = _mm512_and_si512(words, _mm512_set1_epi16(i16::MAX));
         largest = _mm512_max_epu16(largest, magnitudes);
         store512(words, bytes);
@@ -195,7 +215,7 @@ fn is_any_middle_inexact(singles: [__m256i; 8], means: Numbers) -> bool {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(bytes: &[u8; 64]) -> __m512i {
+pub(super) fn load(bytes: &[u8; 64]) -> __m512i {
     // SAFETY: 64 bytes are read, at any alignment.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
