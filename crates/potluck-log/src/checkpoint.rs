@@ -23,7 +23,7 @@ use std::fmt;
 use crate::decimal;
 use crate::hash::Hash;
 use crate::key::{NoteSigner, VerifierKey};
-use crate::note::{Note, NoteParseError, NoteVerifyError, VerifiedText};
+use crate::note::{Note, NoteParseError, NoteSignature, NoteVerifyError, VerifiedText};
 use crate::origin::Origin;
 use crate::tree::MAX_TREE_SIZE;
 
@@ -47,7 +47,9 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedCheckpoint {
     checkpoint: Checkpoint,
-    note: String,
+    note: Note,
+    /// What `note` writes.
+    text: String,
 }
 
 /// Why a note is no checkpoint of the log that was expected.
@@ -130,7 +132,18 @@ impl SignedCheckpoint {
     pub(crate) fn open_note(note: &Note, log: &VerifierKey) -> Result<Self, CheckpointError> {
         let text = note.verify(log).map_err(CheckpointError::Signature)?;
         let checkpoint = Checkpoint::from_verified(text, log.name())?;
-        Ok(Self { checkpoint, note: note.to_string() })
+        Ok(Self { checkpoint, note: note.clone(), text: note.to_string() })
+    }
+
+    /// The note, parsed: the log's signature is checked, the others are not.
+    pub(crate) fn parsed_note(&self) -> &Note {
+        &self.note
+    }
+
+    /// Exchanges the signatures; the log's, which is evidence, must be among the new ones.
+    pub(crate) fn replace_signatures(&mut self, signatures: Vec<NoteSignature>) {
+        self.note = self.note.with_signatures(signatures);
+        self.text = self.note.to_string();
     }
 
     /// What the checkpoint says.
@@ -160,13 +173,13 @@ impl SignedCheckpoint {
 
     /// The note as it was received, signatures of others included.
     pub fn note(&self) -> &str {
-        &self.note
+        &self.text
     }
 }
 
 impl fmt::Display for SignedCheckpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.note)
+        f.write_str(&self.text)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Keys of signed notes: the verifier key that is handed out, and the signer that is kept.
 //!
-//! A verifier key travels as one line, `name+hex(key id)+base64(0x01 || public key)`, where the key
-//! id is `SHA-256(name || 0x0A || 0x01 || public key)[..4]` (C2SP signed-note, Ed25519).
+//! A verifier key travels as one line, `name+hex(key id)+base64(type || public key)`, where the key
+//! id is `SHA-256(name || 0x0A || type || public key)[..4]` (C2SP signed-note). The type is 0x01
+//! here, a plain Ed25519 signature over the text; a [`CosignerKey`](crate::CosignerKey) has 0x04
+//! and shares this file's reading and writing of the line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,11 +20,7 @@ const ED25519: u8 = 0x01;
 
 /// A named public key, against which notes are checked; never weak, always canonical.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifierKey {
-    name: Origin,
-    id: [u8; 4],
-    key: VerifyingKey,
-}
+pub struct VerifierKey(KeyLine<ED25519>);
 
 /// A named secret key that signs notes.
 #[derive(Clone)]
@@ -46,11 +44,13 @@ pub enum VerifierKeyError {
     /// The last part is not canonical base64 of a type byte and 32 bytes.
     #[error("the verifier key's last part is not base64 of 33 bytes")]
     Encoding,
-    /// The type byte names something other than Ed25519.
-    #[error("signature type {found:#04x} is not Ed25519")]
+    /// The type byte names another kind of signature: a log's key given for a witness's, say.
+    #[error("the key makes signatures of type {found:#04x}, and {expected:#04x} is wanted here")]
     Algorithm {
         /// The type byte.
         found: u8,
+        /// The type byte wanted: 0x01 for a log's key, 0x04 for a witness's.
+        expected: u8,
     },
     /// The id does not belong to this name and key: the line was altered or mistyped.
     #[error("the verifier key's id does not belong to its name and key")]
@@ -63,9 +63,17 @@ pub enum VerifierKeyError {
     Weak,
 }
 
-impl VerifierKey {
+/// What stands in a verifier key's line, for a key whose signatures are of type `TYPE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyLine<const TYPE: u8> {
+    name: Origin,
+    id: [u8; 4],
+    key: VerifyingKey,
+}
+
+impl<const TYPE: u8> KeyLine<TYPE> {
     /// Gives a public key its name, unless the key is weak or not canonical.
-    pub fn new(name: Origin, key: VerifyingKey) -> Result<Self, VerifierKeyError> {
+    pub(crate) fn new(name: Origin, key: VerifyingKey) -> Result<Self, VerifierKeyError> {
         if key.is_weak() {
             return Err(VerifierKeyError::Weak);
         }
@@ -75,44 +83,42 @@ impl VerifierKey {
         Ok(Self::named(name, key))
     }
 
-    fn named(name: Origin, key: VerifyingKey) -> Self {
-        let id = key_id(&name, &key);
-        Self { name, id, key }
+    /// The same for the public half of a secret key: a clamped scalar times the base point is
+    /// canonical and never of small order.
+    pub(crate) fn of(name: Origin, key: &SigningKey) -> Self {
+        Self::named(name, key.verifying_key())
     }
 
-    /// The key's name; for the key of a log, the log's origin.
-    pub fn name(&self) -> &Origin {
+    fn named(name: Origin, key: VerifyingKey) -> Self {
+        let [a, b, c, d, ..]: [u8; 32] = Sha256::new()
+            .chain_update(name.as_str())
+            .chain_update([b'\n', TYPE])
+            .chain_update(key.as_bytes())
+            .finalize()
+            .into();
+        Self { name, id: [a, b, c, d], key }
+    }
+
+    pub(crate) fn name(&self) -> &Origin {
         &self.name
     }
 
-    /// The four bytes by which signature lines refer to the key.
-    pub fn id(&self) -> [u8; 4] {
+    pub(crate) fn id(&self) -> [u8; 4] {
         self.id
     }
 
-    /// The public key itself.
-    pub fn public_key(&self) -> &VerifyingKey {
+    pub(crate) fn public_key(&self) -> &VerifyingKey {
         &self.key
     }
 
-    /// Whether `signature` is this key's over `text`, by the strict equation alone.
-    pub(crate) fn made(&self, text: &str, signature: &[u8]) -> bool {
+    /// Whether `signature` is this key's over `message`, by the strict equation alone.
+    pub(crate) fn made(&self, message: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature)
-            .is_ok_and(|signature| self.key.verify_strict(text.as_bytes(), &signature).is_ok())
+            .is_ok_and(|signature| self.key.verify_strict(message, &signature).is_ok())
     }
 }
 
-fn key_id(name: &Origin, key: &VerifyingKey) -> [u8; 4] {
-    let [a, b, c, d, ..]: [u8; 32] = Sha256::new()
-        .chain_update(name.as_str())
-        .chain_update([b'\n', ED25519])
-        .chain_update(key.as_bytes())
-        .finalize()
-        .into();
-    [a, b, c, d]
-}
-
-impl FromStr for VerifierKey {
+impl<const TYPE: u8> FromStr for KeyLine<TYPE> {
     type Err = VerifierKeyError;
 
     fn from_str(text: &str) -> Result<Self, VerifierKeyError> {
@@ -123,7 +129,7 @@ impl FromStr for VerifierKey {
         };
         let name = name.parse().map_err(VerifierKeyError::Name)?;
         let id = parse_id(id).ok_or(VerifierKeyError::Id)?;
-        let key = Self::new(name, parse_public_key(key)?)?;
+        let key = Self::new(name, parse_public_key(key, TYPE)?)?;
         if key.id == id { Ok(key) } else { Err(VerifierKeyError::WrongId) }
     }
 }
@@ -134,35 +140,75 @@ fn parse_id(text: &str) -> Option<[u8; 4]> {
     (lower && hex::decode_to_slice(text, &mut id).is_ok()).then_some(id)
 }
 
-fn parse_public_key(text: &str) -> Result<VerifyingKey, VerifierKeyError> {
+fn parse_public_key(text: &str, expected: u8) -> Result<VerifyingKey, VerifierKeyError> {
     // 33 bytes are 44 characters: look before decoding anything longer.
     if text.len() != 44 {
         return Err(VerifierKeyError::Encoding);
     }
     let bytes = STANDARD.decode(text).map_err(|_| VerifierKeyError::Encoding)?;
     match bytes.split_first() {
-        Some((&ED25519, key)) => {
+        Some((&found, key)) if found == expected => {
             let key = key.try_into().map_err(|_| VerifierKeyError::Encoding)?;
             VerifyingKey::from_bytes(key).map_err(|_| VerifierKeyError::NotCanonical)
         }
-        Some((&found, _)) => Err(VerifierKeyError::Algorithm { found }),
+        Some((&found, _)) => Err(VerifierKeyError::Algorithm { found, expected }),
         None => Err(VerifierKeyError::Encoding),
+    }
+}
+
+impl<const TYPE: u8> fmt::Display for KeyLine<TYPE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut key = vec![TYPE];
+        key.extend(self.key.as_bytes());
+        write!(f, "{}+{}+{}", self.name, hex::encode(self.id), STANDARD.encode(key))
+    }
+}
+
+impl VerifierKey {
+    /// Gives a public key its name, unless the key is weak or not canonical.
+    pub fn new(name: Origin, key: VerifyingKey) -> Result<Self, VerifierKeyError> {
+        KeyLine::new(name, key).map(Self)
+    }
+
+    /// The key's name; for the key of a log, the log's origin.
+    pub fn name(&self) -> &Origin {
+        self.0.name()
+    }
+
+    /// The four bytes by which signature lines refer to the key.
+    pub fn id(&self) -> [u8; 4] {
+        self.0.id()
+    }
+
+    /// The public key itself.
+    pub fn public_key(&self) -> &VerifyingKey {
+        self.0.public_key()
+    }
+
+    /// Whether `signature` is this key's over `text`, by the strict equation alone.
+    pub(crate) fn made(&self, text: &str, signature: &[u8]) -> bool {
+        self.0.made(text.as_bytes(), signature)
+    }
+}
+
+impl FromStr for VerifierKey {
+    type Err = VerifierKeyError;
+
+    fn from_str(text: &str) -> Result<Self, VerifierKeyError> {
+        text.parse().map(Self)
     }
 }
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ED25519];
-        key.extend(self.key.as_bytes());
-        write!(f, "{}+{}+{}", self.name, hex::encode(self.id), STANDARD.encode(key))
+        self.0.fmt(f)
     }
 }
 
 impl NoteSigner {
     /// Gives a secret key its name; for the key of a log, the log's origin.
     pub fn new(name: Origin, key: SigningKey) -> Self {
-        // A clamped scalar times the base point is canonical and never of small order.
-        let public = VerifierKey::named(name, key.verifying_key());
+        let public = VerifierKey(KeyLine::of(name, &key));
         Self { key, public }
     }
 

@@ -29,12 +29,16 @@ mod note;
 mod origin;
 
 mod checkpoint;
+mod cosignature;
 mod tlog_proof;
 
 mod decimal;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use consistency::{ConsistencyError, ConsistencyProof, Consistent};
+pub use cosignature::{
+    CosignError, CosignatureError, Cosigned, Cosigner, CosignerKey, MAX_COSIGNATURE_TIME,
+};
 pub use hash::{Hash, ParseHashError, leaf_hash};
 pub use inclusion::{Included, InclusionError, InclusionProof, MAX_PROOF_HASHES, TooManyHashes};
 pub use key::{NoteSigner, VerifierKey, VerifierKeyError};

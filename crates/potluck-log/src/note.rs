@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::key::{NoteSigner, VerifierKey};
-use crate::origin::forbidden_in_key_name;
+use crate::origin::{Origin, forbidden_in_key_name};
 
 /// The longest note, in bytes, signatures included.
 pub const MAX_NOTE_BYTES: usize = 64 * 1024;
@@ -123,12 +123,13 @@ impl Note {
     /// character, and is far shorter than a note may be. Callers write it from checked parts.
     pub(crate) fn sign(text: String, signer: &NoteSigner) -> Self {
         let key = signer.verifier_key();
-        let signature = NoteSignature {
-            name: key.name().to_string(),
-            key_id: key.id(),
-            signature: signer.sign(&text).to_vec(),
-        };
+        let signature = NoteSignature::new(key.name(), key.id(), signer.sign(&text).to_vec());
         Self { text, signatures: vec![signature] }
+    }
+
+    /// The same text with other signatures, of which there are 1 to [`MAX_SIGNATURES`].
+    pub(crate) fn with_signatures(&self, signatures: Vec<NoteSignature>) -> Self {
+        Self { text: self.text.clone(), signatures }
     }
 
     /// The text, unchecked, with its last newline: for display to someone who knows that.
@@ -143,10 +144,8 @@ impl Note {
 
     /// Checks that `key` signed this text; signatures of other keys are ignored.
     pub fn verify(&self, key: &VerifierKey) -> Result<VerifiedText<'_>, NoteVerifyError> {
-        let named =
-            |line: &&NoteSignature| line.key_id == key.id() && line.name == key.name().as_str();
         let mut signed = false;
-        for line in self.signatures.iter().filter(named) {
+        for line in self.signatures.iter().filter(|line| line.names(key.name(), key.id())) {
             if !key.made(&self.text, &line.signature) {
                 return Err(NoteVerifyError::BadSignature { key: key.name().to_string() });
             }
@@ -160,7 +159,8 @@ impl Note {
     }
 }
 
-fn parse_signatures(lines: &str) -> Result<Vec<NoteSignature>, NoteParseError> {
+/// Reads the lines after the blank one, or such lines alone.
+pub(crate) fn parse_signatures(lines: &str) -> Result<Vec<NoteSignature>, NoteParseError> {
     if lines.is_empty() {
         return Err(NoteParseError::NoSignatures);
     }
@@ -175,6 +175,11 @@ fn parse_signatures(lines: &str) -> Result<Vec<NoteSignature>, NoteParseError> {
 }
 
 impl NoteSignature {
+    /// A line of a key's; `signature` is not empty.
+    pub(crate) fn new(name: &Origin, key_id: [u8; 4], signature: Vec<u8>) -> Self {
+        Self { name: name.to_string(), key_id, signature }
+    }
+
     /// Reads one line, its newline included.
     fn parse(line: &str) -> Option<Self> {
         let line = line.strip_suffix('\n')?.strip_prefix(SIGNATURE_PREFIX)?;
@@ -196,6 +201,16 @@ impl NoteSignature {
     /// The id of the key that is said to have signed.
     pub fn key_id(&self) -> [u8; 4] {
         self.key_id
+    }
+
+    /// Whether the line names this key; if it does, it must be the key's signature.
+    pub(crate) fn names(&self, name: &Origin, key_id: [u8; 4]) -> bool {
+        self.key_id == key_id && self.name == name.as_str()
+    }
+
+    /// What is said to be the signature, in the form of the key's algorithm.
+    pub(crate) fn signature(&self) -> &[u8] {
+        &self.signature
     }
 }
 

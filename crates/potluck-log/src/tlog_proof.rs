@@ -89,9 +89,7 @@ pub enum TlogProofError {
 impl TlogProof {
     /// Puts together a receipt for leaf `index`; `inclusion` must be for the checkpoint's size.
     pub fn new(index: u64, inclusion: InclusionProof, checkpoint: &SignedCheckpoint) -> Self {
-        let note = Note::parse(checkpoint.note().as_bytes())
-            .expect("a signed checkpoint keeps the note that was parsed");
-        Self { index, inclusion, checkpoint: note }
+        Self { index, inclusion, checkpoint: checkpoint.parsed_note().clone() }
     }
 
     /// The index claimed, counted from 0.

@@ -45,7 +45,7 @@ fn each_refusal_has_its_name() {
     // Go's vector of an unknown algorithm, its id adjusted.
     assert_eq!(
         refused("PeterNeumann+173116ae+ZRpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
-        VerifierKeyError::Algorithm { found: 0x65 }
+        VerifierKeyError::Algorithm { found: 0x65, expected: 0x01 }
     );
 }
 
