@@ -24,6 +24,9 @@ mod tree;
 mod consistency;
 mod inclusion;
 
+mod frontier;
+mod tile;
+
 mod key;
 mod note;
 mod origin;
@@ -39,6 +42,7 @@ pub use consistency::{ConsistencyError, ConsistencyProof, Consistent};
 pub use cosignature::{
     CosignError, CosignatureError, Cosigned, Cosigner, CosignerKey, MAX_COSIGNATURE_TIME,
 };
+pub use frontier::{Frontier, ParseFrontierError, TreeFull};
 pub use hash::{Hash, ParseHashError, leaf_hash};
 pub use inclusion::{Included, InclusionError, InclusionProof, MAX_PROOF_HASHES, TooManyHashes};
 pub use key::{NoteSigner, VerifierKey, VerifierKeyError};
@@ -47,6 +51,10 @@ pub use note::{
     VerifiedText,
 };
 pub use origin::{MAX_ORIGIN_BYTES, Origin, OriginError};
+pub use tile::{
+    BundleError, MAX_ENTRY_BYTES, TILE_WIDTH, TileEdge, TileError, TileId, TileIdError, TileLevel,
+    TileReader, Tiles, decode_bundle, encode_bundle,
+};
 pub use tlog_proof::{
     Logged, MAX_TLOG_PROOF_BYTES, TlogProof, TlogProofError, TlogProofParseError,
 };
