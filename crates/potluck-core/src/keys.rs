@@ -225,6 +225,8 @@ impl fmt::Debug for PrivateKey {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests {
     use super::*;
 
