@@ -1,21 +1,26 @@
-//! A transparency log as pure values: Merkle tree, proofs, signed notes, checkpoints.
+//! A transparency log as pure values: Merkle tree, proofs, tiles, signed notes, checkpoints,
+//! cosignatures, a witness, and proof of a fork.
 //!
-//! The formats are those of C2SP (`signed-note`, `tlog-checkpoint`, `tlog-proof@v1`), the tree is
-//! that of RFC 6962 with SHA-256, so any monitor that knows them can read this log. Signatures are
-//! Ed25519, checked by `verify_strict` alone; weak and non-canonical keys are refused at the door.
+//! The formats are those of C2SP (`signed-note`, `tlog-checkpoint`, `tlog-tiles`, `tlog-cosignature`,
+//! `tlog-witness`, `tlog-proof@v1`), the tree is that of RFC 6962 with SHA-256, so any monitor that
+//! knows them can read this log. Signatures are Ed25519, checked by `verify_strict` alone; weak and
+//! non-canonical keys are refused at the door.
 //!
 //! ```text
-//! record ─ leaf_hash ─> Tree ─ root ─> Checkpoint ─ sign ─> note text
-//!                        │                                     │ SignedCheckpoint::open
-//!                        ├─ inclusion ──> InclusionProof ──────┴──> TlogProof ─ verify ─> Logged
-//!                        └─ consistency ─> ConsistencyProof ─ verify ─> Consistent
+//! record ─ leaf_hash ─> TileEdge ─ root ─> Checkpoint ─ sign ─> note text
+//!                          │ tiles                                 │ SignedCheckpoint::open
+//!                        Tiles ─ inclusion ──> InclusionProof ─────┴──> TlogProof ─ verify ─> Logged
+//!                          └─ consistency ─> ConsistencyProof ─┬─ verify ─> Consistent
+//!                                               AddCheckpoint ─┴─ Witness ─> cosignature line
+//! record ─ leaf_hash ─> Frontier ─ root = SignedCheckpoint's?        │ add_cosignatures
+//! two SignedCheckpoints ─ ForkEvidence ─ verify ─> ForkProof      Cosigned
 //! ```
 //!
 //! What a check has established is a value that only the check can make: [`Included`],
-//! [`Consistent`], [`VerifiedText`], [`SignedCheckpoint`], [`Logged`].
+//! [`Consistent`], [`VerifiedText`], [`SignedCheckpoint`], [`Cosigned`], [`Logged`], [`ForkProof`].
 //!
 //! This room opens no file and no socket, reads no clock and keeps no record: the aggregator stores
-//! the entries and feeds their bytes in; parties and auditors feed in what they were sent. Whatever
+//! entries and tiles and feeds their bytes in; parties and auditors feed in what they were sent. Whatever
 //! they feed in, the answer is a value or a typed error, never a panic.
 
 mod hash;
@@ -33,7 +38,9 @@ mod origin;
 
 mod checkpoint;
 mod cosignature;
+mod evidence;
 mod tlog_proof;
+mod witness;
 
 mod decimal;
 
@@ -41,6 +48,9 @@ pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use consistency::{ConsistencyError, ConsistencyProof, Consistent};
 pub use cosignature::{
     CosignError, CosignatureError, Cosigned, Cosigner, CosignerKey, MAX_COSIGNATURE_TIME,
+};
+pub use evidence::{
+    ForkEvidence, ForkKind, ForkProof, MAX_EVIDENCE_BYTES, NotAFork, ParseEvidenceError,
 };
 pub use frontier::{Frontier, ParseFrontierError, TreeFull};
 pub use hash::{Hash, ParseHashError, leaf_hash};
@@ -59,3 +69,7 @@ pub use tlog_proof::{
     Logged, MAX_TLOG_PROOF_BYTES, TlogProof, TlogProofError, TlogProofParseError,
 };
 pub use tree::{MAX_TREE_SIZE, ProofError, Tree};
+pub use witness::{
+    AddCheckpoint, AddCheckpointError, MAX_ADD_CHECKPOINT_BYTES, WatchError, Witness,
+    WitnessAnswer, WitnessRefusal,
+};
