@@ -6,6 +6,8 @@
 mod arbitrary_input;
 mod other_implementations;
 mod proofs;
+mod tiles;
+mod witnesses;
 
 use ed25519_dalek::SigningKey;
 use potluck_log::{NoteSigner, Tree};

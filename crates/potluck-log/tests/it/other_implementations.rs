@@ -14,7 +14,7 @@ fn extension() -> String {
 }
 
 /// The hashes that `tlog_tiles` stores, in its order.
-struct Stored(Vec<tlog_tiles::Hash>);
+pub(crate) struct Stored(Vec<tlog_tiles::Hash>);
 
 impl HashReader for Stored {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog_tiles::Hash>, tlog_tiles::Error> {
@@ -22,7 +22,7 @@ impl HashReader for Stored {
     }
 }
 
-fn stored(size: u64) -> Stored {
+pub(crate) fn stored(size: u64) -> Stored {
     let mut all = Stored(Vec::new());
     for n in 0..size {
         let new = stored_hashes(n, &record(n), &all).unwrap();
