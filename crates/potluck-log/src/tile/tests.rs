@@ -37,7 +37,9 @@ fn published(sizes: &[u64]) -> (Shelf, TileEdge) {
         for n in since..size {
             shelf.tiles.extend(edge.push(&record(n)).unwrap());
         }
-        shelf.tiles.extend(edge.partials(since));
+        for (tile, bytes) in edge.partials(since) {
+            assert_eq!(shelf.tiles.insert(tile, bytes), None, "{tile} is written twice");
+        }
         for tile in TileId::added(since, size).filter(|tile| tile.level() == TileLevel::Entries) {
             let first = tile.index() * 256;
             let entries: Vec<_> = (first..first + u64::from(tile.width())).map(record).collect();
