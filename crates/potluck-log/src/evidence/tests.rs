@@ -48,6 +48,9 @@ fn one_size_and_two_texts_are_a_fork() {
     assert_eq!(of(signed(5, a, 0), signed(5, b, 1)), Ok(ForkKind::TwoRoots));
     assert_eq!(of(signed(5, a, 0), signed(5, a, 1)), Ok(ForkKind::TwoStates));
     assert_eq!(of(signed(5, a, 0), signed(5, a, 0)), Err(NotAFork::Same));
+    let needless = ForkEvidence::rewritten(&signed(5, a, 0), &signed(5, b, 0), vec![a]).unwrap();
+    let wrong = NotAFork::WrongLength { count: 1, older: 5, newer: 5 };
+    assert_eq!(judged(&needless), Err(wrong));
     let wrong = NotAFork::WrongLength { count: 0, older: 5, newer: 6 };
     assert_eq!(of(signed(5, a, 0), signed(6, b, 0)), Err(wrong));
     let order = NotAFork::Order { older: 6, newer: 5 };

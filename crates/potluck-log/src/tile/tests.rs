@@ -101,6 +101,10 @@ fn roots_and_proofs_are_the_trees() {
             assert_eq!(tiles.inclusion(at, size).ok(), tree.inclusion(at, size).ok());
             assert_eq!(tiles.inclusion(0, at + 1).ok(), tree.inclusion(0, at + 1).ok());
             assert_eq!(tiles.consistency(at, size).ok(), tree.consistency(at, size).ok());
+            let front = at.is_power_of_two().then(|| tree.root_at(at).unwrap());
+            let path = tree.consistency(at, size).unwrap();
+            let path = front.into_iter().chain(path.hashes().iter().copied());
+            assert_eq!(tiles.ancestry(at, size).unwrap(), path.collect::<Vec<_>>());
             let entries = tiles.bundle(at / 256).unwrap();
             assert_eq!(entries[at as usize % 256], record(at));
         }
