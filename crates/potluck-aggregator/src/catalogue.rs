@@ -63,6 +63,12 @@ impl Catalogue {
                     }
                 }
                 Effect::Admitted(_)
+                | Effect::Invited(_)
+                | Effect::Suspended(_)
+                | Effect::Reinstated(_)
+                | Effect::KeyChanged(..)
+                | Effect::KeyRevoked(..)
+                | Effect::Vouched(_)
                 | Effect::Opened(_)
                 | Effect::Revealed(_)
                 | Effect::Agreed(_) => {}

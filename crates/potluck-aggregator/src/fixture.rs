@@ -8,8 +8,8 @@ use potluck_core::entry::{Admit, Genesis, OpenRound, Publish, Reveal, Submission
 use potluck_core::envelope::Domain;
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{
-    Author, Blake3, Body, Charter, Envelope, Federation, FileEntry, Kind, Manifest, PrivateKey,
-    Refusal, Sha256, Statement,
+    Author, Blake3, Body, Charter, Envelope, Federation, FileEntry, Keys, Kind, Manifest,
+    PrivateKey, Refusal, Sha256, Statement,
 };
 use potluck_net::{Offer, Receipt, Service as _, Wanted, blob};
 
@@ -105,15 +105,16 @@ pub(crate) fn sign(
     body: Body,
     key: &PrivateKey,
 ) -> Envelope {
-    let chain = federation.chain(&author);
-    let (sequence, previous) = chain.map_or((0, None), |chain| (chain.next, chain.previous));
+    let member = federation.members().get(&author);
+    let (sequence, previous) = member.map_or((0, None), |member| (member.next, member.previous));
     let domain = federation.domain(body.kind());
     let statement = Statement { author, sequence, previous, body };
     Envelope::sign(domain, statement.to_payload(), key).unwrap()
 }
 
 pub(crate) fn admit(party: &str) -> Body {
-    Body::Admit(Admit { party: party.parse().unwrap(), key: party_key(party).public() })
+    let keys = Keys::signing(party_key(party).public());
+    Body::Admit(Admit { party: party.parse().unwrap(), keys })
 }
 
 pub(crate) fn open_round(round: u64) -> Body {

@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use potluck_core::envelope::EnvelopeError;
 use potluck_core::federation::genesis_entry;
 use potluck_core::keys::KeyError;
-use potluck_core::{Entry, Envelope, Federation, PrivateKey, Refusal};
+use potluck_core::{Envelope, Federation, PrivateKey, Refusal};
 
 /// What stands in the folder, checked against itself.
 #[derive(Debug)]
 pub struct Home {
     /// The log's key.
     pub log: PrivateKey,
-    /// The ledger's first entry.
-    pub genesis: Entry,
+    /// The envelope of the ledger's first entry.
+    pub genesis: Envelope,
     /// What the first entry founds.
     pub founded: Federation,
     /// Where the base's files stand.
@@ -82,11 +82,12 @@ impl Home {
         let pem = String::from_utf8_lossy(&read(&key_path)?).into_owned();
         let log = PrivateKey::from_pem(&pem)
             .map_err(|source| HomeError::Key { path: key_path.clone(), source })?;
-        let envelope = Envelope::parse(&read(&path)?)
+        let genesis = Envelope::parse(&read(&path)?)
             .map_err(|source| HomeError::Envelope { path: path.clone(), source })?;
         let refused = |source| HomeError::Genesis { path: path.clone(), source };
-        let genesis = genesis_entry(&envelope).map_err(refused)?;
-        let founded = Federation::found(&genesis).map_err(refused)?;
+        // When it was founded, the ledger says; what it founds is the same at any time.
+        let entry = genesis_entry(&genesis, 0).map_err(refused)?;
+        let founded = Federation::found(&entry).map_err(refused)?;
         if *founded.log() != log.public() {
             return Err(HomeError::OtherKey { key: key_path, genesis: path });
         }

@@ -10,17 +10,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use potluck_core::federation::genesis_entry;
 use potluck_core::{Code, Entry, Envelope, Federation, PrivateKey, Refusal, Sha256};
 use potluck_log::{
-    Checkpoint, CheckpointError, NoteSigner, Origin, SignedCheckpoint, SignedState, StateNote,
-    StateNoteError, TlogProof, Tree,
+    Checkpoint, CheckpointError, NoteSigner, Origin, SignedCheckpoint, TlogProof, Tree,
 };
 use potluck_wire::Receipt;
 
 use crate::catalogue::Catalogue;
 use crate::fault::Fault;
 use crate::in_full;
-use crate::store::ledger::{LedgerStore, LedgerStoreError, Notes, Window};
+use crate::store::ledger::{LedgerStore, LedgerStoreError, Window};
 use crate::submission::record::{Recorded, Warrant};
 
 /// How much of the ledger is read at once, when it is replayed and when a page of it is served.
@@ -42,9 +44,8 @@ pub struct Standing {
     pub federation: Federation,
     /// Which bytes it speaks of.
     pub catalogue: Catalogue,
-    /// The signed checkpoint and state.
-    pub notes: Notes,
-    checkpoint: SignedCheckpoint,
+    /// The signed checkpoint.
+    pub checkpoint: SignedCheckpoint,
     tree: Tree,
 }
 
@@ -65,22 +66,17 @@ pub enum OpenError {
         /// Why.
         source: Refusal,
     },
-    /// There are entries and no notes.
+    /// There are entries and no checkpoint.
     #[error("the stored ledger has entries, but no checkpoint over them")]
-    NoNotes,
+    NoCheckpoint,
     /// The checkpoint is not the log's.
     #[error("the stored checkpoint is refused")]
     Checkpoint(#[source] CheckpointError),
-    /// The state note is not the log's.
-    #[error("the stored state is refused")]
-    State(#[source] StateNoteError),
     /// The entries are not those that the log signed.
-    #[error("replaying {size} stored entries does not lead to the {what} that the log signed")]
+    #[error("replaying {size} stored entries does not lead to the checkpoint that the log signed")]
     Differs {
         /// How many entries there are.
         size: u64,
-        /// Which of the two notes differs.
-        what: &'static str,
     },
 }
 
@@ -93,22 +89,26 @@ impl Ledger {
     /// [`OpenError`]: a ledger that does not lead to what the log signed is not served.
     pub fn open(
         store: Box<dyn LedgerStore>,
-        genesis: &Entry,
+        genesis: &Envelope,
         log: &PrivateKey,
         fault: Arc<Fault>,
     ) -> Result<Self, OpenError> {
         let founded = |source| OpenError::Entry { index: 0, source };
-        let federation = Federation::found(genesis).map_err(founded)?;
-        let signer = NoteSigner::new(origin(&federation), log.as_dalek().clone());
-        let first = Standing::new(federation, genesis, &signer);
-        let standing = match store.entry(0)? {
-            None => {
-                store.append(0, genesis, &first.notes)?;
-                first
-            }
-            Some(stored) if stored == *genesis => replay(first, store.as_ref(), &signer)?,
-            Some(_) => return Err(OpenError::OtherFederation),
+        let stored = store.entry(0)?;
+        if stored.as_ref().is_some_and(|stored| stored.envelope() != genesis) {
+            return Err(OpenError::OtherFederation);
+        }
+        let first = match stored.clone() {
+            Some(stored) => stored,
+            None => genesis_entry(genesis, clock()).map_err(founded)?,
         };
+        let federation = Federation::found(&first).map_err(founded)?;
+        let signer = NoteSigner::new(origin(&federation), log.as_dalek().clone());
+        let mut standing = Standing::new(federation, &first, &signer);
+        match stored {
+            None => store.append(0, &[first], standing.checkpoint.note())?,
+            Some(_) => standing = replay(standing, store.as_ref(), &signer)?,
+        }
         let standing = RwLock::new(Arc::new(standing));
         Ok(Self { signer, store, fault, writer: Mutex::new(()), standing })
     }
@@ -123,17 +123,22 @@ impl Ledger {
         self.signer.verifier_key().to_string()
     }
 
-    /// A page of entries from `from` on, with the notes over the whole ledger.
+    /// The time at which an entry would be taken in now: the system's clock, but never before the latest entry.
+    pub fn now(&self) -> u64 {
+        clock().max(self.standing().federation.time())
+    }
+
+    /// A page of entries from `from` on, with the checkpoint over the whole ledger.
     ///
     /// # Errors
     /// `internal` where the store cannot be read.
-    pub fn page(&self, from: u64) -> Result<(Notes, Vec<Entry>), Refusal> {
+    pub fn page(&self, from: u64) -> Result<(String, Vec<Entry>), Refusal> {
         let standing = self.standing();
         let mut entries = self.store.page(from, WINDOW).map_err(unreadable)?;
         // What was committed since is under a later checkpoint than the one on this page.
         let covered = standing.federation.size().saturating_sub(from);
         entries.truncate(usize::try_from(covered).unwrap_or(usize::MAX));
-        Ok((standing.notes.clone(), entries))
+        Ok((standing.checkpoint.note().to_owned(), entries))
     }
 
     /// A fresh receipt, if this very envelope was recorded.
@@ -160,7 +165,7 @@ impl Ledger {
     pub fn record(&self, warrant: Warrant) -> Result<Recorded, Refusal> {
         let _alone = self.writing();
         self.fault.check()?;
-        let entry = warrant.into_entry();
+        let entry = warrant.into_entry(self.now());
         if let Some(recorded) = self.recorded(entry.envelope())? {
             return Ok(recorded);
         }
@@ -168,7 +173,7 @@ impl Ledger {
         let index = standing.federation.size();
         let next = standing.followed_by(&entry, &self.signer)?;
         self.store
-            .append(index, &entry, &next.notes)
+            .append(index, std::slice::from_ref(&entry), next.checkpoint.note())
             .map_err(|error| self.fault.raise("append to the ledger", &in_full(&error)))?;
         let recorded = next.receipt(index, &entry);
         *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
@@ -199,10 +204,8 @@ impl Standing {
         tree: Tree,
         signer: &NoteSigner,
     ) -> Self {
-        let notes = sign(&federation, &tree, signer);
-        let checkpoint = SignedCheckpoint::open(&notes.checkpoint, signer.verifier_key())
-            .expect("a checkpoint that we signed under our own name opens");
-        Self { federation, catalogue, notes, checkpoint, tree }
+        let checkpoint = sign(&federation, &tree, signer);
+        Self { federation, catalogue, checkpoint, tree }
     }
 
     /// What stands once `entry` is in; this one stays as it is.
@@ -234,13 +237,17 @@ fn origin(federation: &Federation) -> Origin {
     name.parse().expect("a federation's name is short and has no space, '+' or control character")
 }
 
-fn sign(federation: &Federation, tree: &Tree, signer: &NoteSigner) -> Notes {
+fn sign(federation: &Federation, tree: &Tree, signer: &NoteSigner) -> SignedCheckpoint {
     let origin = signer.verifier_key().name().clone();
-    let checkpoint = Checkpoint { origin: origin.clone(), size: tree.len(), root: tree.root() };
-    let (id, digest) = (federation.id().to_string(), federation.digest().to_string());
-    let state = StateNote::new(origin, id, tree.len(), digest)
-        .expect("digests are hexadecimal, and no ledger has 2^62 entries");
-    Notes { checkpoint: checkpoint.sign(signer), state: state.sign(signer) }
+    let state = *federation.digest().as_bytes();
+    let note = Checkpoint { origin, size: tree.len(), root: tree.root(), state }.sign(signer);
+    SignedCheckpoint::open(&note, signer.verifier_key())
+        .expect("a checkpoint that we signed under our own name opens")
+}
+
+/// Seconds since 1970. A clock before that counts as that.
+fn clock() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Replays the entries after the first and compares with what the log signed.
@@ -265,27 +272,12 @@ fn replay(
         }
     }
     let standing = Standing::signed(federation, catalogue, tree, signer);
-    compare(&standing, &store.notes()?.ok_or(OpenError::NoNotes)?, signer)?;
+    let note = store.checkpoint()?.ok_or(OpenError::NoCheckpoint)?;
+    let stored = SignedCheckpoint::open(&note, signer.verifier_key());
+    if stored.map_err(OpenError::Checkpoint)?.checkpoint() != standing.checkpoint.checkpoint() {
+        return Err(OpenError::Differs { size: standing.federation.size() });
+    }
     Ok(standing)
-}
-
-fn compare(standing: &Standing, notes: &Notes, signer: &NoteSigner) -> Result<(), OpenError> {
-    let key = signer.verifier_key();
-    let stored = SignedCheckpoint::open(&notes.checkpoint, key).map_err(OpenError::Checkpoint)?;
-    let state = SignedState::open(&notes.state, key).map_err(OpenError::State)?;
-    let size = standing.federation.size();
-    let differs = |what| Err(OpenError::Differs { size, what });
-    if stored.checkpoint() != standing.checkpoint.checkpoint() {
-        return differs("checkpoint");
-    }
-    let (digest, id) = (standing.federation.digest(), standing.federation.id());
-    let state = state.state();
-    if (state.size(), state.digest(), state.federation())
-        != (size, digest.to_string().as_str(), id.to_string().as_str())
-    {
-        return differs("state");
-    }
-    Ok(())
 }
 
 fn unreadable(error: LedgerStoreError) -> Refusal {

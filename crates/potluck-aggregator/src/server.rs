@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use potluck_core::charter::{Access, Audience};
-use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal};
+use potluck_core::{Blake3, Code, Envelope, Federation, PublicKey, Refusal};
 use potluck_net::{Blended, LedgerPage, Offer, Receipt, Service, StoredBlob};
 
 use crate::fault::Fault;
@@ -52,16 +52,22 @@ impl Aggregator {
 
 impl Service for Aggregator {
     /// The ledger is open to anyone, so any sound key may connect where the charter lets anybody read anything;
-    /// elsewhere only those who have a key in the ledger.
+    /// elsewhere only those who have a key in the ledger, suspended or not, and who holds an open invitation.
     fn admits(&self, key: &PublicKey) -> bool {
         let federation = &self.ledger.standing().federation;
         let Access { experts, soups } = federation.charter().access();
-        [experts, soups].contains(&&Audience::Anyone) || federation.owner(key.id()).is_some()
+        [experts, soups].contains(&&Audience::Anyone)
+            || federation.peer(key.id()).is_some()
+            || is_invited(federation, key, self.ledger.now())
     }
 
     fn ledger(&self, from: u64) -> Result<LedgerPage, Refusal> {
-        let (notes, entries) = self.ledger.page(from)?;
-        Ok(LedgerPage { checkpoint: notes.checkpoint, state: notes.state, entries })
+        let (checkpoint, entries) = self.ledger.page(from)?;
+        Ok(LedgerPage { checkpoint, cosigned: None, entries })
+    }
+
+    fn cosign(&self, _peer: &PublicKey, _checkpoint: &str) -> Result<(), Refusal> {
+        Err(Refusal::new(Code::CheckpointRefused, "this aggregator keeps no cosignatures yet"))
     }
 
     fn append(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Receipt, Refusal> {
@@ -100,7 +106,7 @@ impl Aggregator {
         let listed = listed.ok_or_else(|| {
             Refusal::new(Code::NotFound, format!("the ledger speaks of no file {}", blob.short()))
         })?;
-        if listed.audience == Audience::Parties && federation.owner(peer.id()).is_none() {
+        if listed.audience == Audience::Parties && federation.peer(peer.id()).is_none() {
             let sentence = "the charter lets only the parties and the operator read this file";
             return Err(Refusal::new(Code::NotPermitted, sentence));
         }
@@ -112,6 +118,13 @@ impl Aggregator {
         }
         Ok(StoredBlob { data: blobs.data(blob), outboard: blobs.outboard(blob), size: listed.size })
     }
+}
+
+/// Whether the key is that of an invitation which may still be taken up: its holder reads the ledger, to see into
+/// what it is invited, and sends its join.
+fn is_invited(federation: &Federation, key: &PublicKey, now: u64) -> bool {
+    let invitation = federation.members().invitation(key.id());
+    invitation.is_some_and(|invitation| invitation.taken_by.is_none() && now <= invitation.expires)
 }
 
 /// The span of one envelope: what it claims to be, in short.

@@ -30,7 +30,7 @@ use self::record::{Plain, Recorded, Warrant};
 use crate::round::publish;
 use crate::server::{Aggregator, told};
 
-/// Takes an entry that brings no content: admit, open_round, reveal, publish.
+/// Takes an entry that brings no content: any but a submission.
 ///
 /// # Errors
 /// [`Refusal`] with the first question that it failed.
@@ -123,7 +123,7 @@ fn authenticate(aggregator: &Aggregator, envelope: &Envelope) -> Result<Heard, R
         }
         Err(refusal) => return Err(refusal),
     };
-    federation.check(&authentic)?;
+    federation.check(&authentic, aggregator.ledger.now())?;
     Ok(Heard::New(Box::new(authentic)))
 }
 

@@ -1,6 +1,5 @@
 //! The writer and the replay, over a store in memory.
 
-use potluck_core::federation::genesis_entry;
 use potluck_core::{Author, Body};
 
 use super::*;
@@ -14,7 +13,7 @@ struct Memory(Arc<Mutex<Kept>>);
 #[derive(Debug, Default)]
 struct Kept {
     entries: Vec<Entry>,
-    notes: Option<Notes>,
+    checkpoint: Option<String>,
     failing: bool,
 }
 
@@ -30,19 +29,24 @@ impl LedgerStore for Memory {
         Ok(index.map(|index| index as u64))
     }
 
-    fn notes(&self) -> Result<Option<Notes>, LedgerStoreError> {
-        Ok(self.0.lock().unwrap().notes.clone())
+    fn checkpoint(&self) -> Result<Option<String>, LedgerStoreError> {
+        Ok(self.0.lock().unwrap().checkpoint.clone())
     }
 
-    fn append(&self, index: u64, entry: &Entry, notes: &Notes) -> Result<(), LedgerStoreError> {
+    fn append(
+        &self,
+        first: u64,
+        entries: &[Entry],
+        checkpoint: &str,
+    ) -> Result<(), LedgerStoreError> {
         let mut kept = self.0.lock().unwrap();
         if kept.failing {
             let failed = redb::Error::Io(std::io::Error::other("no space"));
             return Err(LedgerStoreError::Write(Box::new(failed)));
         }
-        assert_eq!(index, kept.entries.len() as u64);
-        kept.entries.push(entry.clone());
-        kept.notes = Some(notes.clone());
+        assert_eq!(first, kept.entries.len() as u64);
+        kept.entries.extend_from_slice(entries);
+        kept.checkpoint = Some(checkpoint.to_owned());
         Ok(())
     }
 }
@@ -52,8 +56,7 @@ fn open(store: &Memory) -> Result<Ledger, OpenError> {
 }
 
 fn open_as(store: &Memory, nonce: u8) -> Result<Ledger, OpenError> {
-    let genesis = genesis_entry(&genesis(nonce)).unwrap();
-    Ledger::open(Box::new(store.clone()), &genesis, &log_key(), Arc::default())
+    Ledger::open(Box::new(store.clone()), &genesis(nonce), &log_key(), Arc::default())
 }
 
 fn signed(ledger: &Ledger, body: Body) -> Envelope {
@@ -86,7 +89,7 @@ fn what_is_recorded_is_replayed() {
     say(&ledger, admit("readers")).unwrap();
     let before = ledger.standing();
     let after = open(&store).unwrap().standing();
-    assert_eq!((&after.notes, &after.federation), (&before.notes, &before.federation));
+    assert_eq!((&after.checkpoint, &after.federation), (&before.checkpoint, &before.federation));
 }
 
 #[test]
@@ -131,25 +134,23 @@ fn after_a_failed_write_nothing_more_is_taken_and_nothing_is_lost() {
 fn a_ledger_that_is_not_what_was_signed_is_not_served() {
     let store = Memory::default();
     let ledger = open(&store).unwrap();
-    let founded = ledger.standing().notes.clone();
+    let founded = ledger.standing().checkpoint.note().to_owned();
     say(&ledger, admit("agency")).unwrap();
-    let notes = ledger.standing().notes.clone();
+    let note = ledger.standing().checkpoint.note().to_owned();
     assert!(matches!(open_as(&store, 1), Err(OpenError::OtherFederation)));
 
     let with = |change: &dyn Fn(&mut Kept)| {
-        let mut kept = Kept { notes: Some(notes.clone()), ..Kept::default() };
+        let mut kept = Kept { checkpoint: Some(note.clone()), ..Kept::default() };
         kept.entries = store.0.lock().unwrap().entries.clone();
         change(&mut kept);
         open(&Memory(Arc::new(Mutex::new(kept)))).err().unwrap()
     };
     let lost = with(&|kept| kept.entries.truncate(1));
-    assert!(matches!(lost, OpenError::Differs { size: 1, what: "checkpoint" }));
-    let stale = with(&|kept| kept.notes = Some(founded.clone()));
-    assert!(matches!(stale, OpenError::Differs { size: 2, what: "checkpoint" }));
-    let mixed = with(&|kept| kept.notes.as_mut().unwrap().state = founded.state.clone());
-    assert!(matches!(mixed, OpenError::Differs { size: 2, what: "state" }));
-    assert!(matches!(with(&|kept| kept.notes = None), OpenError::NoNotes));
-    let forged = with(&|kept| kept.notes.as_mut().unwrap().checkpoint.push('x'));
+    assert!(matches!(lost, OpenError::Differs { size: 1 }));
+    let stale = with(&|kept| kept.checkpoint = Some(founded.clone()));
+    assert!(matches!(stale, OpenError::Differs { size: 2 }));
+    assert!(matches!(with(&|kept| kept.checkpoint = None), OpenError::NoCheckpoint));
+    let forged = with(&|kept| kept.checkpoint.as_mut().unwrap().push('x'));
     assert!(matches!(forged, OpenError::Checkpoint(_)));
     let doubled = with(&|kept| kept.entries.push(kept.entries[1].clone()));
     assert!(matches!(doubled, OpenError::Entry { index: 2, .. }));
@@ -159,9 +160,9 @@ fn a_ledger_that_is_not_what_was_signed_is_not_served() {
 fn a_page_ends_where_its_checkpoint_does() {
     let ledger = open(&Memory::default()).unwrap();
     say(&ledger, admit("agency")).unwrap();
-    let (notes, entries) = ledger.page(1).unwrap();
+    let (note, entries) = ledger.page(1).unwrap();
     let key = ledger.verifier_key().parse().unwrap();
-    let checkpoint = SignedCheckpoint::open(&notes.checkpoint, &key).unwrap();
+    let checkpoint = SignedCheckpoint::open(&note, &key).unwrap();
     assert_eq!((entries.len(), checkpoint.size()), (1, 2));
     assert!(ledger.page(2).unwrap().1.is_empty() && ledger.page(u64::MAX).unwrap().1.is_empty());
 }

@@ -45,7 +45,7 @@ pub fn blend(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Blended, Refusal> {
     let standing = aggregator.ledger.standing();
-    if standing.federation.owner(peer.id()) != Some(&Author::Operator) {
+    if standing.federation.peer(peer.id()) != Some(&Author::Operator) {
         return Err(Refusal::new(Code::NotPermitted, "only the operator has soups blended"));
     }
     let rounds = standing.federation.rounds();

@@ -1,13 +1,13 @@
-//! Where the ledger's entries are kept: one redb file, one durable transaction an entry.
+//! Where the ledger's entries are kept: one redb file, one durable transaction for all that came together.
 //!
-//! An entry, the index by its envelope and the log's new notes are one transaction: either all of it is
+//! Entries, the index by their envelopes and the log's new checkpoint are one transaction: either all of it is
 //! there after a kill, or nothing. The trait is narrow, so that tests can put a failing store under the same
 //! code, and a shared one can follow.
 //!
 //! ```text
 //! entries    index             → (record, envelope)
 //! envelopes  SHA-256 of envelope → index
-//! notes      "checkpoint" | "state" → note text
+//! notes      "checkpoint"      → note text
 //! soups      BLAKE3 of recipe  → file entry (see `soups`)
 //! ```
 
@@ -26,19 +26,9 @@ const ENTRIES: TableDefinition<u64, (&[u8], &[u8])> = TableDefinition::new("entr
 const ENVELOPES: TableDefinition<&[u8; 32], u64> = TableDefinition::new("envelopes");
 const NOTES: TableDefinition<&str, &str> = TableDefinition::new("notes");
 const CHECKPOINT: &str = "checkpoint";
-const STATE: &str = "state";
 
 /// Memory that redb may use for its pages, in bytes. A ledger is read from its end, so little is enough.
 const CACHE_BYTES: usize = 16 << 20;
-
-/// What the log last signed: its checkpoint and the state note beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notes {
-    /// The signed checkpoint.
-    pub checkpoint: String,
-    /// The signed state.
-    pub state: String,
-}
 
 /// How much of the ledger one read returns: the first entry always, then as many as fit.
 #[derive(Debug, Clone, Copy)]
@@ -108,17 +98,22 @@ pub trait LedgerStore: Send + Sync {
     /// [`LedgerStoreError::Read`].
     fn index_of(&self, envelope: Sha256) -> Result<Option<u64>, LedgerStoreError>;
 
-    /// What the log last signed; nothing before the first entry.
+    /// The checkpoint that the log last signed, a note; nothing before the first entry.
     ///
     /// # Errors
     /// [`LedgerStoreError::Read`].
-    fn notes(&self) -> Result<Option<Notes>, LedgerStoreError>;
+    fn checkpoint(&self) -> Result<Option<String>, LedgerStoreError>;
 
-    /// Appends an entry at `index` and replaces the notes, durably when it returns.
+    /// Appends entries from index `first` on and replaces the checkpoint, durably when it returns.
     ///
     /// # Errors
     /// [`LedgerStoreError::Write`]: then nobody knows what is there, and only a new start can tell.
-    fn append(&self, index: u64, entry: &Entry, notes: &Notes) -> Result<(), LedgerStoreError>;
+    fn append(
+        &self,
+        first: u64,
+        entries: &[Entry],
+        checkpoint: &str,
+    ) -> Result<(), LedgerStoreError>;
 }
 
 /// The embedded ledger.
@@ -203,34 +198,35 @@ impl LedgerStore for RedbLedger {
         Ok(row.map(|index| index.value()))
     }
 
-    fn notes(&self) -> Result<Option<Notes>, LedgerStoreError> {
+    fn checkpoint(&self) -> Result<Option<String>, LedgerStoreError> {
         let Some(table) = or_empty(self.begin_read()?.open_table(NOTES))? else {
             return Ok(None);
         };
-        let note = |name| {
-            let row = table.get(name).map_err(LedgerStoreError::read)?;
-            Ok(row.map(|text| text.value().to_owned()))
-        };
-        let (checkpoint, state) = (note(CHECKPOINT)?, note(STATE)?);
-        Ok(checkpoint.zip(state).map(|(checkpoint, state)| Notes { checkpoint, state }))
+        let row = table.get(CHECKPOINT).map_err(LedgerStoreError::read)?;
+        Ok(row.map(|text| text.value().to_owned()))
     }
 
-    fn append(&self, index: u64, entry: &Entry, notes: &Notes) -> Result<(), LedgerStoreError> {
+    fn append(
+        &self,
+        first: u64,
+        added: &[Entry],
+        checkpoint: &str,
+    ) -> Result<(), LedgerStoreError> {
         // redb's own default, immediate durability: the commit returns after the fsync.
         let transaction = self.database.begin_write().map_err(LedgerStoreError::write)?;
         {
-            let envelope = entry.envelope();
             let mut entries = transaction.open_table(ENTRIES).map_err(LedgerStoreError::write)?;
-            let halves = (entry.record(), envelope.as_bytes());
-            entries.insert(index, halves).map_err(LedgerStoreError::write)?;
             let mut envelopes =
                 transaction.open_table(ENVELOPES).map_err(LedgerStoreError::write)?;
-            let digest = envelope.sha256();
-            envelopes.insert(digest.as_bytes(), index).map_err(LedgerStoreError::write)?;
-            let mut table = transaction.open_table(NOTES).map_err(LedgerStoreError::write)?;
-            let Notes { checkpoint, state } = notes;
-            table.insert(CHECKPOINT, checkpoint.as_str()).map_err(LedgerStoreError::write)?;
-            table.insert(STATE, state.as_str()).map_err(LedgerStoreError::write)?;
+            for (index, entry) in (first..).zip(added) {
+                let envelope = entry.envelope();
+                let halves = (entry.record(), envelope.as_bytes());
+                entries.insert(index, halves).map_err(LedgerStoreError::write)?;
+                let digest = envelope.sha256();
+                envelopes.insert(digest.as_bytes(), index).map_err(LedgerStoreError::write)?;
+            }
+            let mut notes = transaction.open_table(NOTES).map_err(LedgerStoreError::write)?;
+            notes.insert(CHECKPOINT, checkpoint).map_err(LedgerStoreError::write)?;
         }
         transaction.commit().map_err(LedgerStoreError::write)
     }

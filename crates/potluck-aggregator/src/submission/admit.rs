@@ -85,7 +85,7 @@ impl Received {
             // The bytes may be somebody's good expert, whatever this manifest says of them.
             return;
         }
-        let (entry, store) = (self.authentic.clone().into_entry(), &aggregator.store);
+        let (entry, store) = (self.authentic.clone().into_entry(0), &aggregator.store);
         let kept = store.refused.keep(entry.envelope(), refusal, path);
         if let Err(error) = kept.and_then(|()| store.quarantine.discard(self.file.blake3)) {
             tracing::warn!(%error, "a refused expert could not be kept");

@@ -22,12 +22,12 @@ pub enum Warrant {
 }
 
 impl Warrant {
-    /// The entry to append.
-    pub(crate) fn into_entry(self) -> Entry {
+    /// The entry to append at `time`.
+    pub(crate) fn into_entry(self, time: u64) -> Entry {
         match self {
-            Self::Plain(Plain(authentic)) => authentic.into_entry(),
-            Self::Expert(admitted) => admitted.into_authentic().into_entry(),
-            Self::Soup(compared) => compared.into_authentic().into_entry(),
+            Self::Plain(Plain(authentic)) => authentic.into_entry(time),
+            Self::Expert(admitted) => admitted.into_authentic().into_entry(time),
+            Self::Soup(compared) => compared.into_authentic().into_entry(time),
         }
     }
 }
@@ -44,7 +44,16 @@ impl Plain {
     /// soup, which is compared first.
     pub fn new(authentic: Authentic) -> Result<Self, Refusal> {
         match &authentic.statement().body {
-            Body::Admit(_) | Body::OpenRound(_) | Body::Reveal(_) => Ok(Self(authentic)),
+            Body::Admit(_)
+            | Body::Invite(_)
+            | Body::Join(_)
+            | Body::Suspend(_)
+            | Body::Reinstate(_)
+            | Body::RotateKey(_)
+            | Body::RevokeKey(_)
+            | Body::RecoverKey(_)
+            | Body::OpenRound(_)
+            | Body::Reveal(_) => Ok(Self(authentic)),
             Body::Submit(_) => {
                 let sentence = "an expert is handed in by submit, with its content, not by append";
                 Err(Refusal::new(Code::ProtocolError, sentence))

@@ -20,8 +20,8 @@ fn entry(number: u64) -> Entry {
     Entry::parse(format!("record {number}").as_bytes(), envelope.as_bytes()).unwrap()
 }
 
-fn notes(size: u64) -> Notes {
-    Notes { checkpoint: format!("checkpoint {size}"), state: format!("state {size}") }
+fn checkpoint(size: u64) -> String {
+    format!("checkpoint {size}")
 }
 
 /// A disk in memory that dies at its n-th operation.
@@ -107,7 +107,8 @@ fn open_on(disk: Disk) -> Result<RedbLedger, redb::DatabaseError> {
 /// Appends until the disk dies; how many entries were acknowledged.
 fn append_all(ledger: &RedbLedger, entries: u64) -> u64 {
     let from = ledger.page(0, WHOLE).unwrap().len() as u64;
-    let appended = |&index: &u64| ledger.append(index, &entry(index), &notes(index + 1)).is_ok();
+    let appended =
+        |&index: &u64| ledger.append(index, &[entry(index)], &checkpoint(index + 1)).is_ok();
     from + (from..entries).take_while(appended).count() as u64
 }
 
@@ -121,7 +122,7 @@ fn invariant_acknowledged_entries_are_there(image: Vec<u8>, acknowledged: u64) {
         assert_eq!(*stored, entry(index as u64));
         assert_eq!(ledger.index_of(stored.envelope().sha256()).unwrap(), Some(index as u64));
     }
-    assert_eq!(ledger.notes().unwrap(), (size > 0).then(|| notes(size)));
+    assert_eq!(ledger.checkpoint().unwrap(), (size > 0).then(|| checkpoint(size)));
     // And it goes on from there.
     assert_eq!(append_all(&ledger, size + 1), size + 1);
 }
@@ -150,7 +151,7 @@ fn a_disk_that_dies_at_any_operation_keeps_what_was_acknowledged() {
 fn a_window_returns_the_first_entry_and_then_what_fits() {
     let ledger = open_on(Disk::empty()).unwrap();
     assert!(ledger.page(0, WHOLE).unwrap().is_empty());
-    assert_eq!(ledger.notes().unwrap(), None);
+    assert_eq!(ledger.checkpoint().unwrap(), None);
     assert_eq!(append_all(&ledger, 3), 3);
     let length = |from, entries, bytes| ledger.page(from, Window { entries, bytes }).unwrap().len();
     assert_eq!((length(0, 9, 0), length(1, 2, usize::MAX), length(3, 9, 9)), (1, 2, 0));
