@@ -5,6 +5,7 @@
 //! which knows the ledger and nothing of sockets. No X.509, no host names, no early data, no resumption: a
 //! key is either pinned or in the roster, and is asked for in every handshake.
 
+pub mod archive;
 pub mod blob;
 pub mod client;
 pub mod server;
