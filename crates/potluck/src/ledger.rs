@@ -12,9 +12,7 @@ mod memory;
 mod replay;
 
 use potluck_core::{Blake3, Entry, Federation, FederationName, PartyId, Refusal};
-use potluck_log::{
-    CheckpointError, Hash, SignedCheckpoint, SignedState, StateNoteError, TlogProof, VerifierKey,
-};
+use potluck_log::{CheckpointError, Hash, SignedCheckpoint, TlogProof, VerifierKey};
 use potluck_net::{Client, Receipt};
 
 pub(crate) use self::memory::{Held, Memory};
@@ -30,9 +28,6 @@ pub(crate) enum LedgerError {
     /// The checkpoint is not the log's.
     #[error("the checkpoint is refused")]
     Checkpoint(#[source] CheckpointError),
-    /// The state note is not the log's.
-    #[error("the state note is refused")]
-    State(#[source] StateNoteError),
     /// More or fewer entries than the checkpoint speaks of.
     #[error("the log sent {sent} entries where its checkpoint speaks of {signed}")]
     Count {
@@ -82,7 +77,7 @@ impl LedgerError {
             Self::Entry { refusal, .. } => refusal.code.as_str(),
             Self::OtherLog { .. } => "log-mismatch",
             Self::Checkpoint(_) | Self::Root { .. } => "checkpoint-mismatch",
-            Self::State(_) | Self::StateDiffers { .. } => "state-mismatch",
+            Self::StateDiffers { .. } => "state-mismatch",
         }
     }
 }
@@ -100,8 +95,6 @@ pub(crate) struct Download {
     pub(crate) entries: Vec<Entry>,
     /// As many entries as there are, signed.
     pub(crate) checkpoint: SignedCheckpoint,
-    /// The state note as it came.
-    state: String,
 }
 
 /// Downloads the entries from an index on, page by page, up to a signed checkpoint.
@@ -119,7 +112,7 @@ pub(crate) async fn download(
         entries.extend(page.entries);
         let (sent, signed) = (from + entries.len() as u64, checkpoint.size());
         if sent == signed {
-            return Ok(Download { entries, checkpoint, state: page.state });
+            return Ok(Download { entries, checkpoint });
         }
         if sent > signed || is_last_word {
             return Err(LedgerError::Count { sent, signed }.into());
@@ -142,8 +135,8 @@ impl Ledger {
         memory: Option<&Memory>,
     ) -> Result<Self, Failure> {
         let held = hold(memory)?;
-        let Download { entries, checkpoint, state } = download(client, 0, log).await?;
-        let ledger = Replay::of(entries)?.seal(checkpoint, &state, log)?;
+        let Download { entries, checkpoint } = download(client, 0, log).await?;
+        let ledger = Replay::of(entries)?.seal(checkpoint, log)?;
         confirm(held, &ledger, log)?;
         Ok(ledger)
     }
@@ -159,10 +152,10 @@ impl Ledger {
     ) -> Result<(), Failure> {
         let held = hold(memory)?;
         let from = self.replay.len();
-        let Download { entries, checkpoint, state } = download(client, from, log).await?;
+        let Download { entries, checkpoint } = download(client, from, log).await?;
         self.replay.extend(entries)?;
         self.checkpoint = checkpoint;
-        self.agrees(&state, log)?;
+        self.agrees(log)?;
         confirm(held, self, log)
     }
 
@@ -213,20 +206,19 @@ impl Replay {
     pub(crate) fn seal(
         self,
         checkpoint: SignedCheckpoint,
-        state: &str,
         log: &VerifierKey,
     ) -> Result<Ledger, LedgerError> {
         let ledger = Ledger { replay: self, checkpoint };
-        ledger.agrees(state, log)?;
+        ledger.agrees(log)?;
         Ok(ledger)
     }
 }
 
 impl Ledger {
-    fn agrees(&self, state: &str, log: &VerifierKey) -> Result<(), LedgerError> {
+    fn agrees(&self, log: &VerifierKey) -> Result<(), LedgerError> {
         is_of_log(self.federation(), log)?;
         self.has_signed_root()?;
-        self.has_signed_state(state, log)
+        self.has_signed_state()
     }
 
     fn has_signed_root(&self) -> Result<(), LedgerError> {
@@ -241,16 +233,11 @@ impl Ledger {
         Ok(())
     }
 
-    fn has_signed_state(&self, note: &str, log: &VerifierKey) -> Result<(), LedgerError> {
-        let signed = SignedState::open(note, log).map_err(LedgerError::State)?;
-        let signed = signed.state();
-        let (id, size) = (self.federation().id().to_string(), self.federation().size());
-        let digest = self.federation().digest().to_string();
-        if (signed.federation(), signed.size(), signed.digest()) != (&*id, size, &*digest) {
-            return Err(LedgerError::StateDiffers {
-                found: format!("{digest} after {size}"),
-                signed: format!("{} after {}", signed.digest(), signed.size()),
-            });
+    fn has_signed_state(&self) -> Result<(), LedgerError> {
+        let (found, signed) = (self.federation().digest(), self.checkpoint.state());
+        if *found.as_bytes() != signed {
+            let signed = Blake3::from_bytes(signed).to_string();
+            return Err(LedgerError::StateDiffers { found: found.to_string(), signed });
         }
         Ok(())
     }
@@ -272,9 +259,9 @@ pub(crate) fn origin_of(name: &FederationName) -> String {
 }
 
 impl Download {
-    /// Its parts: entries, checkpoint, state note.
-    pub(crate) fn into_parts(self) -> (Vec<Entry>, SignedCheckpoint, String) {
-        (self.entries, self.checkpoint, self.state)
+    /// Its parts: entries and checkpoint.
+    pub(crate) fn into_parts(self) -> (Vec<Entry>, SignedCheckpoint) {
+        (self.entries, self.checkpoint)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A small federation for tests, made with the rules alone: two parties, one round, one soup.
 
-use potluck_core::entry::{Admit, Genesis, OpenRound, Publish, Reveal, Submission};
+use potluck_core::entry::{Admit, Genesis, Keys, OpenRound, Publish, Reveal, Submission};
 use potluck_core::envelope::Domain;
 use potluck_core::federation::genesis_entry;
 use potluck_core::manifest::WEIGHTS;
@@ -8,18 +8,23 @@ use potluck_core::{
     Author, Blake3, Body, Charter, Entry, Envelope, Federation, FileEntry, Kind, Manifest, PartyId,
     PrivateKey, Sha256, Statement,
 };
-use potluck_log::{Checkpoint, NoteSigner, SignedCheckpoint, StateNote, Tree, VerifierKey};
+use potluck_log::{Checkpoint, NoteSigner, SignedCheckpoint, Tree, VerifierKey};
 
 use crate::ledger::{Ledger, Replay};
 
 const CHARTER: &str =
     "name = 'news'\nrule = 'mean'\n[parties.agency]\nweight = 1\n[parties.readers]\nweight = 1\n";
 
+/// When the story begins.
+pub(crate) const TIME: u64 = 1_700_000_000;
+
 /// A federation beside the entries from which it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Story {
     federation: Federation,
     pub(crate) entries: Vec<Entry>,
+    /// What the log states for the next entry.
+    pub(crate) time: u64,
 }
 
 pub(crate) fn file(path: &str, content: &str) -> FileEntry {
@@ -50,6 +55,17 @@ fn key(name: &str) -> PrivateKey {
     PrivateKey::from_seed(Blake3::of(name.as_bytes()).as_bytes())
 }
 
+/// Signs, and witnesses with another key.
+fn keys(name: &str) -> Keys {
+    let witness = Some(witness_key(name).public());
+    Keys { witness, ..Keys::signing(key(name).public()) }
+}
+
+/// A party's witness key.
+pub(crate) fn witness_key(name: &str) -> PrivateKey {
+    key(&format!("{name}'s witness"))
+}
+
 fn log() -> NoteSigner {
     NoteSigner::new("potluck/news".parse().unwrap(), key("log").as_dalek().clone())
 }
@@ -69,8 +85,12 @@ impl Story {
         let statement = Statement { author: Author::Operator, sequence: 0, previous: None, body };
         let domain = Domain { kind: Kind::Genesis, federation: None };
         let envelope = Envelope::sign(domain, statement.to_payload(), &key("operator")).unwrap();
-        let genesis = genesis_entry(&envelope).unwrap();
-        Self { federation: Federation::found(&genesis).unwrap(), entries: vec![genesis] }
+        let genesis = genesis_entry(&envelope, TIME).unwrap();
+        Self {
+            federation: Federation::found(&genesis).unwrap(),
+            entries: vec![genesis],
+            time: TIME,
+        }
     }
 
     /// Both parties in, round 1 open over both experts.
@@ -78,7 +98,7 @@ impl Story {
         let mut story = Self::founded();
         for name in ["agency", "readers"] {
             let party: PartyId = name.parse().unwrap();
-            story.say("operator", Body::Admit(Admit { party, key: key(name).public() }));
+            story.say("operator", Body::Admit(Admit { party, keys: keys(name) }));
         }
         for name in ["agency", "readers"] {
             story.submit(name, name);
@@ -117,12 +137,12 @@ impl Story {
             "operator" => Author::Operator,
             party => Author::Party(party.parse().unwrap()),
         };
-        let chain = self.federation.chain(&author).unwrap();
+        let chain = self.federation.members().get(&author).unwrap();
         let (sequence, previous) = (chain.next, chain.previous);
         let statement = Statement { author, sequence, previous, body };
         let domain = self.federation.domain(statement.body.kind());
         let envelope = Envelope::sign(domain, statement.to_payload(), &key(who)).unwrap();
-        let entry = self.federation.authenticate(&envelope).unwrap().into_entry();
+        let entry = self.federation.authenticate(&envelope).unwrap().into_entry(self.time);
         self.federation.apply(self.federation.size(), &entry).unwrap();
         self.entries.push(entry);
     }
@@ -138,26 +158,23 @@ impl Story {
 
     /// The checkpoint that the log signs over these entries.
     pub(crate) fn checkpoint(&self) -> SignedCheckpoint {
+        self.checkpoint_with(self.entries.len(), *self.federation.digest().as_bytes())
+    }
+
+    /// A checkpoint that the log signs over the first entries, with any state.
+    pub(crate) fn checkpoint_with(&self, size: usize, state: [u8; 32]) -> SignedCheckpoint {
         let mut tree = Tree::new();
-        for entry in &self.entries {
+        for entry in &self.entries[..size] {
             tree.push(entry.record());
         }
         let origin = "potluck/news".parse().unwrap();
-        let checkpoint = Checkpoint { origin, size: tree.len(), root: tree.root() };
+        let checkpoint = Checkpoint { origin, size: tree.len(), root: tree.root(), state };
         SignedCheckpoint::open(&checkpoint.sign(&log()), &Self::log_key()).unwrap()
-    }
-
-    /// The state note that the log signs over these entries.
-    pub(crate) fn state(&self) -> String {
-        let federation = &self.federation;
-        let origin = "potluck/news".parse().unwrap();
-        let (id, digest) = (federation.id().to_string(), federation.digest().to_string());
-        StateNote::new(origin, id, federation.size(), digest).unwrap().sign(&log())
     }
 
     /// As a reader holds it.
     pub(crate) fn ledger(&self) -> Ledger {
         let replay = Replay::of(self.entries.clone()).unwrap();
-        replay.seal(self.checkpoint(), &self.state(), &Self::log_key()).unwrap()
+        replay.seal(self.checkpoint(), &Self::log_key()).unwrap()
     }
 }

@@ -149,7 +149,7 @@ impl MemberSession {
 
     fn sign(&self, body: Body) -> Result<Envelope, Failure> {
         // Who is not in the ledger has no chain; the aggregator's refusal then says so.
-        let chain = self.federation().chain(&self.author);
+        let chain = self.federation().members().get(&self.author);
         let statement = Statement {
             author: self.author.clone(),
             sequence: chain.map_or(0, |chain| chain.next),
@@ -202,7 +202,7 @@ impl Session {
 
 /// Whether the author signs with this key.
 fn is_known(federation: &Federation, author: &Author, key: &PublicKey) -> bool {
-    federation.chain(author).is_some_and(|chain| chain.key == *key)
+    federation.members().get(author).is_some_and(|member| member.sign == Some(*key))
 }
 
 /// A receipt as it is kept: with the envelope that it speaks of, so that it can be verified alone.
@@ -253,7 +253,7 @@ mod tests {
         let story = Story::published();
         let federation = story.federation();
         let agency = Author::Party("agency".parse().unwrap());
-        let key = federation.chain(&agency).unwrap().key;
+        let key = federation.members().get(&agency).unwrap().sign.unwrap();
         assert!(is_known(federation, &agency, &key));
         assert!(!is_known(federation, &Author::Operator, &key));
         assert!(!is_known(federation, &agency, &PrivateKey::from_seed(&[9; 32]).public()));

@@ -1,6 +1,6 @@
 //! `potluck admit`: the operator lets a party in.
 
-use potluck_core::entry::Admit;
+use potluck_core::entry::{Admit, Keys};
 use potluck_core::{Author, Body, PartyId, PublicKey};
 use serde_json::json;
 
@@ -36,7 +36,10 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let before = session.find_own(|ledger| admitted_before(ledger, &party, &key));
     let said = match before {
         Some(index) => session.said_before(index)?,
-        None => session.say(Body::Admit(Admit { party: party.clone(), key })).await?,
+        None => {
+            let keys = Keys::signing(key);
+            session.say(Body::Admit(Admit { party: party.clone(), keys })).await?
+        }
     };
     session.close().await;
 
@@ -51,8 +54,8 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 
 /// Where the party was admitted with this very key.
 fn admitted_before(ledger: &Ledger, party: &PartyId, key: &PublicKey) -> Option<u64> {
-    let chain = ledger.federation().chain(&Author::Party(party.clone()))?;
-    if chain.key != *key {
+    let member = ledger.federation().members().get(&Author::Party(party.clone()))?;
+    if member.sign != Some(*key) {
         return None;
     }
     let admitted = potluck_core::federation::Effect::Admitted(party.clone());

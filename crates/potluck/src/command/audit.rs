@@ -87,7 +87,7 @@ async fn read_ledger(
 ) -> Result<Ledger, Failure> {
     let held = door.memory.as_ref().map(Memory::hold).transpose()?;
     trail.begin("ledger");
-    let (entries, checkpoint, state) = download(client, 0, &door.log).await?.into_parts();
+    let (entries, checkpoint) = download(client, 0, &door.log).await?.into_parts();
     trail.passed(format!("{} entries, under a checkpoint that the log signed", checkpoint.size()));
 
     trail.begin("replay");
@@ -96,7 +96,7 @@ async fn read_ledger(
     trail.passed(format!("every signature and every rule of {name} holds"));
 
     trail.begin("checkpoint");
-    let ledger = replay.seal(checkpoint, &state, &door.log)?;
+    let ledger = replay.seal(checkpoint, &door.log)?;
     trail.found(&ledger);
     trail.passed(
         "the tree over the entries has the signed root, which is the inclusion of each of them",

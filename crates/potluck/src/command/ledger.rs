@@ -48,13 +48,23 @@ fn words(ledger: &Ledger) -> Vec<String> {
 }
 
 fn author(federation: &Federation, line: &Line) -> String {
-    federation.owner(line.record.key).map_or(String::new(), Author::to_string)
+    let members = federation.members();
+    let now = members.owner(line.record.key).map(|(author, _)| author);
+    // A key that is no longer in force is still known as whose it was.
+    let then = || members.retired(line.record.key).map(|retired| &retired.of);
+    now.or_else(then).map_or(String::new(), Author::to_string)
 }
 
 /// What an entry brought about, in words.
 fn effects(line: &Line) -> Vec<String> {
     let words = |effect: &Effect| match effect {
         Effect::Admitted(party) => format!("{party} is in"),
+        Effect::Invited(party) => format!("{party} is invited"),
+        Effect::Suspended(party) => format!("{party} is suspended"),
+        Effect::Reinstated(party) => format!("{party} is no longer suspended"),
+        Effect::KeyChanged(author, role) => format!("{author} has a new {role} key"),
+        Effect::KeyRevoked(author, role) => format!("the {role} key of {author} is void"),
+        Effect::Vouched(author) => format!("a vote for a new key of {author}"),
         Effect::Submitted(party) => format!("the expert of {party} is in"),
         Effect::Opened(round) => format!("round {round} is open"),
         Effect::Revealed(party) => format!("{party} proposed"),
@@ -89,8 +99,8 @@ fn parties(federation: &Federation) -> Map<String, Value> {
     let seats = federation.charter().parties().iter();
     seats
         .map(|(party, seat)| {
-            let chain = federation.chain(&Author::Party(party.clone()));
-            let key = chain.map(|chain| chain.key.to_string());
+            let member = federation.members().get(&Author::Party(party.clone()));
+            let key = member.and_then(|member| member.sign).map(|key| key.to_string());
             (party.to_string(), json!({"weight": seat.weight, "key": key}))
         })
         .collect()

@@ -108,7 +108,8 @@ impl Plan<'_> {
         let log_key = self.log_key(&log)?;
         let genesis = self.genesis(&operator, &log)?;
         // The check that everybody makes; a base without weights ends here.
-        let entry = genesis_entry(&genesis).map_err(|refusal| Failure::input(refusal.sentence))?;
+        let entry =
+            genesis_entry(&genesis, 0).map_err(|refusal| Failure::input(refusal.sentence))?;
         let federation =
             Federation::found(&entry).map_err(|refusal| Failure::input(refusal.sentence))?;
         self.copy_base(&dir.join("base"))?;
