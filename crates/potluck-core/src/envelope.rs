@@ -7,6 +7,9 @@
 //! The payload type is the domain: it names kind, version and federation, so that a signature made for one
 //! can never be shown as one for another.
 //!
+//! A submission is signed in another shape, which tools for signed models read too: see [`crate::bundle`].
+//! [`Envelope`] is either, and whoever stores, sends or applies it need not ask which.
+//!
 //! ```text
 //! PAE = "DSSEv1" SP len(type) SP type SP len(payload) SP payload
 //! type = "application/vnd.potluck." kind "+json;v=1;federation=" ("new" | 64 hex digits)
@@ -18,7 +21,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use crate::entry::Kind;
+use crate::bundle::{self, Bundle, Leaf};
+use crate::entry::{Kind, Statement};
 use crate::ids::{FederationId, KeyId, Sha256};
 use crate::keys::{BadSignature, PublicKey, SignError, Signer};
 
@@ -74,6 +78,8 @@ pub struct Envelope {
     payload: Vec<u8>,
     key: KeyId,
     signature: [u8; 64],
+    /// What a submission's envelope holds beside.
+    bundle: Option<Box<Bundle>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,11 +106,14 @@ impl EnvelopeText {
 }
 
 impl Envelope {
-    /// Signs `payload`.
+    /// Signs `payload`, which is no submission's.
     ///
     /// # Errors
-    /// [`SignError`] where the signer does not sign.
+    /// [`SignError`] where the signer does not sign, and for a submission.
     pub fn sign(domain: Domain, payload: Vec<u8>, key: &dyn Signer) -> Result<Self, SignError> {
+        if domain.kind == Kind::Submit {
+            return Err(SignError { what: "a submission is signed as a bundle".to_owned() });
+        }
         let encoding = pre_authentication_encoding(&domain.payload_type(), &payload);
         let signature = key.sign(&encoding)?;
         let key = key.public().id();
@@ -113,11 +122,25 @@ impl Envelope {
             payload_type: domain.payload_type(),
             signatures: [SignatureText { keyid: key, sig: BASE64.encode(signature) }],
         };
-        Ok(Self { bytes: text.to_bytes(), domain, payload, key, signature })
+        Ok(Self { bytes: text.to_bytes(), domain, payload, key, signature, bundle: None })
     }
 
-    /// Parses the JSON text of an envelope, which must be the one that [`Self::sign`] writes: whoever passes it
-    /// on could else give one signed statement many digests, or fill it up with white space.
+    /// Signs a submission with the party's key and with a short-lived one that it vouches for.
+    ///
+    /// # Errors
+    /// [`SignError`] where one of them does not sign, and for what is no submission.
+    pub fn sign_submission(
+        federation: FederationId,
+        statement: &Statement,
+        key: &dyn Signer,
+        leaf: &dyn Leaf,
+    ) -> Result<Self, SignError> {
+        bundle::sign(federation, statement, key, leaf).map(Self::from)
+    }
+
+    /// Parses the JSON text of an envelope, which must be the one that [`Self::sign`] or
+    /// [`Self::sign_submission`] writes: whoever passes it on could else give one signed statement many digests,
+    /// or fill it up with white space.
     ///
     /// # Errors
     /// [`EnvelopeError`]; nothing larger than [`MAX_ENVELOPE`] is looked at.
@@ -126,16 +149,23 @@ impl Envelope {
         if bytes.len() > MAX_ENVELOPE {
             return Err(EnvelopeError::TooLarge(bytes.len()));
         }
+        if bytes.starts_with(br#"{"mediaType""#) {
+            return bundle::parse(bytes).map(Self::from);
+        }
         let text: EnvelopeText = serde_json::from_slice(bytes)
             .map_err(|error| EnvelopeError::Malformed(error.to_string()))?;
         if text.to_bytes() != bytes {
             return Err(malformed("it is not compact JSON with its fields in their order"));
         }
+        let domain = Domain::parse(&text.payload_type).ok_or(EnvelopeError::Type)?;
+        if domain.kind == Kind::Submit {
+            return Err(malformed("a submission is signed as a bundle"));
+        }
         let [SignatureText { keyid, sig }] = text.signatures;
         let signature = BASE64.decode(sig).map_err(|_| malformed("the signature is no base64"))?;
         Ok(Self {
             bytes: bytes.to_vec(),
-            domain: Domain::parse(&text.payload_type).ok_or(EnvelopeError::Type)?,
+            domain,
             payload: BASE64
                 .decode(text.payload)
                 .map_err(|_| malformed("the payload is no base64"))?,
@@ -143,6 +173,7 @@ impl Envelope {
             signature: signature
                 .try_into()
                 .map_err(|_| malformed("the signature has not 64 bytes"))?,
+            bundle: None,
         })
     }
 
@@ -166,24 +197,39 @@ impl Envelope {
         self.key
     }
 
+    /// What a submission's envelope holds for other tools.
+    pub fn bundle(&self) -> Option<&Bundle> {
+        self.bundle.as_deref()
+    }
+
     /// The payload of a genesis before its own key is known: it names the key that must have signed it.
     pub(crate) fn unverified_payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// The payload, if `key` signed it.
+    /// The statement, if `key` signed it.
     ///
     /// # Errors
     /// [`BadSignature`] where it did not.
     pub fn open(&self, key: &PublicKey) -> Result<&[u8], BadSignature> {
-        let encoding = pre_authentication_encoding(&self.domain.payload_type(), &self.payload);
+        let encoding = match &self.bundle {
+            None => pre_authentication_encoding(&self.domain.payload_type(), &self.payload),
+            Some(bundle) => bundle.signed_bytes(),
+        };
         key.verify(&encoding, &self.signature)?;
         Ok(&self.payload)
     }
 }
 
+impl From<bundle::Parts> for Envelope {
+    fn from(parts: bundle::Parts) -> Self {
+        let bundle::Parts { bytes, domain, statement, key, signature, bundle } = parts;
+        Self { bytes, domain, payload: statement, key, signature, bundle: Some(Box::new(bundle)) }
+    }
+}
+
 /// DSSE v1.0, "Signature Definition": PAE(type, body).
-fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut encoding =
         format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     encoding.extend_from_slice(payload);

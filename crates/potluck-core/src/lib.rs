@@ -2,13 +2,14 @@
 //!
 //! Two rooms speak each type here, and it is part of something signed, logged or sent. Modules stand in the
 //! order in which to read them: the words first ([`ids`], [`keys`], [`signature`]), then what is signed ([`envelope`],
-//! [`manifest`], [`lambda`], [`recipe`], [`charter`], [`entry`]), then the rules ([`federation`],
+//! [`bundle`], [`manifest`], [`lambda`], [`recipe`], [`charter`], [`entry`]), then the rules ([`federation`],
 //! [`admission`]).
 
 pub mod ids;
 pub mod keys;
 pub mod signature;
 
+pub mod bundle;
 pub mod charter;
 pub mod entry;
 pub mod envelope;

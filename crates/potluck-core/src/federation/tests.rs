@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bundle::tests::AnyLeaf;
 use crate::entry::Statement;
 use crate::envelope::Envelope;
 
@@ -80,7 +81,12 @@ impl Ledger {
             body,
         };
         let domain = self.federation.domain(statement.body.kind());
-        Envelope::sign(domain, statement.to_payload(), key).unwrap()
+        match statement.body.kind() {
+            crate::Kind::Submit => {
+                Envelope::sign_submission(self.federation.id(), &statement, key, &AnyLeaf).unwrap()
+            }
+            _ => Envelope::sign(domain, statement.to_payload(), key).unwrap(),
+        }
     }
 
     fn append(&mut self, envelope: &Envelope) -> Result<Vec<Effect>, Refusal> {
@@ -187,7 +193,7 @@ fn strangers_and_forgers_are_told_apart() {
     let impostor = ledger.sign(&readers, submission(b"base", b"x"), &party_key("agency"));
     assert_eq!(code(ledger.append(&impostor)), Code::AuthorMismatch);
     let elsewhere =
-        Domain { kind: crate::Kind::Submit, federation: Some(FederationId::from_bytes([3; 32])) };
+        Domain { kind: crate::Kind::Reveal, federation: Some(FederationId::from_bytes([3; 32])) };
     let elsewhere = Envelope::sign(elsewhere, b"{}".to_vec(), &party_key("readers")).unwrap();
     assert_eq!(code(ledger.append(&elsewhere)), Code::FederationMismatch);
     let mislabelled = ledger.federation.domain(crate::Kind::Reveal);
