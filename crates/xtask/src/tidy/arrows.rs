@@ -13,16 +13,17 @@ const TABLE: &str = "
     potluck-bargain    -> none
     potluck-core       -> potluck-bargain
     potluck-log        -> none
+    potluck-interchange -> potluck-core potluck-log
     potluck-soup       -> potluck-core
     potluck-wire       -> potluck-core potluck-log
     potluck-net        -> potluck-core potluck-log potluck-wire
     potluck-train      -> potluck-core potluck-soup
     potluck-aggregator -> potluck-bargain potluck-core potluck-log potluck-soup potluck-wire \
-                          potluck-net
+                          potluck-net potluck-interchange
     potluck            -> potluck-bargain potluck-core potluck-log potluck-soup potluck-wire \
-                          potluck-net
+                          potluck-net potluck-interchange
     potluck-tests      -> potluck-bargain potluck-core potluck-log potluck-soup potluck-wire \
-                          potluck-net potluck-aggregator potluck
+                          potluck-net potluck-interchange potluck-aggregator potluck
     xtask              -> none
 ";
 
