@@ -178,7 +178,7 @@ fn a_known_history_has_a_known_state() {
         (ledger.federation.id().to_string().as_str(), state.as_str()),
         (
             "8bf964b8e8300bf6636e35dfecd91c38aa4f99f29bb5a04f8cd9bfd9d0c9f993",
-            "1ca313b75f0404f25119ff89ad16f005b1227a7597124337fa037ca9cb52b6a2"
+            "e90323564ef54ea977cdea45daaf7471f1cb59622031ee9e43dd47ff11002ba4"
         )
     );
 }
