@@ -7,9 +7,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use ed25519_dalek::{Signature, Signer as _};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::ids::KeyId;
 
@@ -159,17 +160,29 @@ impl PrivateKey {
         ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map(Self).map_err(|_| KeyError::Private)
     }
 
+    /// Reads PKCS#8 in DER (RFC 8410).
+    ///
+    /// # Errors
+    /// [`KeyError::Private`]; the bytes themselves are never repeated.
+    pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        ed25519_dalek::SigningKey::from_pkcs8_der(der).map(Self).map_err(|_| KeyError::Private)
+    }
+
     /// The key as a PKCS#8 text in PEM. Keep it where nobody else can read it.
-    pub fn to_pem(&self) -> String {
-        self.0
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        self.pkcs8()
             .to_pkcs8_pem(Default::default())
             .expect("an Ed25519 key always has a PKCS#8 form")
-            .to_string()
     }
 
     /// The key as PKCS#8 in DER, for TLS. Keep it where nobody else can read it.
-    pub fn to_der(&self) -> Vec<u8> {
-        self.0.to_pkcs8_der().expect("an Ed25519 key always has a PKCS#8 form").as_bytes().to_vec()
+    pub fn to_der(&self) -> Zeroizing<Vec<u8>> {
+        self.pkcs8().to_pkcs8_der().expect("an Ed25519 key always has a PKCS#8 form").to_bytes()
+    }
+
+    /// Without its public half: OpenSSL 3.0 reads no PKCS#8 that has one (RFC 5958's second version).
+    fn pkcs8(&self) -> KeypairBytes {
+        KeypairBytes { secret_key: self.0.to_bytes(), public_key: None }
     }
 
     /// The public half.
@@ -253,6 +266,12 @@ mod tests {
     fn keys_round_trip_through_their_texts() {
         let key = private();
         assert_eq!(PrivateKey::from_pem(&key.to_pem()).unwrap().public(), key.public());
+        // The second version, with the public half, as other tools write it, is read too.
+        let second = key.as_dalek().to_pkcs8_der().unwrap();
+        assert_eq!(PrivateKey::from_der(second.as_bytes()).unwrap().public(), key.public());
+        // RFC 8410 §7: a key without its public half is 48 bytes long.
+        assert_eq!(key.to_der().len(), 48);
+        assert_eq!(PrivateKey::from_der(&key.to_der()).unwrap().public(), key.public());
         assert_eq!(PUBLIC.parse::<PublicKey>().unwrap(), key.public());
         assert_eq!(PublicKey::from_spki(&key.public().spki()).unwrap(), key.public());
     }

@@ -26,6 +26,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     New(command::new::Args),
     Serve(command::serve::Args),
+    Keygen(command::keygen::Args),
     Join(command::join::Args),
     Admit(command::admit::Args),
     Pull(command::pull::Args),

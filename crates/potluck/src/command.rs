@@ -3,6 +3,7 @@
 
 pub(crate) mod new;
 pub(crate) mod serve;
+pub(crate) mod keygen;
 pub(crate) mod join;
 pub(crate) mod admit;
 pub(crate) mod pull;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         // Those that become another program, or need no network.
         Command::New(args) => new::run(&args, output),
         Command::Serve(args) => serve::run(args, output),
+        Command::Keygen(args) => keygen::run(&args, output),
         Command::Join(args) => join::run(&args, output),
         Command::Train(args) => train::train(args, output),
         Command::Eval(args) => train::eval(args, output),

@@ -2,21 +2,32 @@
 //!
 //! ```text
 //! operator.toml | party.toml    who, where, by which log key
-//! keys/*.pem                    mode 0600; refused where others can read it
+//! keys/operator.pem | party.pem signs what its owner says
+//! keys/transport.pem            connects; without it, the signing key does
+//! keys/witness.pem              cosigns checkpoints, where its owner is a witness
 //! receipts/<index>-<kind>.json  what the log acknowledged
 //! state/checkpoint              the last verified checkpoint
 //! ```
+//!
+//! Keys are of mode 0600, and refused where others can read them. The settings may name other files, OpenSSH's
+//! among them, and keys in an `ssh-agent` ([`agent`]).
 
+mod agent;
 mod key_file;
+mod key_source;
+mod passphrase;
 mod settings;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use potluck_core::{Author, PartyId, PrivateKey};
+use potluck_core::{Author, PartyId, PrivateKey, Signer};
 use potluck_log::VerifierKey;
 
 pub(crate) use self::key_file::{create_key, random_key, random_seed, read_key};
+use self::key_source::KeySource;
+pub(crate) use self::passphrase::{Passphrase, Passphrases};
+use self::settings::KeySettings;
 pub(crate) use self::settings::{OPERATOR_FILE, PARTY_FILE, SettingsError};
 pub(crate) use self::settings::{operator_text, party_text, verifier_key};
 use crate::failure::{Failure, in_full};
@@ -28,6 +39,10 @@ pub(crate) const OPERATOR_KEY: &str = "keys/operator.pem";
 pub(crate) const LOG_KEY: &str = "keys/log.pem";
 /// Where `potluck join` puts the party's key.
 pub(crate) const PARTY_KEY: &str = "keys/party.pem";
+/// Where a key that only connects is looked for.
+pub(crate) const TRANSPORT_KEY: &str = "keys/transport.pem";
+/// Where a key that cosigns checkpoints is looked for.
+pub(crate) const WITNESS_KEY: &str = "keys/witness.pem";
 
 /// A member's folder whose settings were read.
 #[derive(Debug)]
@@ -36,7 +51,31 @@ pub(crate) struct Folder {
     author: Author,
     address: String,
     log_key: VerifierKey,
-    key: PathBuf,
+    keys: Keys,
+}
+
+/// Where its owner's keys are.
+#[derive(Debug)]
+struct Keys {
+    sign: KeySource,
+    transport: Option<PathBuf>,
+    witness: Option<KeySource>,
+    passphrases: Passphrases,
+}
+
+impl Keys {
+    /// What the settings say; else the files by their usual names, where they are.
+    fn of(dir: &Path, settings: KeySettings, sign: &str) -> Self {
+        let present = |name: &str| Some(dir.join(name)).filter(|path| path.exists());
+        let transport = settings.transport.map(|path| dir.join(path));
+        let witness = settings.witness.map(|key| key.in_folder(dir));
+        Self {
+            sign: settings.sign.unwrap_or_else(|| KeySource::File(sign.into())).in_folder(dir),
+            transport: transport.or_else(|| present(TRANSPORT_KEY)),
+            witness: witness.or_else(|| present(WITNESS_KEY).map(KeySource::File)),
+            passphrases: Passphrases::of_environment(),
+        }
+    }
 }
 
 impl Folder {
@@ -67,10 +106,10 @@ impl Folder {
         let settings = settings::operator(&path).map_err(|error| missing(error, "potluck new"))?;
         Ok(Self {
             author: Author::Operator,
-            address: settings.address,
+            address: settings.address.clone(),
             log_key: verifier_key(&settings.log_key)
                 .map_err(|error| Failure::input(format!("{}: log_key: {error}", path.display())))?,
-            key: dir.join(settings.key.unwrap_or_else(|| OPERATOR_KEY.into())),
+            keys: Keys::of(dir, settings.keys(), OPERATOR_KEY),
             dir: dir.to_owned(),
         })
     }
@@ -80,11 +119,11 @@ impl Folder {
         let path = dir.join(PARTY_FILE);
         let settings = settings::party(&path).map_err(|error| missing(error, "potluck join"))?;
         Ok(Self {
-            author: Author::Party(settings.party),
-            address: settings.address,
+            author: Author::Party(settings.party.clone()),
+            address: settings.address.clone(),
             log_key: verifier_key(&settings.log_key)
                 .map_err(|error| Failure::input(format!("{}: log_key: {error}", path.display())))?,
-            key: dir.join(settings.key.unwrap_or_else(|| PARTY_KEY.into())),
+            keys: Keys::of(dir, settings.keys(), PARTY_KEY),
             dir: dir.to_owned(),
         })
     }
@@ -112,9 +151,32 @@ impl Folder {
         &self.log_key
     }
 
-    /// Reads its owner's private key.
+    /// What signs in its owner's name.
+    pub(crate) fn signer(&self) -> Result<Box<dyn Signer>, Failure> {
+        self.keys.sign.signer(&self.keys.passphrases)
+    }
+
+    /// Reads the key with which its owner connects.
     pub(crate) fn identity(&self) -> Result<PrivateKey, Failure> {
-        Ok(read_key(&self.key)?)
+        match (&self.keys.transport, &self.keys.sign) {
+            (Some(path), _) | (None, KeySource::File(path)) => {
+                Ok(read_key(path, &self.keys.passphrases)?)
+            }
+            (None, agent @ KeySource::Agent(_)) => {
+                let message =
+                    format!("{agent} signs, but does not connect: an agent keeps its key");
+                let place = self.dir.join(TRANSPORT_KEY);
+                Err(Failure::input(message)
+                    .hint(format!("potluck keygen --role transport --out {}", place.display())))
+            }
+        }
+    }
+
+    /// What cosigns checkpoints in its owner's name, if its owner is a witness.
+    #[expect(dead_code, reason = "cosigning takes it")]
+    pub(crate) fn witness(&self) -> Result<Option<Box<dyn Signer>>, Failure> {
+        let witness = self.keys.witness.as_ref();
+        witness.map(|key| key.signer(&self.keys.passphrases)).transpose()
     }
 
     /// Where receipts are kept.

@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use potluck_core::{Author, Body, Envelope, Federation, Kind, PrivateKey, PublicKey, Statement};
+use potluck_core::{Author, Body, Envelope, Federation, Kind, PublicKey, Signer, Statement};
 use potluck_log::VerifierKey;
 use potluck_net::{Client, Content, Receipt, Transfer, connect};
 use potluck_wire::receipt::ReceiptError;
@@ -53,11 +53,10 @@ impl Session {
 }
 
 /// A session of a member, who can speak in it.
-#[derive(Debug)]
 pub(crate) struct MemberSession {
     session: Session,
     author: Author,
-    key: PrivateKey,
+    key: Box<dyn Signer>,
     receipts: PathBuf,
 }
 
@@ -78,7 +77,7 @@ impl MemberSession {
         Ok(Self {
             session,
             author: folder.author().clone(),
-            key: door.identity,
+            key: folder.signer()?,
             receipts: folder.receipts(),
         })
     }
@@ -157,7 +156,7 @@ impl MemberSession {
             body,
         };
         let domain = self.federation().domain(statement.body.kind());
-        Envelope::sign(domain, statement.to_payload(), &self.key).map_err(Failure::system)
+        Envelope::sign(domain, statement.to_payload(), self.key.as_ref()).map_err(Failure::system)
     }
 
     /// Verifies and keeps the receipt, then sees the entry in the ledger as everybody does.
@@ -245,6 +244,8 @@ fn keep(path: &Path, envelope: &Envelope, receipt: &Receipt) -> Result<(), Failu
 
 #[cfg(test)]
 mod tests {
+    use potluck_core::PrivateKey;
+
     use super::*;
     use crate::samples::Story;
 

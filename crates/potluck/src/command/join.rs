@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use potluck_core::{PartyId, PrivateKey};
+use potluck_core::{PartyId, PublicKey};
 use potluck_log::VerifierKey;
 use serde_json::json;
 
 use crate::durable::{self, Readers};
 use crate::failure::Failure;
 use crate::folder::{
-    Folder, PARTY_FILE, PARTY_KEY, create_key, party_text, read_key, verifier_key,
+    Folder, PARTY_FILE, PARTY_KEY, Passphrases, create_key, party_text, read_key, verifier_key,
 };
 use crate::output::Output;
 
@@ -58,12 +58,12 @@ fn same(
     party: &PartyId,
     args: &Args,
     log_key: &VerifierKey,
-) -> Result<PrivateKey, Failure> {
+) -> Result<PublicKey, Failure> {
     let is_same = folder.party_id() == Some(party)
         && folder.log_key() == log_key
         && folder.address() == args.address;
     if is_same {
-        return folder.identity();
+        return Ok(folder.signer()?.public());
     }
     let message = format!("{folder} has joined already, as another party or elsewhere");
     Err(Failure::input(message).hint(format!("edit {PARTY_FILE}, or join in another folder")))
@@ -74,20 +74,23 @@ fn settle(
     party: &PartyId,
     args: &Args,
     log_key: &VerifierKey,
-) -> Result<PrivateKey, Failure> {
+) -> Result<PublicKey, Failure> {
     let key_path = dir.join(PARTY_KEY);
     // A key without settings is what a kill left; it is as good as a new one.
-    let key = if key_path.exists() { read_key(&key_path)? } else { create_key(&key_path)? };
+    let key = if key_path.exists() {
+        read_key(&key_path, &Passphrases::of_environment())?
+    } else {
+        create_key(&key_path, None)?
+    };
     let settings = dir.join(PARTY_FILE);
     let text = party_text(party, &args.address, log_key);
     durable::write(&settings, text.as_bytes(), Readers::Anyone).map_err(|error| {
         Failure::system(format!("cannot write {}: {error}", settings.display()))
     })?;
-    Ok(key)
+    Ok(key.public())
 }
 
-fn report(args: &Args, party: &PartyId, key: &PrivateKey, already: bool, output: &Output) {
-    let key = key.public();
+fn report(args: &Args, party: &PartyId, key: &PublicKey, already: bool, output: &Output) {
     output.line(format!("{} is the folder of {party}.", args.dir.display()));
     output.line("Send this line to the operator:");
     output.line(format!("  potluck admit {party} {key}"));

@@ -11,6 +11,8 @@ use potluck_log::{VerifierKey, VerifierKeyError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::key_source::KeySource;
+
 /// The operator's settings.
 pub(crate) const OPERATOR_FILE: &str = "operator.toml";
 /// A party's settings; `configs/party.toml` is the commented example.
@@ -46,13 +48,26 @@ impl SettingsError {
     }
 }
 
+/// Where a member's keys are; paths are relative to its folder.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeySettings {
+    /// With which it signs what it says.
+    pub(super) sign: Option<KeySource>,
+    /// With which it connects, if that is another key.
+    pub(super) transport: Option<PathBuf>,
+    /// With which it cosigns checkpoints, if it does.
+    pub(super) witness: Option<KeySource>,
+}
+
 /// What `operator.toml` holds.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OperatorSettings {
     pub(super) address: String,
     pub(super) log_key: String,
-    pub(super) key: Option<PathBuf>,
+    sign: Option<KeySource>,
+    transport: Option<PathBuf>,
+    witness: Option<KeySource>,
 }
 
 /// What `party.toml` holds.
@@ -62,7 +77,21 @@ pub(super) struct PartySettings {
     pub(super) party: PartyId,
     pub(super) address: String,
     pub(super) log_key: String,
-    pub(super) key: Option<PathBuf>,
+    sign: Option<KeySource>,
+    transport: Option<PathBuf>,
+    witness: Option<KeySource>,
+}
+
+impl OperatorSettings {
+    pub(super) fn keys(self) -> KeySettings {
+        KeySettings { sign: self.sign, transport: self.transport, witness: self.witness }
+    }
+}
+
+impl PartySettings {
+    pub(super) fn keys(self) -> KeySettings {
+        KeySettings { sign: self.sign, transport: self.transport, witness: self.witness }
+    }
 }
 
 pub(super) fn operator(path: &Path) -> Result<OperatorSettings, SettingsError> {

@@ -2,8 +2,9 @@
 
 use super::{assert_snapshot, potluck, text};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["new"],
+    &["keygen"],
     &["join"],
     &["admit"],
     &["pull"],

@@ -103,8 +103,8 @@ impl Plan<'_> {
     }
 
     fn fill(&self, dir: &Path) -> Result<Founded, Failure> {
-        let operator = create_key(&dir.join(OPERATOR_KEY))?;
-        let log = create_key(&dir.join(LOG_KEY))?;
+        let operator = create_key(&dir.join(OPERATOR_KEY), None)?;
+        let log = create_key(&dir.join(LOG_KEY), None)?;
         let log_key = self.log_key(&log)?;
         let genesis = self.genesis(&operator, &log)?;
         // The check that everybody makes; a base without weights ends here.
