@@ -5,12 +5,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use potluck_core::entry::Submission;
 use potluck_core::{
-    Author, Blake3, Body, Envelope, Federation, FileEntry, Kind, Manifest, PartyId, PrivateKey,
+    Author, Blake3, Body, Envelope, Federation, FileEntry, Manifest, PartyId, PrivateKey,
     PublicKey, Refusal, Sha256, Statement,
 };
 use potluck_log::VerifierKey;
@@ -139,7 +140,7 @@ fn sign(
     file: FileEntry,
 ) -> Result<Envelope> {
     let author = Author::Party(party.clone());
-    let chain = federation.chain(&author).context("the party is not admitted")?;
+    let member = federation.members().get(&author).context("the party is not admitted")?;
     let submission = Submission {
         base: federation.base_weights().blake3,
         manifest: Manifest::new(vec![file])?,
@@ -147,9 +148,10 @@ fn sign(
     };
     let statement = Statement {
         author,
-        sequence: chain.next,
-        previous: chain.previous,
+        sequence: member.next,
+        previous: member.previous,
         body: Body::Submit(submission),
     };
-    Ok(Envelope::sign(federation.domain(Kind::Submit), statement.to_payload(), key)?)
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(potluck_interchange::seal(federation, &statement, key, now)?)
 }

@@ -107,9 +107,9 @@ pub(crate) fn sign(
 ) -> Envelope {
     let member = federation.members().get(&author);
     let (sequence, previous) = member.map_or((0, None), |member| (member.next, member.previous));
-    let domain = federation.domain(body.kind());
     let statement = Statement { author, sequence, previous, body };
-    Envelope::sign(domain, statement.to_payload(), key).unwrap()
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    potluck_interchange::seal(federation, &statement, key, now.as_secs()).unwrap()
 }
 
 pub(crate) fn admit(party: &str) -> Body {

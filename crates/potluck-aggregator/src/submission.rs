@@ -21,12 +21,14 @@ use std::io::Read;
 
 use potluck_core::entry::{Body, Submission};
 use potluck_core::federation::Authentic;
-use potluck_core::{Code, Envelope, PublicKey, Refusal};
+use potluck_core::{Code, Envelope, Federation, PublicKey, Refusal};
+use potluck_interchange::verify_interchange;
 use potluck_net::{Offer, Upload, Wanted};
 use potluck_wire::Receipt;
 
 use self::intake::Awaited;
 use self::record::{Plain, Recorded, Warrant};
+use crate::in_full;
 use crate::round::publish;
 use crate::server::{Aggregator, told};
 
@@ -60,15 +62,32 @@ pub fn offer(
         Heard::Before(recorded) => return Ok(Offer::Recorded(recorded.into_receipt())),
         Heard::New(authentic) => *authentic,
     };
-    if envelope.key() != peer.id() {
+    let standing = aggregator.ledger.standing();
+    if standing.federation.peer(peer.id()) != Some(&authentic.statement().author) {
         // A relay could hold the party's place in the quarantine for as long as it likes.
         let sentence = "an expert is handed in over a connection of its author's own key";
         return Err(Refusal::new(Code::NotPermitted, sentence));
     }
+    check_interchange(aggregator, &standing.federation, envelope)?;
     aggregator.fault.check()?;
     let awaited = Awaited::new(aggregator, authentic)?;
     let (aggregator, span) = (aggregator.clone(), tracing::Span::current());
     Ok(Offer::Wanted(Box::new(Intake { aggregator, awaited, span })))
+}
+
+/// What the envelope holds for other tools is asked once, here: a replay has no need of it.
+fn check_interchange(
+    aggregator: &Aggregator,
+    federation: &Federation,
+    envelope: &Envelope,
+) -> Result<(), Refusal> {
+    let owner = federation.members().owner(envelope.key());
+    let key = owner.and_then(|(author, _)| federation.members().get(author)?.sign);
+    let Some(key) = key else {
+        return Err(Refusal::new(Code::KeyUnknown, "the key is no longer in force"));
+    };
+    verify_interchange(envelope, &key, aggregator.ledger.now())
+        .map_err(|error| Refusal::new(Code::SignatureInvalid, in_full(&error)))
 }
 
 /// An upload between its two halves.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! certificate: the party's key vouches for a short-lived P-256 key ─▶ core signs the bundle with both
-//!     ─▶ verify: whoever takes the bundle in checks that chain, once ─▶ the log
+//!     ─▶ seal: signed in the shape that the kind has ─▶ verify: whoever takes the bundle in checks that chain, once ─▶ the log
 //!     ─▶ export: the bundle with the log's proof in it;  sshsig: the same statement, signed for OpenSSH
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! keys. Called by the two programs and the stories.
 
 pub mod certificate;
+pub mod seal;
 pub mod export;
 pub mod sshsig;
 pub mod verify;
@@ -22,4 +23,5 @@ mod pem;
 
 pub use certificate::{IssueError, ShortLived, authority};
 pub use export::{ExportError, export};
+pub use seal::seal;
 pub use verify::{InterchangeError, verify_interchange};

@@ -8,6 +8,7 @@
 //! [`place`] and [`folder`], [`ledger`], [`session`]; and how they speak, [`output`], [`progress`], [`failure`].
 
 mod cli;
+mod clock;
 mod command;
 
 mod place;

@@ -140,8 +140,8 @@ impl Story {
         let chain = self.federation.members().get(&author).unwrap();
         let (sequence, previous) = (chain.next, chain.previous);
         let statement = Statement { author, sequence, previous, body };
-        let domain = self.federation.domain(statement.body.kind());
-        let envelope = Envelope::sign(domain, statement.to_payload(), &key(who)).unwrap();
+        let envelope =
+            potluck_interchange::seal(&self.federation, &statement, &key(who), self.time).unwrap();
         let entry = self.federation.authenticate(&envelope).unwrap().into_entry(self.time);
         self.federation.apply(self.federation.size(), &entry).unwrap();
         self.entries.push(entry);

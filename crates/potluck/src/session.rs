@@ -11,11 +11,13 @@
 use std::path::{Path, PathBuf};
 
 use potluck_core::{Author, Body, Envelope, Federation, Kind, PublicKey, Signer, Statement};
+use potluck_interchange::seal;
 use potluck_log::VerifierKey;
 use potluck_net::{Client, Content, Receipt, Transfer, connect};
 use potluck_wire::receipt::ReceiptError;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::now;
 use crate::durable::{self, Readers};
 use crate::failure::{Failure, Kind as Blame, in_full};
 use crate::folder::Folder;
@@ -155,8 +157,8 @@ impl MemberSession {
             previous: chain.and_then(|chain| chain.previous),
             body,
         };
-        let domain = self.federation().domain(statement.body.kind());
-        Envelope::sign(domain, statement.to_payload(), self.key.as_ref()).map_err(Failure::system)
+        seal(self.federation(), &statement, self.key.as_ref(), now()?)
+            .map_err(|error| Failure::system(in_full(&error)))
     }
 
     /// Verifies and keeps the receipt, then sees the entry in the ledger as everybody does.

@@ -89,7 +89,7 @@ mod tests {
         }
         let refusal = Refusal::new(Code::WeightsNotFinite, "a weight is NaN");
         for (payload, kept) in [(b"1", true), (b"2", false), (b"1", true)] {
-            let domain = Domain { kind: Kind::Submit, federation: None };
+            let domain = Domain { kind: Kind::Reveal, federation: None };
             let envelope =
                 Envelope::sign(domain, payload.to_vec(), &PrivateKey::from_seed(&[1; 32])).unwrap();
             let weights = elsewhere.path().join("x.part");
@@ -106,7 +106,7 @@ mod tests {
         let refused = RefusedFolder::open(folder.path().to_owned(), 10).unwrap();
         let refusal = Refusal::new(Code::WeightsNotFinite, "a weight is NaN");
         for (payload, kept) in [(b"1", true), (b"2", false)] {
-            let domain = Domain { kind: Kind::Submit, federation: None };
+            let domain = Domain { kind: Kind::Reveal, federation: None };
             let key = PrivateKey::from_seed(&[1; 32]);
             let envelope = Envelope::sign(domain, payload.to_vec(), &key).unwrap();
             let weights = elsewhere.path().join("x.part");

@@ -98,7 +98,7 @@ pub(super) fn content(folder: &Path, name: &str, size: usize) -> Content {
 /// An envelope that speaks of content: a line for each, digest and size.
 pub(super) fn envelope(content: &[Content], key: &PrivateKey) -> Envelope {
     let lines = content.iter().map(|each| format!("{} {}\n", each.file.blake3, each.file.size));
-    let domain = Domain { kind: Kind::Submit, federation: None };
+    let domain = Domain { kind: Kind::Reveal, federation: None };
     Envelope::sign(domain, lines.collect::<String>().into_bytes(), key).unwrap()
 }
 
