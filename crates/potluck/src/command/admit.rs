@@ -1,7 +1,7 @@
 //! `potluck admit`: the operator lets a party in.
 
-use potluck_core::entry::{Admit, Keys};
-use potluck_core::{Author, Body, PartyId, PublicKey};
+use potluck_core::entry::Admit;
+use potluck_core::{Author, Body, Keys, PartyId, PublicKey};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -24,6 +24,12 @@ pub(crate) struct Args {
     name: String,
     /// The public key that `potluck join` printed
     key: String,
+    /// The public key with which it cosigns checkpoints, if it has one
+    #[arg(long, value_name = "KEY")]
+    witness: Option<String>,
+    /// The public key by which it is known on the network, if that is another
+    #[arg(long, value_name = "KEY")]
+    transport: Option<String>,
 }
 
 /// Records the admission, unless it is recorded already.
@@ -31,15 +37,18 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let folder = Folder::operator(&args.member.dir)?;
     let party: PartyId = args.name.parse().map_err(Failure::input)?;
     let key: PublicKey = args.key.parse().map_err(Failure::input)?;
+    let other = |key: &Option<String>| key.as_deref().map(str::parse).transpose();
+    let keys = Keys {
+        sign: key,
+        transport: other(&args.transport).map_err(Failure::input)?,
+        witness: other(&args.witness).map_err(Failure::input)?,
+    };
     let mut session = MemberSession::open(&args.member, &folder).await?;
 
     let before = session.find_own(|ledger| admitted_before(ledger, &party, &key));
     let said = match before {
         Some(index) => session.said_before(index)?,
-        None => {
-            let keys = Keys::signing(key);
-            session.say(Body::Admit(Admit { party: party.clone(), keys })).await?
-        }
+        None => session.say(Body::Admit(Admit { party: party.clone(), keys })).await?,
     };
     session.close().await;
 
@@ -58,7 +67,5 @@ fn admitted_before(ledger: &Ledger, party: &PartyId, key: &PublicKey) -> Option<
     if member.sign != Some(*key) {
         return None;
     }
-    let admitted = potluck_core::federation::Effect::Admitted(party.clone());
-    let position = ledger.lines().iter().position(|line| line.effects.contains(&admitted))?;
-    Some(position as u64)
+    ledger.admitted(party)
 }
