@@ -67,5 +67,5 @@ fn admitted_before(ledger: &Ledger, party: &PartyId, key: &PublicKey) -> Option<
     if member.sign != Some(*key) {
         return None;
     }
-    ledger.admitted(party)
+    Some(member.since)
 }

@@ -106,12 +106,9 @@ impl Newcomer {
             return Err(Failure::unverified("federation-mismatch", message)
                 .hint("ask the operator for an invitation of this federation"));
         }
-        let is_in = federation.members().get(&author).and_then(|member| member.sign);
-        let before = if is_in == Some(self.sign.public()) {
-            session.admitted(&invitation.party)
-        } else {
-            None
-        };
+        let member = federation.members().get(&author);
+        let mine = member.filter(|member| member.sign == Some(self.sign.public()));
+        let before = mine.map(|member| member.since);
         let said = match before {
             Some(index) => session.said_before(index)?,
             None => {
