@@ -5,7 +5,11 @@ pub(crate) mod new;
 pub(crate) mod serve;
 pub(crate) mod keygen;
 pub(crate) mod join;
+pub(crate) mod invite;
 pub(crate) mod admit;
+pub(crate) mod members;
+pub(crate) mod key;
+pub(crate) mod suspend;
 pub(crate) mod pull;
 pub(crate) mod train;
 pub(crate) mod push;
@@ -33,7 +37,6 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::New(args) => new::run(&args, output),
         Command::Serve(args) => serve::run(args, output),
         Command::Keygen(args) => keygen::run(&args, output),
-        Command::Join(args) => join::run(&args, output),
         Command::Train(args) => train::train(args, output),
         Command::Eval(args) => train::eval(args, output),
         Command::Verify(args) => verify::run(&args, output),
@@ -42,7 +45,13 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Diff(args) => diff::run(&args, output),
         Command::Completions(args) => completions::run(&args),
         // Those that speak with an aggregator.
+        Command::Join(args) => online(join::run(&args, output), output),
+        Command::Invite(args) => online(invite::run(&args, output), output),
         Command::Admit(args) => online(admit::run(&args, output), output),
+        Command::Members(args) => online(members::run(&args, output), output),
+        Command::Key(args) => online(key::run(&args, output), output),
+        Command::Suspend(args) => online(suspend::suspend(&args, output), output),
+        Command::Reinstate(args) => online(suspend::reinstate(&args, output), output),
         Command::Pull(args) => online(pull::run(&args, output), output),
         Command::Push(args) => online(push::run(&args, output), output),
         Command::Round(args) => online(round::run(&args, output), output),

@@ -173,7 +173,6 @@ impl Folder {
     }
 
     /// What cosigns checkpoints in its owner's name, if its owner is a witness.
-    #[expect(dead_code, reason = "cosigning takes it")]
     pub(crate) fn witness(&self) -> Result<Option<Box<dyn Signer>>, Failure> {
         let witness = self.keys.witness.as_ref();
         witness.map(|key| key.signer(&self.keys.passphrases)).transpose()

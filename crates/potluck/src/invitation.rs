@@ -114,8 +114,9 @@ impl FromStr for Invitation {
         }
         // The text holds a secret: of what is wrong with it, only the place is said.
         let content = |what: String| InvitationError::Content(what);
-        let text: Text = serde_json::from_slice(&text)
-            .map_err(|error| content(format!("its text ends to make sense at {}", error.column())))?;
+        let text: Text = serde_json::from_slice(&text).map_err(|error| {
+            content(format!("its text ends to make sense at {}", error.column()))
+        })?;
         let log = text.log.parse().map_err(|error| content(format!("the log key: {error}")))?;
         let Text { address, log: _, federation, party, expires, seed } = text;
         Ok(Self { address, log, federation, party, expires, seed })

@@ -13,6 +13,7 @@ mod command;
 
 mod place;
 mod folder;
+mod invitation;
 
 mod ledger;
 mod session;

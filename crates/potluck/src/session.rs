@@ -84,6 +84,16 @@ impl MemberSession {
         })
     }
 
+    /// A session of somebody who is about to become a member, through a door of another key.
+    pub(crate) async fn newcomer(
+        door: &Door,
+        author: Author,
+        key: Box<dyn Signer>,
+        receipts: PathBuf,
+    ) -> Result<Self, Failure> {
+        Ok(Self { session: Session::open(door).await?, author, key, receipts })
+    }
+
     /// What the ledger amounts to.
     pub(crate) fn federation(&self) -> &Federation {
         self.session.federation()

@@ -1,11 +1,12 @@
 //! `potluck invite`: one line with which a party joins.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use potluck_core::entry::Invite;
 use potluck_core::{Body, PartyId};
 use serde_json::json;
 
+use crate::clock::now;
 use crate::failure::Failure;
 use crate::folder::{Folder, random_seed};
 use crate::invitation::Invitation;
@@ -60,12 +61,6 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Seconds since 1970-01-01 UTC by this machine's clock.
-pub(super) fn now() -> Result<u64, Failure> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map(|since| since.as_secs()).map_err(|_| Failure::system("the clock stands before 1970"))
-}
-
 /// A number of minutes, hours or days.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is no time: write 30m, 12h or 7d");
@@ -89,7 +84,8 @@ mod tests {
     fn times_are_numbers_with_a_unit() {
         assert_eq!(duration("30m"), Ok(Duration::from_secs(1800)));
         assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
-        for bad in ["", "7", "d", "-1h", "0d", "1é", "99999999999999999999d", "9999999999999999d"] {
+        for bad in ["", "7", "d", "-1h", "0d", "1é", "99999999999999999999d", "9999999999999999d"]
+        {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

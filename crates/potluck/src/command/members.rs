@@ -43,10 +43,19 @@ fn report(federation: &Federation, output: &Output) {
         }
     }
     for (key, retired) in members.all_retired() {
-        output.line(format!("void: {} of {}, since entry {}{}", key.short(), retired.of, retired.index, why(retired)));
+        output.line(format!(
+            "void: {} of {}, since entry {}{}",
+            key.short(),
+            retired.of,
+            retired.index,
+            why(retired)
+        ));
     }
     for (_, invitation) in members.invitations().filter(|(_, it)| it.taken_by.is_none()) {
-        output.line(format!("invited: {}, until {} (seconds since 1970)", invitation.party, invitation.expires));
+        output.line(format!(
+            "invited: {}, until {} (seconds since 1970)",
+            invitation.party, invitation.expires
+        ));
     }
     output.result(&json!({
         "members": members.iter().map(|(author, member)| as_json(author, member)).collect::<Vec<_>>(),

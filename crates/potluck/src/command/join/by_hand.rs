@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::durable::{self, Readers};
 use crate::failure::Failure;
 use crate::folder::{
-    Folder, PARTY_FILE, PARTY_KEY, Passphrases, WITNESS_KEY, create_key, party_text, read_key, verifier_key,
+    Folder, PARTY_FILE, PARTY_KEY, Passphrases, WITNESS_KEY, create_key, party_text, read_key,
+    verifier_key,
 };
 use crate::output::Output;
 

@@ -10,10 +10,12 @@ use potluck_core::entry::{Join, join_text, possession_text};
 use potluck_core::{Author, Body, Keys, PrivateKey, Role, Signature};
 use serde_json::json;
 
-use crate::command::invite::now;
+use crate::clock::now;
 use crate::durable::{self, Readers};
 use crate::failure::Failure;
-use crate::folder::{PARTY_FILE, PARTY_KEY, WITNESS_KEY, create_key, party_text, read_key};
+use crate::folder::{
+    PARTY_FILE, PARTY_KEY, Passphrases, WITNESS_KEY, create_key, party_text, read_key,
+};
 use crate::invitation::Invitation;
 use crate::ledger::Memory;
 use crate::output::Output;
@@ -48,7 +50,11 @@ pub(super) async fn run(
     })?;
 
     let (party, key) = (&invitation.party, newcomer.sign.public());
-    output.line(format!("{} is the folder of {party}, entry {} of the ledger.", dir.display(), said.index));
+    output.line(format!(
+        "{} is the folder of {party}, entry {} of the ledger.",
+        dir.display(),
+        said.index
+    ));
     output.line(format!("Keep a copy of {}: it is the only way back.", dir.join("keys").display()));
     output.result(&json!({
         "dir": dir, "party": party, "key": key.to_string(), "index": said.index,
@@ -78,12 +84,15 @@ impl Newcomer {
     fn prepare(dir: &Path, invitation: &Invitation) -> Result<Self, Failure> {
         if now()? > invitation.expires {
             let message = "the invitation has expired by this machine's clock";
-            return Err(Failure::unverified("invite-expired", message).hint("ask the operator for another"));
+            return Err(
+                Failure::unverified("invite-expired", message).hint("ask the operator for another")
+            );
         }
+        let passphrases = Passphrases::of_environment();
         // A key without settings is what an interrupted try left; it is as good as a new one.
         let key = |name: &str| {
             let path = dir.join(name);
-            if path.exists() { read_key(&path) } else { create_key(&path) }
+            if path.exists() { read_key(&path, &passphrases) } else { create_key(&path, None) }
         };
         Ok(Self { dir: dir.to_owned(), sign: key(PARTY_KEY)?, witness: key(WITNESS_KEY)? })
     }
@@ -97,7 +106,7 @@ impl Newcomer {
             identity: invitation.key(),
             memory: Some(Memory::at(self.dir.join("state"))),
         };
-        let sign = PrivateKey::from_seed(&self.sign.as_dalek().to_bytes());
+        let sign = Box::new(PrivateKey::from_seed(&self.sign.as_dalek().to_bytes()));
         let receipts = self.dir.join("receipts");
         let mut session = MemberSession::newcomer(&door, author.clone(), sign, receipts).await?;
         let federation = session.federation();

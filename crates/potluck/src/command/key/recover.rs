@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::revoke::name;
 use crate::failure::Failure;
-use crate::folder::{Folder, OPERATOR_KEY, PARTY_KEY, create_key, random_key, read_key};
+use crate::folder::{
+    Folder, OPERATOR_KEY, PARTY_KEY, Passphrases, create_key, random_key, read_key,
+};
 use crate::output::Output;
 use crate::place::{Door, Member};
 use crate::session::{MemberSession, Session};
@@ -47,7 +49,11 @@ pub(super) async fn request(args: &RequestArgs, output: &Output) -> Result<(), F
     let author = folder.author().clone();
     let file = if author == Author::Operator { OPERATOR_KEY } else { PARTY_KEY };
     let path = args.member.dir.join(file);
-    let key = if path.exists() { read_key(&path)? } else { create_key(&path)? };
+    let key = if path.exists() {
+        read_key(&path, &Passphrases::of_environment())?
+    } else {
+        create_key(&path, None)?
+    };
     let door = Door {
         address: args.member.address.clone().unwrap_or_else(|| folder.address().to_owned()),
         log: folder.log_key().clone(),
@@ -88,7 +94,8 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let federation = session.federation();
     let in_force = federation.members().owner(key.id()).is_some();
     let votes = federation.members().recovery(&of).and_then(|keys| keys.get(&key.id()));
-    let (votes, needed) = (votes.map_or(0, |votes| votes.len()), federation.charter().keys().recovery);
+    let (votes, needed) =
+        (votes.map_or(0, |votes| votes.len()), federation.charter().keys().recovery);
     session.close().await;
     output.line(match in_force {
         true => format!("{of} signs with {key} now: entry {} of the ledger.", said.index),

@@ -45,7 +45,11 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let body = RevokeKey { of: of.clone(), key, reason: args.reason.clone() };
     let said = session.say(Body::RevokeKey(body)).await?;
     session.close().await;
-    output.line(format!("The key {} of {of} is void: entry {} of the ledger.", key.short(), said.index));
+    output.line(format!(
+        "The key {} of {of} is void: entry {} of the ledger.",
+        key.short(),
+        said.index
+    ));
     output.result(&json!({
         "index": said.index, "of": name(&of), "id": key, "receipt": said.receipt,
     }));
@@ -62,6 +66,9 @@ fn key_id(text: &str) -> Result<KeyId, Failure> {
         return Ok(key.id());
     }
     text.parse().map_err(|_| {
-        Failure::input(format!("'{}' is no key and no key's id", text.chars().take(80).collect::<String>()))
+        Failure::input(format!(
+            "'{}' is no key and no key's id",
+            text.chars().take(80).collect::<String>()
+        ))
     })
 }

@@ -15,7 +15,9 @@ use potluck_core::{Author, Body, PrivateKey, Role, Signature};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::folder::{Folder, OPERATOR_KEY, PARTY_KEY, TRANSPORT_KEY, WITNESS_KEY, create_key, read_key};
+use crate::folder::{
+    Folder, OPERATOR_KEY, PARTY_KEY, Passphrases, TRANSPORT_KEY, WITNESS_KEY, create_key, read_key,
+};
 use crate::output::Output;
 use crate::place::Member;
 use crate::session::MemberSession;
@@ -60,7 +62,9 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let (role, author) = (Role::from(args.role), folder.author().clone());
     let place = args.member.dir.join(file(role, &author));
     let next = place.with_extension("next.pem");
-    let new = if next.exists() { read_key(&next)? } else { create_key(&next)? };
+    let passphrases = Passphrases::of_environment();
+    check_place(&folder, role, &place, &passphrases)?;
+    let new = if next.exists() { read_key(&next, &passphrases)? } else { create_key(&next, None)? };
 
     let mut session = MemberSession::open(&args.member, &folder).await?;
     let in_force = session.federation().members().get(&author).and_then(|member| member.key(role));
@@ -73,7 +77,7 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
         Some(session.say(body).await?.index)
     };
     session.close().await;
-    let kept = put_in_place(&place, &next)?;
+    let kept = put_in_place(&place, &next, &passphrases)?;
     report(role, &new, index, kept.as_deref(), output);
     Ok(())
 }
@@ -87,15 +91,41 @@ fn file(role: Role, author: &Author) -> &'static str {
     }
 }
 
+/// That the signing key in force is the one in the folder's own place: elsewhere its owner keeps it.
+fn check_place(
+    folder: &Folder,
+    role: Role,
+    place: &Path,
+    passphrases: &Passphrases,
+) -> Result<(), Failure> {
+    if role != Role::Sign {
+        return Ok(());
+    }
+    let signs = folder.signer()?.public();
+    if place.exists() && read_key(place, passphrases)?.public() == signs {
+        return Ok(());
+    }
+    Err(Failure::input(format!("{folder} signs with a key that is not in {}", place.display()))
+        .hint("remove `sign` from its settings once the key in keys/ is to take its place"))
+}
+
 /// Renames the new key to its place; where an old one was, it is kept under its id.
-fn put_in_place(place: &Path, next: &Path) -> Result<Option<PathBuf>, Failure> {
+fn put_in_place(
+    place: &Path,
+    next: &Path,
+    passphrases: &Passphrases,
+) -> Result<Option<PathBuf>, Failure> {
     let moved = |from: &Path, to: &Path| {
         fs::rename(from, to).map_err(|error| {
-            Failure::system(format!("cannot rename {} to {}: {error}", from.display(), to.display()))
+            Failure::system(format!(
+                "cannot rename {} to {}: {error}",
+                from.display(),
+                to.display()
+            ))
         })
     };
     let kept = if place.exists() {
-        let old = read_key(place)?.public().id().short();
+        let old = read_key(place, passphrases)?.public().id().short();
         let kept = place.with_extension(format!("old-{old}.pem"));
         moved(place, &kept)?;
         Some(kept)
@@ -109,7 +139,9 @@ fn put_in_place(place: &Path, next: &Path) -> Result<Option<PathBuf>, Failure> {
 fn report(role: Role, new: &PrivateKey, index: Option<u64>, kept: Option<&Path>, output: &Output) {
     let key = new.public();
     match index {
-        Some(index) => output.line(format!("Your {role} key is {key} now: entry {index} of the ledger.")),
+        Some(index) => {
+            output.line(format!("Your {role} key is {key} now: entry {index} of the ledger."))
+        }
         None => output.line(format!("Your {role} key is {key}: it was in force already.")),
     }
     if let Some(kept) = kept {
