@@ -7,6 +7,7 @@ mod story;
 
 mod upload;
 mod verify;
+mod keys;
 mod agree;
 mod audit;
 mod mix;

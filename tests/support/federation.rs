@@ -34,10 +34,18 @@ impl Federation {
     /// # Errors
     /// Where the programs fail.
     pub fn found(shape: Shape) -> Result<Self> {
+        Self::found_by(shape, "")
+    }
+
+    /// As [`Self::found`], by a charter with further tables.
+    ///
+    /// # Errors
+    /// Where the programs fail.
+    pub fn found_by(shape: Shape, tables: &str) -> Result<Self> {
         let home = tempfile::tempdir()?;
         let (base, charter) = (home.path().join("base"), home.path().join("charter.toml"));
         checkpoint::write_base(&base, shape)?;
-        fs::write(&charter, CHARTER)?;
+        fs::write(&charter, format!("{CHARTER}{tables}"))?;
         let operator = home.path().join("operator");
         let founded = potluck(&[
             "new".as_ref(),
