@@ -91,6 +91,11 @@ impl PublicKey {
         self.0.as_bytes()
     }
 
+    /// The key in the form in which the log names those of its witnesses.
+    pub fn as_dalek(&self) -> &ed25519_dalek::VerifyingKey {
+        &self.0
+    }
+
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub fn id(&self) -> KeyId {
         KeyId::of_spki(&self.spki())
