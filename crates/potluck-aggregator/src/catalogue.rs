@@ -44,6 +44,11 @@ impl Catalogue {
         catalogue
     }
 
+    /// Whether [`Self::take_in`] would change anything.
+    pub fn is_touched_by(effects: &[Effect]) -> bool {
+        effects.iter().any(|it| matches!(it, Effect::Submitted(_) | Effect::Published(_)))
+    }
+
     /// Takes in what an entry brought about in `federation`.
     pub fn take_in(&mut self, federation: &Federation, effects: &[Effect]) {
         for effect in effects {

@@ -52,9 +52,10 @@ impl Failure {
             Self::Start(StartError::Store(StoreError::Lock(LockError::Held { .. }))) => {
                 ("store-locked", 1)
             }
-            Self::Start(StartError::Store(_) | StartError::Ledger(OpenError::Store(_))) => {
-                ("store", 1)
-            }
+            Self::Start(
+                StartError::Store(_)
+                | StartError::Ledger(OpenError::Store(_) | OpenError::Archive(_)),
+            ) => ("store", 1),
             Self::Start(StartError::Ledger(_)) => ("ledger", 4),
             Self::Bind(_) => ("listen", 1),
             Self::System(_) => ("system", 1),

@@ -1,25 +1,34 @@
 //! The ledger as it stands: what replay made of it, what the log signed over it, and its one writer.
 //!
 //! ```text
-//! open:   stored entries ─ Federation::apply, Tree::push ─▶ Standing ─ equals the stored notes? ─▶ serve
-//! record: Warrant ─ apply to a copy ─▶ next Standing ─ sign ─ commit (durable) ─ swap ─▶ receipt
+//! open:   stored entries ─ apply, push ─▶ Standing ─ equals the stored checkpoint? ─▶ log's folder ─▶ serve
+//! record: Warrant ─ queue ─▶ the leader takes all that wait: apply each ─ sign once ─ commit once (durable)
+//!         ─ log's folder ─ swap the Standing ─▶ each makes its own receipt
+//! cosign: note ─ one of ours? a witness's line? ─ commit (durable) ─ log's folder
 //! ```
 //!
-//! Readers take the [`Standing`] as it is and never wait for the writer. It is swapped only after the entry
-//! and the checkpoint over it are durable: nothing is shown, served or acknowledged before.
+//! Readers take the [`Standing`] as it is and never wait for the writer. It is swapped only after the entries
+//! and the checkpoint over them are durable: nothing is shown, served or acknowledged before. The log's folder
+//! is derived: it is written after the commit, and made right at the start.
+
+mod cosigned;
+mod queue;
+mod standing;
+mod writer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use potluck_core::federation::genesis_entry;
-use potluck_core::{Code, Entry, Envelope, Federation, PrivateKey, Refusal, Sha256};
-use potluck_log::{
-    Checkpoint, CheckpointError, NoteSigner, Origin, SignedCheckpoint, TlogProof, Tree,
-};
-use potluck_wire::Receipt;
+use potluck_core::{Code, Entry, Envelope, Federation, PrivateKey, Refusal};
+use potluck_log::{CheckpointError, NoteSigner, Origin, SignedCheckpoint};
+use potluck_net::archive::{ArchiveError, Files};
 
-use crate::catalogue::Catalogue;
+pub use self::standing::Standing;
+
+use self::cosigned::Cosignatures;
+use self::queue::Queue;
+use self::writer::{Placed, Writer};
 use crate::fault::Fault;
 use crate::in_full;
 use crate::store::ledger::{LedgerStore, LedgerStoreError, Window};
@@ -28,25 +37,30 @@ use crate::submission::record::{Recorded, Warrant};
 /// How much of the ledger is read at once, when it is replayed and when a page of it is served.
 const WINDOW: Window = Window { entries: 1024, bytes: 8 << 20 };
 
+/// Where the log's folder lies.
+pub type LogFiles = Arc<dyn Files + Send + Sync>;
+
 /// The ledger behind its one writer.
 pub struct Ledger {
     signer: NoteSigner,
     store: Box<dyn LedgerStore>,
+    files: LogFiles,
     fault: Arc<Fault>,
-    writer: Mutex<()>,
+    queue: Queue<Warrant, Result<Placed, Refusal>>,
+    writer: Mutex<Writer>,
     standing: RwLock<Arc<Standing>>,
+    cosignatures: Cosignatures,
 }
 
-/// What all entries so far amount to, under the checkpoint that the log signed over them.
-#[derive(Debug, Clone)]
-pub struct Standing {
-    /// The state.
-    pub federation: Federation,
-    /// Which bytes it speaks of.
-    pub catalogue: Catalogue,
-    /// The signed checkpoint.
-    pub checkpoint: SignedCheckpoint,
-    tree: Tree,
+/// A page of the ledger.
+#[derive(Debug)]
+pub struct Page {
+    /// The checkpoint over the whole ledger, a note.
+    pub checkpoint: String,
+    /// The latest checkpoint that as many witnesses cosigned as the charter asks for, a note.
+    pub cosigned: Option<String>,
+    /// The entries.
+    pub entries: Vec<Entry>,
 }
 
 /// Why a ledger cannot be served.
@@ -55,6 +69,9 @@ pub enum OpenError {
     /// The store's fault.
     #[error(transparent)]
     Store(#[from] LedgerStoreError),
+    /// The log's folder cannot be written.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The store holds another federation.
     #[error("the store holds the ledger of another federation than genesis.json founds")]
     OtherFederation,
@@ -69,8 +86,8 @@ pub enum OpenError {
     /// There are entries and no checkpoint.
     #[error("the stored ledger has entries, but no checkpoint over them")]
     NoCheckpoint,
-    /// The checkpoint is not the log's.
-    #[error("the stored checkpoint is refused")]
+    /// A checkpoint is not the log's.
+    #[error("a stored checkpoint is refused")]
     Checkpoint(#[source] CheckpointError),
     /// The entries are not those that the log signed.
     #[error("replaying {size} stored entries does not lead to the checkpoint that the log signed")]
@@ -81,7 +98,7 @@ pub enum OpenError {
 }
 
 impl Ledger {
-    /// Replays what is stored, or founds the federation where nothing is.
+    /// Replays what is stored, or founds the federation where nothing is; makes the log's folder right.
     ///
     /// `log` must be the key that `genesis` names.
     ///
@@ -89,6 +106,7 @@ impl Ledger {
     /// [`OpenError`]: a ledger that does not lead to what the log signed is not served.
     pub fn open(
         store: Box<dyn LedgerStore>,
+        files: LogFiles,
         genesis: &Envelope,
         log: &PrivateKey,
         fault: Arc<Fault>,
@@ -98,19 +116,29 @@ impl Ledger {
         if stored.as_ref().is_some_and(|stored| stored.envelope() != genesis) {
             return Err(OpenError::OtherFederation);
         }
-        let first = match stored.clone() {
+        let is_new = stored.is_none();
+        let first = match stored {
             Some(stored) => stored,
             None => genesis_entry(genesis, clock()).map_err(founded)?,
         };
         let federation = Federation::found(&first).map_err(founded)?;
         let signer = NoteSigner::new(origin(&federation), log.as_dalek().clone());
-        let mut standing = Standing::new(federation, &first, &signer);
-        match stored {
-            None => store.append(0, &[first], standing.checkpoint.note())?,
-            Some(_) => standing = replay(standing, store.as_ref(), &signer)?,
+        let mut writer = Writer::new(federation, &first, Arc::clone(&files))?;
+        if !is_new {
+            replay(&mut writer, store.as_ref())?;
         }
+        let standing = writer.standing(&signer);
+        if is_new {
+            store.append(0, &[first], standing.checkpoint.note())?;
+        } else {
+            compare(&standing, store.as_ref(), &signer)?;
+        }
+        let cosignatures = Cosignatures::open(store.as_ref(), &signer)?;
+        let size = standing.checkpoint.size();
+        writer.seal(&cosignatures.note(size).unwrap_or_else(|| standing.checkpoint.to_string()))?;
+        let (queue, writer) = (Queue::new(), Mutex::new(writer));
         let standing = RwLock::new(Arc::new(standing));
-        Ok(Self { signer, store, fault, writer: Mutex::new(()), standing })
+        Ok(Self { signer, store, files, fault, queue, writer, standing, cosignatures })
     }
 
     /// The ledger as it stands now.
@@ -123,22 +151,29 @@ impl Ledger {
         self.signer.verifier_key().to_string()
     }
 
+    /// The log's folder.
+    pub fn files(&self) -> &LogFiles {
+        &self.files
+    }
+
     /// The time at which an entry would be taken in now: the system's clock, but never before the latest entry.
     pub fn now(&self) -> u64 {
         clock().max(self.standing().federation.time())
     }
 
-    /// A page of entries from `from` on, with the checkpoint over the whole ledger.
+    /// A page of entries from `from` on, with the checkpoints over the whole ledger.
     ///
     /// # Errors
     /// `internal` where the store cannot be read.
-    pub fn page(&self, from: u64) -> Result<(String, Vec<Entry>), Refusal> {
+    pub fn page(&self, from: u64) -> Result<Page, Refusal> {
+        let cosigned = self.cosignatures.latest(&self.standing());
+        // Taken after: what is cosigned is never ahead of what is shown.
         let standing = self.standing();
         let mut entries = self.store.page(from, WINDOW).map_err(unreadable)?;
         // What was committed since is under a later checkpoint than the one on this page.
         let covered = standing.federation.size().saturating_sub(from);
         entries.truncate(usize::try_from(covered).unwrap_or(usize::MAX));
-        Ok((standing.checkpoint.note().to_owned(), entries))
+        Ok(Page { checkpoint: standing.checkpoint.to_string(), cosigned, entries })
     }
 
     /// A fresh receipt, if this very envelope was recorded.
@@ -147,87 +182,90 @@ impl Ledger {
     /// `internal` where the store cannot be read.
     pub fn recorded(&self, envelope: &Envelope) -> Result<Option<Recorded>, Refusal> {
         let standing = self.standing();
-        let Some(index) = self.index_of(envelope.sha256())? else { return Ok(None) };
-        if index >= standing.federation.size() {
-            // Committed, and its checkpoint is about to be shown: whoever writes it answers for it.
-            return Ok(None);
-        }
-        let entry = self.store.entry(index).map_err(unreadable)?;
-        Ok(entry.map(|entry| standing.receipt(index, &entry)))
+        let index = self.store.index_of(envelope.sha256()).map_err(unreadable)?;
+        // One past the standing is committed, and about to be shown: whoever writes it answers for it.
+        let index = index.filter(|index| *index < standing.federation.size());
+        let Some(index) = index else { return Ok(None) };
+        let Some(entry) = self.store.entry(index).map_err(unreadable)? else { return Ok(None) };
+        standing.receipt(index, entry.record().to_vec(), &self.files).map(Some)
     }
 
     /// Appends what a warrant lets through: durable, and under a signed checkpoint, when it returns.
     ///
-    /// An envelope that is recorded already is not appended again; its receipt is made anew.
+    /// Many may call it at a time; they share their commits. An envelope that is recorded already is not
+    /// appended again; its receipt is made anew.
     ///
     /// # Errors
-    /// [`Refusal`] of the federation as it stands now; `internal` where the store fails, and ever after.
+    /// [`Refusal`] of the federation as it stands when the entry's turn comes; `internal` where the store fails,
+    /// and ever after.
     pub fn record(&self, warrant: Warrant) -> Result<Recorded, Refusal> {
-        let _alone = self.writing();
-        self.fault.check()?;
-        let entry = warrant.into_entry(self.now());
-        if let Some(recorded) = self.recorded(entry.envelope())? {
-            return Ok(recorded);
-        }
-        let standing = self.standing();
-        let index = standing.federation.size();
-        let next = standing.followed_by(&entry, &self.signer)?;
-        self.store
-            .append(index, std::slice::from_ref(&entry), next.checkpoint.note())
-            .map_err(|error| self.fault.raise("append to the ledger", &in_full(&error)))?;
-        let recorded = next.receipt(index, &entry);
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
-        Ok(recorded)
+        let placed = self.queue.ask(warrant, |warrants| self.commit(warrants));
+        let placed = placed.unwrap_or_else(|| {
+            Err(self.fault.raise("append to the ledger", &"a thread that did so panicked"))
+        })?;
+        self.standing().receipt(placed.index, placed.record, &self.files)
     }
 
-    /// A writer that panicked left nothing half done: the standing is swapped whole.
-    fn writing(&self) -> MutexGuard<'_, ()> {
+    /// Keeps a witness's cosignature of one of our checkpoints.
+    ///
+    /// # Errors
+    /// `checkpoint-refused` where it is none of ours, or has no line of a witness of this federation or a false
+    /// one; `internal` where the store fails.
+    pub fn cosign(&self, note: &str) -> Result<(), Refusal> {
+        self.fault.check()?;
+        if !self.cosignatures.keep(note, self)? {
+            return Ok(());
+        }
+        let mut writer = self.writing();
+        // Asked for here, so that of two who come at once neither takes away the other's line.
+        match self.cosignatures.note(writer.size()) {
+            Some(note) => writer.seal(&note).map_err(|error| self.unwritten(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The leader's work: all or nothing of what the federation takes is durable when it returns.
+    fn commit(&self, warrants: Vec<Warrant>) -> Vec<Result<Placed, Refusal>> {
+        let mut writer = self.writing();
+        if let Err(stopped) = self.fault.check() {
+            return warrants.iter().map(|_| Err(stopped.clone())).collect();
+        }
+        let time = clock();
+        let (first, mut added) = (writer.size(), Vec::new());
+        let mut answers: Vec<_> = warrants
+            .into_iter()
+            .map(|warrant| writer.place(warrant, time, first, &mut added, self.store.as_ref()))
+            .collect();
+        if !added.is_empty() {
+            if let Err(failed) = self.publish(&mut writer, first, &added) {
+                // The writer is ahead of the store, and is asked no more: the fault is raised.
+                answers
+                    .iter_mut()
+                    .filter(|answer| answer.is_ok())
+                    .for_each(|answer| *answer = Err(failed.clone()));
+            }
+        }
+        answers
+    }
+
+    /// Makes what was placed durable, then visible.
+    fn publish(&self, writer: &mut Writer, first: u64, added: &[Entry]) -> Result<(), Refusal> {
+        let next = writer.standing(&self.signer);
+        self.store
+            .append(first, added, next.checkpoint.note())
+            .map_err(|error| self.fault.raise("append to the ledger", &in_full(&error)))?;
+        writer.archive(added, next.checkpoint.note()).map_err(|error| self.unwritten(&error))?;
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        Ok(())
+    }
+
+    /// A writer that panicked is asked no more: the queue is broken by it.
+    fn writing(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn index_of(&self, envelope: Sha256) -> Result<Option<u64>, Refusal> {
-        self.store.index_of(envelope).map_err(unreadable)
-    }
-}
-
-impl Standing {
-    fn new(federation: Federation, genesis: &Entry, signer: &NoteSigner) -> Self {
-        let catalogue = Catalogue::of(&federation);
-        let mut tree = Tree::new();
-        tree.push(genesis.record());
-        Self::signed(federation, catalogue, tree, signer)
-    }
-
-    fn signed(
-        federation: Federation,
-        catalogue: Catalogue,
-        tree: Tree,
-        signer: &NoteSigner,
-    ) -> Self {
-        let checkpoint = sign(&federation, &tree, signer);
-        Self { federation, catalogue, checkpoint, tree }
-    }
-
-    /// What stands once `entry` is in; this one stays as it is.
-    fn followed_by(&self, entry: &Entry, signer: &NoteSigner) -> Result<Self, Refusal> {
-        let (mut federation, mut catalogue) = (self.federation.clone(), self.catalogue.clone());
-        let effects = federation.apply(federation.size(), entry)?;
-        catalogue.take_in(&federation, &effects);
-        let mut tree = self.tree.clone();
-        tree.push(entry.record());
-        Ok(Self::signed(federation, catalogue, tree, signer))
-    }
-
-    /// The receipt of the entry at `index`, which this standing covers.
-    fn receipt(&self, index: u64, entry: &Entry) -> Recorded {
-        let inclusion = self
-            .tree
-            .inclusion(index, self.tree.len())
-            .expect("the caller's entry is one of this tree's leaves");
-        let proof = TlogProof::new(index, inclusion, &self.checkpoint);
-        let record = String::from_utf8(entry.record().to_vec())
-            .expect("a record that was applied is JSON, spelt by us");
-        Recorded::new(Receipt { index, record, proof: proof.to_string() })
+    fn unwritten(&self, error: &ArchiveError) -> Refusal {
+        self.fault.raise("write the log's folder", &in_full(error))
     }
 }
 
@@ -237,47 +275,38 @@ fn origin(federation: &Federation) -> Origin {
     name.parse().expect("a federation's name is short and has no space, '+' or control character")
 }
 
-fn sign(federation: &Federation, tree: &Tree, signer: &NoteSigner) -> SignedCheckpoint {
-    let origin = signer.verifier_key().name().clone();
-    let state = *federation.digest().as_bytes();
-    let note = Checkpoint { origin, size: tree.len(), root: tree.root(), state }.sign(signer);
-    SignedCheckpoint::open(&note, signer.verifier_key())
-        .expect("a checkpoint that we signed under our own name opens")
-}
-
 /// Seconds since 1970. A clock before that counts as that.
 fn clock() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Replays the entries after the first and compares with what the log signed.
-fn replay(
-    first: Standing,
-    store: &dyn LedgerStore,
-    signer: &NoteSigner,
-) -> Result<Standing, OpenError> {
-    let Standing { mut federation, mut catalogue, mut tree, .. } = first;
+/// Replays the entries after the first.
+fn replay(writer: &mut Writer, store: &dyn LedgerStore) -> Result<(), OpenError> {
     loop {
-        let page = store.page(federation.size(), WINDOW)?;
+        let page = store.page(writer.size(), WINDOW)?;
         if page.is_empty() {
-            break;
+            return Ok(());
         }
         for entry in page {
-            let index = federation.size();
-            let effects = federation
-                .apply(index, &entry)
-                .map_err(|source| OpenError::Entry { index, source })?;
-            catalogue.take_in(&federation, &effects);
-            tree.push(entry.record());
+            let index = writer.size();
+            writer.apply(&entry).map_err(|source| OpenError::Entry { index, source })?;
+            writer.push(&entry)?;
         }
     }
-    let standing = Standing::signed(federation, catalogue, tree, signer);
+}
+
+/// Compares what replay led to with what the log signed.
+fn compare(
+    standing: &Standing,
+    store: &dyn LedgerStore,
+    signer: &NoteSigner,
+) -> Result<(), OpenError> {
     let note = store.checkpoint()?.ok_or(OpenError::NoCheckpoint)?;
     let stored = SignedCheckpoint::open(&note, signer.verifier_key());
     if stored.map_err(OpenError::Checkpoint)?.checkpoint() != standing.checkpoint.checkpoint() {
         return Err(OpenError::Differs { size: standing.federation.size() });
     }
-    Ok(standing)
+    Ok(())
 }
 
 fn unreadable(error: LedgerStoreError) -> Refusal {

@@ -11,7 +11,7 @@ use potluck_core::{Blake3, Code, Envelope, Federation, PublicKey, Refusal};
 use potluck_net::{Blended, LedgerPage, Offer, Receipt, Service, StoredBlob};
 
 use crate::fault::Fault;
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::{Ledger, Page, Standing};
 use crate::round::publish;
 use crate::store::Store;
 use crate::submission;
@@ -62,12 +62,14 @@ impl Service for Aggregator {
     }
 
     fn ledger(&self, from: u64) -> Result<LedgerPage, Refusal> {
-        let (checkpoint, entries) = self.ledger.page(from)?;
-        Ok(LedgerPage { checkpoint, cosigned: None, entries })
+        let Page { checkpoint, cosigned, entries } = self.ledger.page(from)?;
+        Ok(LedgerPage { checkpoint, cosigned, entries })
     }
 
-    fn cosign(&self, _peer: &PublicKey, _checkpoint: &str) -> Result<(), Refusal> {
-        Err(Refusal::new(Code::CheckpointRefused, "this aggregator keeps no cosignatures yet"))
+    /// Whose line it is, the line says; who hands it in does not matter.
+    fn cosign(&self, peer: &PublicKey, checkpoint: &str) -> Result<(), Refusal> {
+        let _span = tracing::info_span!("cosign", peer = %peer.id().short()).entered();
+        told(self.ledger.cosign(checkpoint))
     }
 
     fn append(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Receipt, Refusal> {

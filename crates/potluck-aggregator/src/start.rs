@@ -1,7 +1,7 @@
 //! From settings to a federation that can be served.
 //!
 //! ```text
-//! home (key, genesis) ─▶ store (lock) ─▶ base among the blobs ─▶ ledger replayed, or founded
+//! home (key, genesis) ─▶ store (lock) ─▶ base among the blobs ─▶ ledger replayed, or founded; log's folder
 //! ```
 //!
 //! The base is imported before the genesis is appended, so that a recorded federation always has its base; a
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use potluck_core::{Federation, FileEntry, PrivateKey};
+use potluck_net::archive::Folder;
 use potluck_soup::{Inspection, inspect_base};
 
 use crate::config::Settings;
@@ -71,7 +72,8 @@ impl Aggregator {
         let (store, entries) = Store::open(&settings.store, &settings.limits)?;
         import_base(&store.blobs, &base, &founded)?;
         let fault = Arc::new(Fault::default());
-        let ledger = Ledger::open(Box::new(entries), &genesis, &log, Arc::clone(&fault))?;
+        let files = Arc::new(Folder::new(&settings.store.join("log")));
+        let ledger = Ledger::open(Box::new(entries), files, &genesis, &log, Arc::clone(&fault))?;
         Ok((Self::new(ledger, store, fault, settings.threads), log))
     }
 }

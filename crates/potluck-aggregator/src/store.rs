@@ -4,6 +4,7 @@
 //! store/
 //!   lock                     held while a server runs
 //!   ledger.redb              entries, notes, what was blended     (ledger, soups)
+//!   log/                     the ledger as files, derived         (`potluck_net::archive`)
 //!   blobs/ab/<hex>[.obao]    whole, verified, under their BLAKE3  (blobs)
 //!   quarantine/              uploads that are not admitted yet    (quarantine)
 //!   refused/<envelope>/      what was refused, for the operator   (refused)

@@ -133,14 +133,13 @@ fn authenticate(aggregator: &Aggregator, envelope: &Envelope) -> Result<Heard, R
     let federation = &aggregator.ledger.standing().federation;
     let authentic = match federation.authenticate(envelope) {
         Ok(authentic) => authentic,
-        // Its author's chain has moved past it: perhaps because it is in.
-        Err(refusal) if refusal.code == Code::SequenceWrong => {
+        // Its author's chain may have moved past it, or its key be void, because it is in.
+        Err(refusal) => {
             return match aggregator.ledger.recorded(envelope)? {
                 Some(recorded) => Ok(Heard::Before(recorded)),
                 None => Err(refusal),
             };
         }
-        Err(refusal) => return Err(refusal),
     };
     federation.check(&authentic, aggregator.ledger.now())?;
     Ok(Heard::New(Box::new(authentic)))

@@ -14,6 +14,7 @@ struct Memory(Arc<Mutex<Kept>>);
 struct Kept {
     entries: Vec<Entry>,
     checkpoint: Option<String>,
+    cosigned: BTreeMap<u64, String>,
     failing: bool,
 }
 
@@ -47,6 +48,22 @@ impl LedgerStore for Memory {
         assert_eq!(first, kept.entries.len() as u64);
         kept.entries.extend_from_slice(entries);
         kept.checkpoint = Some(checkpoint.to_owned());
+        Ok(())
+    }
+
+    fn cosigned(&self) -> Result<Vec<String>, LedgerStoreError> {
+        Ok(self.0.lock().unwrap().cosigned.values().cloned().collect())
+    }
+
+    fn keep_cosigned(
+        &self,
+        size: u64,
+        note: &str,
+        dropped: &[u64],
+    ) -> Result<(), LedgerStoreError> {
+        let mut kept = self.0.lock().unwrap();
+        kept.cosigned.insert(size, note.to_owned());
+        dropped.iter().for_each(|size| _ = kept.cosigned.remove(size));
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! entries    index             → (record, envelope)
 //! envelopes  SHA-256 of envelope → index
 //! notes      "checkpoint"      → note text
+//! cosigned   size              → that checkpoint with lines of witnesses, a note
 //! soups      BLAKE3 of recipe  → file entry (see `soups`)
 //! ```
 
@@ -18,7 +19,10 @@ use std::sync::Arc;
 
 use potluck_core::entry::EntryError;
 use potluck_core::{Entry, Sha256};
-use redb::{Database, ReadTransaction, ReadableDatabase as _, TableDefinition, TableError};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    TableError,
+};
 
 use super::durable;
 
@@ -26,6 +30,7 @@ const ENTRIES: TableDefinition<u64, (&[u8], &[u8])> = TableDefinition::new("entr
 const ENVELOPES: TableDefinition<&[u8; 32], u64> = TableDefinition::new("envelopes");
 const NOTES: TableDefinition<&str, &str> = TableDefinition::new("notes");
 const CHECKPOINT: &str = "checkpoint";
+const COSIGNED: TableDefinition<u64, &str> = TableDefinition::new("cosigned");
 
 /// Memory that redb may use for its pages, in bytes. A ledger is read from its end, so little is enough.
 const CACHE_BYTES: usize = 16 << 20;
@@ -114,6 +119,20 @@ pub trait LedgerStore: Send + Sync {
         entries: &[Entry],
         checkpoint: &str,
     ) -> Result<(), LedgerStoreError>;
+
+    /// The checkpoints that witnesses cosigned, notes, by ascending size.
+    ///
+    /// # Errors
+    /// [`LedgerStoreError::Read`].
+    fn cosigned(&self) -> Result<Vec<String>, LedgerStoreError>;
+
+    /// Puts `note` in the place of what is kept for `size`, and drops other sizes, durably when it returns.
+    /// Unlike the rest, it may be called while another appends.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    fn keep_cosigned(&self, size: u64, note: &str, dropped: &[u64])
+    -> Result<(), LedgerStoreError>;
 }
 
 /// The embedded ledger.
@@ -227,6 +246,34 @@ impl LedgerStore for RedbLedger {
             }
             let mut notes = transaction.open_table(NOTES).map_err(LedgerStoreError::write)?;
             notes.insert(CHECKPOINT, checkpoint).map_err(LedgerStoreError::write)?;
+        }
+        transaction.commit().map_err(LedgerStoreError::write)
+    }
+
+    fn cosigned(&self) -> Result<Vec<String>, LedgerStoreError> {
+        let Some(table) = or_empty(self.begin_read()?.open_table(COSIGNED))? else {
+            return Ok(Vec::new());
+        };
+        let rows = table.iter().map_err(LedgerStoreError::read)?;
+        let note = |row: Result<(_, redb::AccessGuard<'_, &str>), _>| {
+            row.map(|(_, note)| note.value().to_owned()).map_err(LedgerStoreError::read)
+        };
+        rows.map(note).collect()
+    }
+
+    fn keep_cosigned(
+        &self,
+        size: u64,
+        note: &str,
+        dropped: &[u64],
+    ) -> Result<(), LedgerStoreError> {
+        let transaction = self.database.begin_write().map_err(LedgerStoreError::write)?;
+        {
+            let mut table = transaction.open_table(COSIGNED).map_err(LedgerStoreError::write)?;
+            table.insert(size, note).map_err(LedgerStoreError::write)?;
+            for size in dropped {
+                table.remove(size).map_err(LedgerStoreError::write)?;
+            }
         }
         transaction.commit().map_err(LedgerStoreError::write)
     }

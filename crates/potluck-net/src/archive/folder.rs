@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use potluck_log::{TileId, TileReader};
 
@@ -100,5 +101,23 @@ impl<F: Files> TileReader for Shelf<'_, F> {
 
     fn read(&self, tile: TileId) -> io::Result<Option<Vec<u8>>> {
         self.0.read(&tile.to_string(), ArchiveFile::Tile(tile).max_bytes())
+    }
+}
+
+impl<F: Files + ?Sized> Files for Arc<F> {
+    fn read(&self, name: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        (**self).read(name, limit)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        (**self).put(name, bytes)
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        (**self).list(folder)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        (**self).remove(name)
     }
 }

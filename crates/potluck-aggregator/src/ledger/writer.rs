@@ -1,0 +1,133 @@
+//! The one state that changes: the federation as the latest entry leaves it, and the edges of tree and folder.
+
+use std::sync::Arc;
+
+use potluck_core::{Entry, Federation, PublicKey, Refusal};
+use potluck_log::{CosignerKey, Frontier, NoteSigner};
+use potluck_net::archive::{ArchiveError, ArchiveWriter};
+
+use super::standing::{Standing, witnesses};
+use super::{LogFiles, unreadable};
+use crate::catalogue::Catalogue;
+use crate::store::ledger::LedgerStore;
+use crate::submission::record::Warrant;
+
+/// What is appended to. An entry that is refused leaves it as it was; nothing in it is copied for an entry but
+/// what is published.
+pub(super) struct Writer {
+    federation: Federation,
+    catalogue: Arc<Catalogue>,
+    frontier: Frontier,
+    /// The federation's witnesses, and their keys as notes name them.
+    named: Vec<(String, PublicKey)>,
+    witnesses: Arc<Vec<CosignerKey>>,
+    folder: ArchiveWriter<LogFiles>,
+}
+
+/// Where an entry stands.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) index: u64,
+    pub(super) record: Vec<u8>,
+}
+
+impl Writer {
+    /// The writer after the entry that founds `federation`.
+    pub(super) fn new(
+        federation: Federation,
+        first: &Entry,
+        files: LogFiles,
+    ) -> Result<Self, ArchiveError> {
+        let catalogue = Arc::new(Catalogue::of(&federation));
+        let (named, keys) = (federation.witnesses(), Arc::new(witnesses(&federation)));
+        let (frontier, folder) = (Frontier::new(), ArchiveWriter::over(files));
+        let mut writer = Self { federation, catalogue, frontier, named, witnesses: keys, folder };
+        writer.frontier.push(first.record())?;
+        writer.push(first)?;
+        Ok(writer)
+    }
+
+    /// How many entries it has applied.
+    pub(super) fn size(&self) -> u64 {
+        self.federation.size()
+    }
+
+    /// Applies the next entry, or leaves everything as it was.
+    pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), Refusal> {
+        let effects = self.federation.apply(self.size(), entry)?;
+        self.frontier.push(entry.record()).map_err(|error| {
+            Refusal::new(potluck_core::Code::Internal, format!("the ledger is full: {error}"))
+        })?;
+        if Catalogue::is_touched_by(&effects) {
+            Arc::make_mut(&mut self.catalogue).take_in(&self.federation, &effects);
+        }
+        Ok(())
+    }
+
+    /// Applies what a warrant lets through and adds it to `added`, of which the first has index `first`; or
+    /// finds where the same envelope stands already.
+    pub(super) fn place(
+        &mut self,
+        warrant: Warrant,
+        clock: u64,
+        first: u64,
+        added: &mut Vec<Entry>,
+        store: &dyn LedgerStore,
+    ) -> Result<Placed, Refusal> {
+        let entry = warrant.into_entry(clock.max(self.federation.time()));
+        let index = self.size();
+        match self.apply(&entry) {
+            Ok(()) => {
+                let record = entry.record().to_vec();
+                added.push(entry);
+                Ok(Placed { index, record })
+            }
+            Err(refusal) => found(&entry, first, added, store)?.ok_or(refusal),
+        }
+    }
+
+    /// What readers see of this, signed.
+    pub(super) fn standing(&mut self, signer: &NoteSigner) -> Standing {
+        let named = self.federation.witnesses();
+        if named != self.named {
+            self.witnesses = Arc::new(witnesses(&self.federation));
+            self.named = named;
+        }
+        let (catalogue, witnesses) = (Arc::clone(&self.catalogue), Arc::clone(&self.witnesses));
+        let root = self.frontier.root();
+        Standing::signed(self.federation.clone(), catalogue, witnesses, root, signer)
+    }
+
+    /// Writes entries that are durable to the log's folder.
+    pub(super) fn archive(&mut self, added: &[Entry], note: &str) -> Result<(), ArchiveError> {
+        added.iter().try_for_each(|entry| self.push(entry))?;
+        self.seal(note)
+    }
+
+    /// Writes one entry to the log's folder, where nobody sees it before the seal.
+    pub(super) fn push(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
+        self.folder.push(entry)
+    }
+
+    /// Shows what was pushed, under a checkpoint over it.
+    pub(super) fn seal(&mut self, note: &str) -> Result<(), ArchiveError> {
+        self.folder.seal(note)
+    }
+}
+
+/// Where the envelope of `entry` stands, if it does.
+fn found(
+    entry: &Entry,
+    first: u64,
+    added: &[Entry],
+    store: &dyn LedgerStore,
+) -> Result<Option<Placed>, Refusal> {
+    let digest = entry.envelope().sha256();
+    let together = (first..).zip(added).find(|(_, other)| other.envelope().sha256() == digest);
+    if let Some((index, other)) = together {
+        return Ok(Some(Placed { index, record: other.record().to_vec() }));
+    }
+    let Some(index) = store.index_of(digest).map_err(unreadable)? else { return Ok(None) };
+    let stored = store.entry(index).map_err(unreadable)?;
+    Ok(stored.map(|stored| Placed { index, record: stored.record().to_vec() }))
+}
