@@ -25,7 +25,9 @@ use crate::bridge::Outlet;
 use crate::stream::{Frames, FramesError, Pace, write};
 use crate::transport::IDLE;
 
-pub use connect::{ConnectError, connect};
+#[cfg(test)]
+pub(crate) use connect::explain;
+pub use connect::{ConnectError, connect, connect_x509};
 
 /// How long a goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(2);

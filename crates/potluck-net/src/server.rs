@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use potluck_core::PrivateKey;
+use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, Incoming, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -29,6 +30,7 @@ use tokio::time::timeout;
 
 use crate::service::Service;
 use crate::tls;
+use crate::tls::x509::{Pki, PkiError};
 use crate::transport::{self, IDLE};
 use connection::Connections;
 use doors::Doors;
@@ -89,12 +91,17 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
+    /// The certificates cannot be used.
+    #[error("no connections with certificates")]
+    Pki(#[from] PkiError),
 }
 
 /// A server, bound and not yet running.
 pub struct Server {
     endpoint: Endpoint,
     address: SocketAddr,
+    /// Where certificates are asked for: one TLS configuration cannot do both.
+    x509: Option<(Endpoint, SocketAddr)>,
     places: Arc<Semaphore>,
     shared: Arc<Shared>,
 }
@@ -121,12 +128,7 @@ impl Server {
     ) -> Result<Self, BindError> {
         let roster = Arc::clone(&service);
         let crypto = tls::server(key, Arc::new(move |key| roster.admits(key)));
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::AddressInUse(listen),
-            _ => BindError::Socket { address: listen, source },
-        };
-        let endpoint = transport::listen(listen, crypto, &limits).map_err(failed)?;
-        let address = endpoint.local_addr().map_err(failed)?;
+        let (endpoint, address) = open(listen, crypto, &limits)?;
         let places = Arc::new(Semaphore::new(limits.connections));
         let shared = Shared {
             service,
@@ -135,7 +137,28 @@ impl Server {
             turns: Turns::default(),
             limits,
         };
-        Ok(Self { endpoint, address, places, shared: Arc::new(shared) })
+        Ok(Self { endpoint, address, x509: None, places, shared: Arc::new(shared) })
+    }
+
+    /// Listens at a second address, for those who come with certificates. Limits are one for both.
+    ///
+    /// # Errors
+    /// [`BindError`]; [`BindError::Pki`] where the certificate is not that of `key`.
+    pub fn with_x509(
+        self,
+        listen: SocketAddr,
+        key: &PrivateKey,
+        pki: &Pki,
+    ) -> Result<Self, BindError> {
+        let roster = Arc::clone(&self.shared.service);
+        let crypto = tls::x509::server(key, pki, Arc::new(move |key| roster.admits(key)))?;
+        let opened = open(listen, crypto, &self.shared.limits)?;
+        Ok(Self { x509: Some(opened), ..self })
+    }
+
+    /// Where it listens for those who come with certificates, if it does.
+    pub fn x509_addr(&self) -> Option<SocketAddr> {
+        self.x509.as_ref().map(|(_, address)| *address)
     }
 
     /// Where it listens: with the port that the system chose, where port 0 was asked for.
@@ -164,7 +187,7 @@ impl Server {
             }
         }
         // 1. Nobody new. 2. Those who are here finish their requests, and begin none.
-        self.endpoint.set_server_config(None);
+        self.endpoints().for_each(|endpoint| endpoint.set_server_config(None));
         close.send_replace(true);
         // 3. Wait, to a deadline; then 4. end what is left.
         let drained = async { while connections.join_next().await.map(report).is_some() {} };
@@ -173,16 +196,47 @@ impl Server {
         }
         connections.shutdown().await;
         // 5. Say goodbye, and let the packets go out.
-        self.endpoint.close(VarInt::from_u32(0), b"the server stops");
+        self.endpoints().for_each(|end| end.close(VarInt::from_u32(0), b"the server stops"));
+        let said = async {
+            for endpoint in self.endpoints() {
+                endpoint.wait_idle().await;
+            }
+        };
         // Past the limit the peers find out by the idle timeout.
-        let _ = timeout(FAREWELL, self.endpoint.wait_idle()).await;
+        let _ = timeout(FAREWELL, said).await;
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        std::iter::once(&self.endpoint).chain(self.x509.as_ref().map(|(endpoint, _)| endpoint))
     }
 
     /// The next that knocks, once there is a place: permit first, then accept.
     async fn next(&self) -> Option<(Incoming, OwnedSemaphorePermit)> {
         let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
-        Some((self.endpoint.accept().await?, place))
+        let Some((x509, _)) = &self.x509 else {
+            return Some((self.endpoint.accept().await?, place));
+        };
+        // Each arm is dropped without loss: who knocks keeps waiting in its endpoint.
+        let incoming = tokio::select! {
+            incoming = self.endpoint.accept() => incoming,
+            incoming = x509.accept() => incoming,
+        };
+        Some((incoming?, place))
     }
+}
+
+fn open(
+    listen: SocketAddr,
+    crypto: QuicServerConfig,
+    limits: &Limits,
+) -> Result<(Endpoint, SocketAddr), BindError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::AddressInUse(listen),
+        _ => BindError::Socket { address: listen, source },
+    };
+    let endpoint = transport::listen(listen, crypto, limits).map_err(failed)?;
+    let address = endpoint.local_addr().map_err(failed)?;
+    Ok((endpoint, address))
 }
 
 /// A task that panicked is a bug; it ends its connection, never the process.

@@ -5,6 +5,7 @@ mod handshake;
 mod hostile;
 mod toy;
 mod upload;
+mod x509;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,7 +66,7 @@ impl Running {
     /// A connection without the client's manners.
     async fn raw(&self) -> (quinn::Endpoint, quinn::Connection) {
         let crypto = crate::tls::client(&party_key(), server_key().public());
-        let endpoint = crate::transport::dial(self.address, crypto).unwrap();
+        let endpoint = crate::transport::dial(self.address, Arc::new(crypto)).unwrap();
         let connection =
             endpoint.connect(self.address, crate::tls::NO_NAME).unwrap().await.unwrap();
         (endpoint, connection)

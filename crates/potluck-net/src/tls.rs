@@ -1,9 +1,12 @@
-//! TLS 1.3 with raw Ed25519 keys on both sides (RFC 7250, RFC 8446): no certificates, no names.
+//! TLS 1.3 with raw Ed25519 keys on both sides (RFC 7250, RFC 8446): no certificates, no names; and with
+//! certificates of an organisation's own, where it asks for them ([`x509`]).
 //!
 //! The server proves the one key that the client pinned; the client proves a key that the service admits,
 //! and a stranger is refused within the handshake. Signatures are judged by the same strict rule as the
 //! ledger's. What is not asked anew in each handshake does not exist here: no resumption, no tickets, no
 //! early data. Server names are not sent.
+
+pub(crate) mod x509;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,11 +15,13 @@ use potluck_core::{PrivateKey, PublicKey};
 use potluck_wire::ALPN;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
+use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
+use rustls::server::{
+    AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ResolvesServerCert,
+};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::version::TLS13;
 use rustls::{
@@ -35,11 +40,19 @@ pub(crate) type Admits = Arc<dyn Fn(&PublicKey) -> bool + Send + Sync>;
 
 /// The server's side: proves `key`, and lets in whom `admits` knows.
 pub(crate) fn server(key: &PrivateKey, admits: Admits) -> QuicServerConfig {
+    let own = AlwaysResolvesServerRawPublicKeys::new(own(key));
+    server_config(Arc::new(Roster(admits)), Arc::new(own))
+}
+
+fn server_config(
+    clients: Arc<dyn ClientCertVerifier>,
+    own: Arc<dyn ResolvesServerCert>,
+) -> QuicServerConfig {
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .expect(CONFIG)
-        .with_client_cert_verifier(Arc::new(Roster(admits)))
-        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(own(key))));
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(own);
     config.alpn_protocols = vec![ALPN.to_vec()];
     // A resumed session would skip the roster.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -50,12 +63,20 @@ pub(crate) fn server(key: &PrivateKey, admits: Admits) -> QuicServerConfig {
 
 /// The client's side: proves `key` to the owner of `server`, and to nobody else.
 pub(crate) fn client(key: &PrivateKey, server: PublicKey) -> QuicClientConfig {
+    let own = AlwaysResolvesClientRawPublicKeys::new(own(key));
+    client_config(Arc::new(Pinned(server)), Arc::new(own))
+}
+
+fn client_config(
+    server: Arc<dyn ServerCertVerifier>,
+    own: Arc<dyn ResolvesClientCert>,
+) -> QuicClientConfig {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .expect(CONFIG)
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned(server)))
-        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(own(key))));
+        .with_custom_certificate_verifier(server)
+        .with_client_cert_resolver(own);
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
@@ -66,7 +87,9 @@ pub(crate) fn client(key: &PrivateKey, server: PublicKey) -> QuicClientConfig {
 /// The key that the peer of a finished handshake proved.
 pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
     let identity = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    PublicKey::from_spki(identity.first()?).ok()
+    let own = identity.first()?;
+    // Verified as the one or as the other; neither can be read as the other.
+    PublicKey::from_spki(own).ok().or_else(|| x509::leaf_key(own).ok())
 }
 
 /// AES-128 first: with its hardware instructions it costs the least, and nothing here needs 256 bits.
@@ -81,13 +104,18 @@ fn provider() -> Arc<CryptoProvider> {
 
 fn own(key: &PrivateKey) -> Arc<CertifiedKey> {
     let spki = CertificateDer::from(key.public().spki().to_vec());
-    // `PrivateKey` is no `Clone`, on purpose; this copy lives as long as the endpoint, and is wiped too.
-    let key = PrivateKey::from_seed(&key.as_dalek().to_bytes());
-    Arc::new(CertifiedKey::new(vec![spki], Arc::new(Own(Arc::new(key)))))
+    Arc::new(CertifiedKey::new(vec![spki], Arc::new(Own::copy(key))))
 }
 
 #[derive(Debug, Clone)]
 struct Own(Arc<PrivateKey>);
+
+impl Own {
+    /// `PrivateKey` is no `Clone`, on purpose; this copy lives as long as the endpoint, and is wiped too.
+    fn copy(key: &PrivateKey) -> Self {
+        Self(Arc::new(PrivateKey::from_seed(&key.as_dalek().to_bytes())))
+    }
+}
 
 impl SigningKey for Own {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
@@ -123,11 +151,10 @@ fn raw_key(spki: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<Pub
 
 fn verify(
     message: &[u8],
-    spki: &CertificateDer<'_>,
+    key: &PublicKey,
     signed: &DigitallySignedStruct,
 ) -> Result<HandshakeSignatureValid, Error> {
     let bad = || Error::from(CertificateError::BadSignature);
-    let key = raw_key(spki, &[])?;
     let signature: &[u8; 64] = signed.signature().try_into().map_err(|_| bad())?;
     if signed.scheme != SignatureScheme::ED25519 {
         return Err(bad());
@@ -183,7 +210,7 @@ impl ClientCertVerifier for Roster {
         spki: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify(message, spki, signed)
+        verify(message, &raw_key(spki, &[])?, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -230,7 +257,7 @@ impl ServerCertVerifier for Pinned {
         spki: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify(message, spki, signed)
+        verify(message, &raw_key(spki, &[])?, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -259,7 +286,7 @@ pub(crate) mod tests {
         let keyless =
             config().dangerous().with_custom_certificate_verifier(pinned()).with_no_client_auth();
         let with = |spki: Vec<u8>| {
-            let own = Own(Arc::new(PrivateKey::from_seed(&key.as_dalek().to_bytes())));
+            let own = Own::copy(key);
             let key = CertifiedKey::new(vec![spki.into()], Arc::new(own));
             config()
                 .dangerous()

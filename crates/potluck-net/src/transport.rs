@@ -69,12 +69,12 @@ pub(crate) fn listen(
 ///
 /// # Errors
 /// What the system says to the socket.
-pub(crate) fn dial(server: SocketAddr, crypto: QuicClientConfig) -> io::Result<Endpoint> {
+pub(crate) fn dial(server: SocketAddr, crypto: Arc<QuicClientConfig>) -> io::Result<Endpoint> {
     let mut transport = common();
     transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
     // The greeting: see `server`.
     transport.max_concurrent_uni_streams(VarInt::from_u32(1));
-    let mut config = ClientConfig::new(Arc::new(crypto));
+    let mut config = ClientConfig::new(crypto);
     config.transport_config(Arc::new(transport));
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),

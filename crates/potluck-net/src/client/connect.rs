@@ -2,15 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use potluck_core::{PrivateKey, PublicKey};
+use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, ConnectionError, Endpoint, TransportErrorCode};
 use rustls::AlertDescription;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::timeout;
 
 use super::Client;
+use crate::tls::x509::{Pki, PkiError};
 use crate::{tls, transport};
 
 /// How long connecting may take, over all addresses of a host.
@@ -52,6 +55,25 @@ pub enum ConnectError {
         /// Where.
         address: String,
     },
+    /// The authority does not stand behind the server, as we see it.
+    #[error("the certificate of the server at {address} is refused here: {reason}")]
+    ServerCertificate {
+        /// Where.
+        address: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The authority does not stand behind us, as the server sees it.
+    #[error("the server at {address} refuses our certificate: {reason}")]
+    OurCertificate {
+        /// Where.
+        address: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Our own certificates cannot be used.
+    #[error("no connection with certificates")]
+    Pki(#[from] PkiError),
     /// The server speaks another protocol or version, or turned the connection away: it is full, or stops.
     #[error("the server at {address} ended the handshake: {reason}")]
     Handshake {
@@ -75,13 +97,31 @@ pub async fn connect(
     server: &PublicKey,
     identity: &PrivateKey,
 ) -> Result<Client, ConnectError> {
+    reach(address, Arc::new(tls::client(identity, *server))).await
+}
+
+/// As [`connect`], at an address where the server asks for certificates: the authority must stand behind the
+/// server, and behind `identity`, beside all else.
+///
+/// # Errors
+/// [`ConnectError`], within 10 seconds.
+pub async fn connect_x509(
+    address: &str,
+    server: &PublicKey,
+    identity: &PrivateKey,
+    pki: &Pki,
+) -> Result<Client, ConnectError> {
+    reach(address, Arc::new(tls::x509::client(identity, pki, *server)?)).await
+}
+
+async fn reach(address: &str, crypto: Arc<QuicClientConfig>) -> Result<Client, ConnectError> {
     let resolved = resolve(address).await?;
     // No division by zero: a host that resolves has an address.
     let each = DEADLINE / u32::try_from(resolved.len()).unwrap_or(1).max(1);
     let mut failed = unreachable(address, io::ErrorKind::NotFound.into());
     for socket_address in resolved {
-        let endpoint = transport::dial(socket_address, tls::client(identity, *server))
-            .map_err(ConnectError::Socket)?;
+        let endpoint =
+            transport::dial(socket_address, Arc::clone(&crypto)).map_err(ConnectError::Socket)?;
         match timeout(each, greet(&endpoint, socket_address, address)).await {
             Ok(Ok(connection)) => return Ok(Client::new(address, endpoint, connection)),
             // Another address of the host may do, where nobody answers at this one; a server that answered
@@ -151,9 +191,22 @@ fn unreachable(address: &str, source: io::Error) -> ConnectError {
 }
 
 /// Sorts by who said no: our own verifier, or theirs.
-fn explain(error: ConnectionError, address: &str) -> ConnectError {
+pub(crate) fn explain(error: ConnectionError, address: &str) -> ConnectError {
     let denied = TransportErrorCode::crypto(AlertDescription::AccessDenied.into());
     let address = address.to_owned();
+    match &error {
+        ConnectionError::TransportError(ours) => {
+            if let Some(reason) = certificate_fault(ours.code) {
+                return ConnectError::ServerCertificate { address, reason };
+            }
+        }
+        ConnectionError::ConnectionClosed(theirs) => {
+            if let Some(reason) = certificate_fault(theirs.error_code) {
+                return ConnectError::OurCertificate { address, reason };
+            }
+        }
+        _ => {}
+    }
     match error {
         ConnectionError::TimedOut => unreachable(&address, io::ErrorKind::TimedOut.into()),
         ConnectionError::TransportError(ours) if ours.code == denied => {
@@ -164,4 +217,21 @@ fn explain(error: ConnectionError, address: &str) -> ConnectError {
         }
         other => ConnectError::Handshake { address, reason: other.to_string() },
     }
+}
+
+/// What an alert says of a certificate (RFC 8446 §6.2), if it speaks of one.
+fn certificate_fault(code: TransportErrorCode) -> Option<&'static str> {
+    use AlertDescription as Alert;
+    let faults = [
+        (Alert::UnknownCA, "another authority signed it"),
+        (Alert::CertificateExpired, "it is out of its time"),
+        (Alert::CertificateRequired, "none was shown"),
+        (Alert::UnsupportedCertificate, "it is not made for this"),
+        (Alert::BadCertificate, "it is not sound"),
+        (Alert::DecryptError, "a signature in its chain does not verify"),
+        (Alert::CertificateUnknown, "it cannot be accepted"),
+    ];
+    let fault =
+        faults.into_iter().find(|(alert, _)| TransportErrorCode::crypto((*alert).into()) == code);
+    fault.map(|(_, reason)| reason)
 }
