@@ -4,6 +4,8 @@
 //! here: the log's key is a file of the federation's folder. `configs/aggregator.toml` is the commented
 //! example.
 
+mod x509;
+
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
+
+pub use x509::{X509, X509Error};
 
 /// The file of settings in the federation's folder.
 pub const FILE: &str = "aggregator.toml";
@@ -53,6 +57,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to listen for those who come with certificates, if that is wanted.
+    pub x509: Option<X509>,
     /// Where ledger and files are kept.
     pub store: PathBuf,
     /// How many threads one blend uses.
@@ -123,6 +129,7 @@ pub enum SettingsError {
 #[serde(deny_unknown_fields)]
 struct File {
     listen: SocketAddr,
+    x509: Option<X509>,
     #[serde(default = "default_store")]
     store: PathBuf,
     threads: Option<NonZeroUsize>,
@@ -147,6 +154,7 @@ impl Settings {
         Ok(Self {
             dir: arguments.dir.clone(),
             listen: arguments.listen.unwrap_or(file.listen),
+            x509: file.x509.map(|x509| x509.in_folder(&arguments.dir)),
             // A path in the file is relative to the file, one on the command line to where it was written.
             store: arguments.store.clone().unwrap_or_else(|| arguments.dir.join(file.store)),
             threads: file.threads.unwrap_or_else(cores),
@@ -207,6 +215,18 @@ mod tests {
         let settings = gather(EXAMPLE, &["--listen", "[::1]:9", "--store", "/elsewhere"]).unwrap();
         assert_eq!(settings.listen, "[::1]:9".parse().unwrap());
         assert_eq!(settings.store, PathBuf::from("/elsewhere"));
+    }
+
+    #[test]
+    fn certificates_are_files_of_the_folder() {
+        let text = "listen = '127.0.0.1:1'\n[x509]\nlisten = '127.0.0.1:2'\nca = 'ca.pem'\n";
+        assert!(gather(text, &[]).unwrap_err().to_string().contains("missing field `certificate`"));
+        let settings = gather(&format!("{text}certificate = 'own.pem'\n"), &[]).unwrap();
+        let x509 = settings.x509.unwrap();
+        assert_eq!(x509.ca, settings.dir.join("ca.pem"));
+        let error = x509.read().unwrap_err().to_string();
+        assert!(error.contains("cannot read the certificates") && error.ends_with("ca.pem"));
+        assert_eq!(gather(EXAMPLE, &[]).unwrap().x509, None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use potluck_aggregator::StartError;
-use potluck_aggregator::config::SettingsError;
+use potluck_aggregator::config::{SettingsError, X509Error};
 use potluck_aggregator::ledger::OpenError;
 use potluck_aggregator::store::{LockError, StoreError};
 use potluck_net::BindError;
@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Certificates(#[from] X509Error),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("the system gave no thread, signal or output")]
@@ -57,6 +59,7 @@ impl Failure {
                 | StartError::Ledger(OpenError::Store(_) | OpenError::Archive(_)),
             ) => ("store", 1),
             Self::Start(StartError::Ledger(_)) => ("ledger", 4),
+            Self::Certificates(_) | Self::Bind(BindError::Pki(_)) => ("certificates", 3),
             Self::Bind(_) => ("listen", 1),
             Self::System(_) => ("system", 1),
             Self::Store(_) => ("store", 1),
@@ -76,6 +79,9 @@ impl Failure {
             Self::Start(StartError::Ledger(OpenError::OtherFederation)) => {
                 Some("--store names the folder that belongs to this federation")
             }
+            Self::Certificates(_) | Self::Bind(BindError::Pki(_)) => Some(
+                "certs/README.md says how they are made: the certificate is that of keys/log.pem",
+            ),
             Self::Store(_) => Some("mend the disk, then start again: nothing acknowledged is lost"),
             _ => None,
         }

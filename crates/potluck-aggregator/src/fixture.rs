@@ -161,6 +161,7 @@ impl Folder {
         Settings {
             dir: self.path().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            x509: None,
             store: self.store(),
             threads: NonZeroUsize::MIN,
             limits: Limits::default(),

@@ -42,6 +42,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let serving = async {
         let service = Arc::new(aggregator.clone());
         let server = Server::bind(settings.listen, &key, service, settings.limits.network())?;
+        let server = match &settings.x509 {
+            Some(x509) => server.with_x509(x509.listen, &key, &x509.read()?)?,
+            None => server,
+        };
         // Signals are listened for before anybody hears that there is something to stop.
         let stop = stop(&aggregator)?;
         announce(&server, &aggregator)?;
@@ -75,6 +79,7 @@ fn announce(server: &Server, aggregator: &Aggregator) -> std::io::Result<()> {
         federation = %standing.federation.charter().name(),
         entries = standing.federation.size(),
         log = aggregator.verifier_key(),
+        x509 = server.x509_addr().map(tracing::field::display),
         "serving"
     );
     let mut out = std::io::stdout().lock();

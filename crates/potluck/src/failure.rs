@@ -153,6 +153,21 @@ impl From<ConnectError> for Failure {
                 "not-admitted",
                 Some("the operator lets a key in with `potluck admit`; outsiders cannot read here"),
             ),
+            ConnectError::ServerCertificate { .. } => (
+                Kind::Unreachable,
+                "server-certificate",
+                Some("compare [x509] ca with what the operator gave out"),
+            ),
+            ConnectError::OurCertificate { .. } => (
+                Kind::Unreachable,
+                "own-certificate",
+                Some(
+                    "[x509] certificate must be the connecting key's, in its time, of the authority that the aggregator trusts",
+                ),
+            ),
+            ConnectError::Pki(_) => {
+                (Kind::Input, "bad-input", Some("certs/README.md says how certificates are made"))
+            }
             ConnectError::Handshake { .. } => (Kind::Unreachable, "handshake", None),
             ConnectError::Socket(_) => (Kind::System, "local-failure", None),
         };

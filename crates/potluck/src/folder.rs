@@ -19,15 +19,18 @@ mod passphrase;
 mod settings;
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use potluck_core::{Author, PartyId, PrivateKey, Signer};
 use potluck_log::VerifierKey;
+use potluck_net::Pki;
 
 pub(crate) use self::key_file::{create_key, random_key, random_seed, read_key};
 use self::key_source::KeySource;
 pub(crate) use self::passphrase::{Passphrase, Passphrases};
-use self::settings::KeySettings;
+use self::settings::{KeySettings, X509Settings};
 pub(crate) use self::settings::{OPERATOR_FILE, PARTY_FILE, SettingsError};
 pub(crate) use self::settings::{operator_text, party_text, verifier_key};
 use crate::failure::{Failure, in_full};
@@ -43,6 +46,9 @@ pub(crate) const PARTY_KEY: &str = "keys/party.pem";
 pub(crate) const TRANSPORT_KEY: &str = "keys/transport.pem";
 /// Where a key that cosigns checkpoints is looked for.
 pub(crate) const WITNESS_KEY: &str = "keys/witness.pem";
+
+/// The largest file of certificates, in bytes.
+const MAX_CERTIFICATES: u64 = 1 << 20;
 
 /// A member's folder whose settings were read.
 #[derive(Debug)]
@@ -60,6 +66,7 @@ struct Keys {
     sign: KeySource,
     transport: Option<PathBuf>,
     witness: Option<KeySource>,
+    x509: Option<X509Settings>,
     passphrases: Passphrases,
 }
 
@@ -73,6 +80,10 @@ impl Keys {
             sign: settings.sign.unwrap_or_else(|| KeySource::File(sign.into())).in_folder(dir),
             transport: transport.or_else(|| present(TRANSPORT_KEY)),
             witness: witness.or_else(|| present(WITNESS_KEY).map(KeySource::File)),
+            x509: settings.x509.map(|x509| X509Settings {
+                ca: dir.join(x509.ca),
+                certificate: dir.join(x509.certificate),
+            }),
             passphrases: Passphrases::of_environment(),
         }
     }
@@ -170,6 +181,20 @@ impl Folder {
                     .hint(format!("potluck keygen --role transport --out {}", place.display())))
             }
         }
+    }
+
+    /// The certificates with which its owner connects, where the settings name some.
+    pub(crate) fn pki(&self) -> Result<Option<Pki>, Failure> {
+        let Some(X509Settings { ca, certificate }) = &self.keys.x509 else { return Ok(None) };
+        let read = |path: &Path| {
+            let failed = |error| Failure::input(format!("cannot read {}: {error}", path.display()));
+            let mut text = Vec::new();
+            let file = File::open(path).map_err(failed)?;
+            file.take(MAX_CERTIFICATES).read_to_end(&mut text).map_err(failed)?;
+            Ok::<_, Failure>(text)
+        };
+        let pki = Pki::new(&read(ca)?, &read(certificate)?);
+        pki.map(Some).map_err(|error| Failure::input(format!("x509: {}", in_full(&error))))
     }
 
     /// What cosigns checkpoints in its owner's name, if its owner is a witness.

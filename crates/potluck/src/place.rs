@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use potluck_core::{PrivateKey, PublicKey};
 use potluck_log::VerifierKey;
+use potluck_net::Pki;
 
 use crate::failure::Failure;
 use crate::folder::{Folder, random_key, verifier_key};
@@ -44,6 +45,8 @@ pub(crate) struct Door {
     pub(crate) log: VerifierKey,
     /// With which key to connect.
     pub(crate) identity: PrivateKey,
+    /// With which certificates beside it, where the folder names some.
+    pub(crate) pki: Option<Pki>,
     /// What was seen before.
     pub(crate) memory: Option<Memory>,
 }
@@ -62,6 +65,7 @@ impl Member {
             address: self.address.clone().unwrap_or_else(|| folder.address().to_owned()),
             log: folder.log_key().clone(),
             identity: folder.identity()?,
+            pki: folder.pki()?,
             memory: Some(folder.memory()),
         })
     }
@@ -75,7 +79,7 @@ impl Reader {
         match (&self.dir, &self.address, log) {
             (None, Some(address), Some(log)) => {
                 let identity = random_key()?;
-                Ok(Door { address: address.clone(), log, identity, memory: None })
+                Ok(Door { address: address.clone(), log, identity, pki: None, memory: None })
             }
             (dir, address, log) => {
                 let dir = dir.clone().unwrap_or_else(|| PathBuf::from("."));

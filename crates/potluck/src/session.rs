@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use potluck_core::{Author, Body, Envelope, Federation, Kind, PublicKey, Signer, Statement};
 use potluck_interchange::seal;
 use potluck_log::VerifierKey;
-use potluck_net::{Client, Content, Receipt, Transfer, connect};
+use potluck_net::{Client, Content, Receipt, Transfer, connect, connect_x509};
 use potluck_wire::receipt::ReceiptError;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,11 @@ pub(crate) struct Session {
 impl Session {
     /// Connects, and verifies the ledger.
     pub(crate) async fn open(door: &Door) -> Result<Self, Failure> {
-        let client = connect(&door.address, &door.server()?, &door.identity).await?;
+        let (address, server) = (&door.address, door.server()?);
+        let client = match &door.pki {
+            Some(pki) => connect_x509(address, &server, &door.identity, pki).await?,
+            None => connect(address, &server, &door.identity).await?,
+        };
         let ledger = Ledger::read(&client, &door.log, door.memory.as_ref()).await?;
         Ok(Self { client, ledger, log: door.log.clone(), memory: door.memory.clone() })
     }

@@ -57,6 +57,18 @@ pub(super) struct KeySettings {
     pub(super) transport: Option<PathBuf>,
     /// With which it cosigns checkpoints, if it does.
     pub(super) witness: Option<KeySource>,
+    /// With which certificates it connects, if the aggregator asks for them at the address.
+    pub(super) x509: Option<X509Settings>,
+}
+
+/// `[x509]`: certificates in PEM; paths are relative to the folder.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct X509Settings {
+    /// The authority's.
+    pub(super) ca: PathBuf,
+    /// The connecting key's own, and those between it and the authority.
+    pub(super) certificate: PathBuf,
 }
 
 /// What `operator.toml` holds.
@@ -68,6 +80,7 @@ pub(super) struct OperatorSettings {
     sign: Option<KeySource>,
     transport: Option<PathBuf>,
     witness: Option<KeySource>,
+    x509: Option<X509Settings>,
 }
 
 /// What `party.toml` holds.
@@ -80,17 +93,28 @@ pub(super) struct PartySettings {
     sign: Option<KeySource>,
     transport: Option<PathBuf>,
     witness: Option<KeySource>,
+    x509: Option<X509Settings>,
 }
 
 impl OperatorSettings {
     pub(super) fn keys(self) -> KeySettings {
-        KeySettings { sign: self.sign, transport: self.transport, witness: self.witness }
+        KeySettings {
+            sign: self.sign,
+            transport: self.transport,
+            witness: self.witness,
+            x509: self.x509,
+        }
     }
 }
 
 impl PartySettings {
     pub(super) fn keys(self) -> KeySettings {
-        KeySettings { sign: self.sign, transport: self.transport, witness: self.witness }
+        KeySettings {
+            sign: self.sign,
+            transport: self.transport,
+            witness: self.witness,
+            x509: self.x509,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod help;
+mod keys;
 mod offline;
 
 use std::fs;
