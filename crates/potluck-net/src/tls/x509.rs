@@ -51,9 +51,9 @@ pub enum PkiError {
     #[error("the certificate is not the key's own: it certifies {certified}, the key is {key}")]
     OtherKey {
         /// What the certificate says.
-        certified: PublicKey,
+        certified: Box<PublicKey>,
         /// Whose it should be.
-        key: PublicKey,
+        key: Box<PublicKey>,
     },
 }
 
@@ -91,7 +91,7 @@ impl Pki {
         if self.certified == *key {
             return Ok(());
         }
-        Err(PkiError::OtherKey { certified: self.certified, key: *key })
+        Err(PkiError::OtherKey { certified: Box::new(self.certified), key: Box::new(*key) })
     }
 
     fn identity(&self, key: &PrivateKey) -> Arc<SingleCertAndKey> {
