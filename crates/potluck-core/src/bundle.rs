@@ -30,7 +30,8 @@ use serde::{Deserialize, Serialize};
 
 use self::statement::Payload;
 use crate::entry::{Kind, Statement};
-use crate::envelope::{Domain, EnvelopeError, pre_authentication_encoding};
+use crate::envelope::dsse::pre_authentication_encoding;
+use crate::envelope::{Domain, EnvelopeError};
 use crate::ids::{FederationId, KeyId, Sha256};
 use crate::keys::{SignError, Signer};
 

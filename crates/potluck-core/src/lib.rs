@@ -2,7 +2,7 @@
 //!
 //! Two rooms speak each type here, and it is part of something signed, logged or sent. Modules stand in the
 //! order in which to read them: the words first ([`ids`], [`keys`], [`signature`]), then what is signed ([`envelope`],
-//! [`bundle`], [`manifest`], [`lambda`], [`recipe`], [`charter`], [`entry`]), then the rules ([`federation`],
+//! [`bundle`], [`manifest`], [`lambda`], [`recipe`], [`charter`], [`entry`], [`reward`]), then the rules ([`federation`],
 //! [`admission`]).
 
 pub mod ids;
@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod lambda;
 pub mod manifest;
 pub mod recipe;
+pub mod reward;
 
 pub mod admission;
 pub mod federation;
