@@ -104,6 +104,7 @@ impl Newcomer {
             address: invitation.address.clone(),
             log: invitation.log.clone(),
             identity: invitation.key(),
+            pki: None,
             memory: Some(Memory::at(self.dir.join("state"))),
         };
         let sign = Box::new(PrivateKey::from_seed(&self.sign.as_dalek().to_bytes()));

@@ -59,6 +59,7 @@ pub(super) async fn request(args: &RequestArgs, output: &Output) -> Result<(), F
         log: folder.log_key().clone(),
         // The new key is nobody's yet.
         identity: random_key()?,
+        pki: None,
         memory: Some(folder.memory()),
     };
     let session = Session::open(&door).await?;
