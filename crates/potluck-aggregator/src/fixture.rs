@@ -1,16 +1,22 @@
 //! What the tests share: a federation's folder, its keys, signed statements, tiny experts.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use potluck_core::entry::{Admit, Genesis, OpenRound, Publish, Reveal, Submission};
+use potluck_core::entry::{
+    Admit, Genesis, OpenRound, Publish, Reveal, RotateKey, Submission, possession_text,
+};
 use potluck_core::envelope::Domain;
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{
     Author, Blake3, Body, Charter, Envelope, Federation, FileEntry, Keys, Kind, Manifest,
-    PrivateKey, Refusal, Sha256, Statement,
+    PrivateKey, Refusal, Role, Sha256, Signature, Statement,
 };
+use potluck_net::archive::Files;
 use potluck_net::{Offer, Receipt, Service as _, Wanted, blob};
 
 use crate::config::{Limits, Settings};
@@ -84,9 +90,14 @@ pub(crate) fn entry_of(path: &str, content: &[u8]) -> FileEntry {
 
 /// The genesis of a federation over the base; another for each nonce.
 pub(crate) fn genesis(nonce: u8) -> Envelope {
+    genesis_under(CHARTER, nonce)
+}
+
+/// The same under another charter.
+pub(crate) fn genesis_under(charter: &str, nonce: u8) -> Envelope {
     let base = vec![entry_of("config.json", b"{}"), entry_of(WEIGHTS, &weights_of(&base_values()))];
     let genesis = Genesis {
-        charter: Charter::from_toml(CHARTER).unwrap(),
+        charter: Charter::from_toml(charter).unwrap(),
         operator: operator().public(),
         log: log_key().public(),
         base: Manifest::new(base).unwrap(),
@@ -115,6 +126,14 @@ pub(crate) fn sign(
 pub(crate) fn admit(party: &str) -> Body {
     let keys = Keys::signing(party_key(party).public());
     Body::Admit(Admit { party: party.parse().unwrap(), keys })
+}
+
+/// A first or another witness key of `author`.
+pub(crate) fn witness_key(federation: &Federation, author: &Author, key: &PrivateKey) -> Body {
+    let role = Role::Witness;
+    let text = possession_text(federation.id(), author, role, &key.public());
+    let proof = Signature::from_bytes(key.sign(text.as_bytes()));
+    Body::RotateKey(RotateKey { role, key: key.public(), proof })
 }
 
 pub(crate) fn open_round(round: u64) -> Body {
@@ -228,6 +247,70 @@ impl Aggregator {
     pub(crate) fn publication(&self) -> Publish {
         let blended = self.blend(&operator().public(), 1, &mut |_, _| {}).unwrap();
         Publish { round: 1, recipe: blended.recipe, soup: blended.soup }
+    }
+}
+
+/// A log's folder in memory, gone after so many changes.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Shelves(Arc<Mutex<Shelved>>);
+
+#[derive(Debug, Default)]
+struct Shelved {
+    files: BTreeMap<String, Vec<u8>>,
+    changes: u64,
+    dies_at: Option<u64>,
+}
+
+impl Shelves {
+    pub(crate) fn dying_at(self, change: u64) -> Self {
+        self.0.lock().unwrap().dies_at = Some(change);
+        self
+    }
+
+    /// Alive again, with what is there.
+    pub(crate) fn revived(&self) -> Self {
+        let files = self.files();
+        Self(Arc::new(Mutex::new(Shelved { files, ..Shelved::default() })))
+    }
+
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        self.0.lock().unwrap().files.clone()
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.0.lock().unwrap().changes
+    }
+
+    fn change(&self) -> io::Result<MutexGuard<'_, Shelved>> {
+        let mut shelved = self.0.lock().unwrap();
+        shelved.changes += 1;
+        if shelved.dies_at.is_some_and(|last| shelved.changes > last) {
+            return Err(io::Error::other("no space left"));
+        }
+        Ok(shelved)
+    }
+}
+
+impl Files for Shelves {
+    fn read(&self, name: &str, _limit: usize) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().unwrap().files.get(name).cloned())
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.change()?.files.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let files = self.files();
+        let inside = files.keys().filter_map(|name| name.strip_prefix(folder)?.strip_prefix('/'));
+        Ok(inside.map(str::to_owned).collect())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let inside = |other: &str| other.strip_prefix(name).is_some_and(|r| r.starts_with('/'));
+        self.change()?.files.retain(|other, _| other != name && !inside(other));
+        Ok(())
     }
 }
 

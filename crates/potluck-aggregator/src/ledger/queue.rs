@@ -93,7 +93,8 @@ mod tests {
         let (release, released) = mpsc::channel::<()>();
         let double = |asks: Vec<usize>| asks.iter().map(|ask| ask * 2).collect();
         thread::scope(|scope| {
-            let first = scope.spawn(|| {
+            let queue = &queue;
+            let first = scope.spawn(move || {
                 queue.ask(7, |asks| {
                     begin.send(()).unwrap();
                     released.recv().unwrap();
@@ -107,7 +108,6 @@ mod tests {
                         turns.fetch_add(1, Ordering::SeqCst);
                         double(asks)
                     };
-                    let queue = &queue;
                     scope.spawn(move || queue.ask(ask, work))
                 })
                 .collect();

@@ -1,14 +1,23 @@
 //! The writer and the replay, over a store in memory.
 
-use potluck_core::{Author, Body};
+mod cosigning;
+mod faults;
+mod together;
+
+use std::collections::BTreeMap;
+
+use potluck_core::{Author, Body, Sha256};
+use potluck_log::{TlogProof, VerifierKey};
+use potluck_net::archive::ArchiveReader;
+use potluck_wire::Receipt;
 
 use super::*;
-use crate::fixture::{admit, genesis, log_key, open_round, operator, sign};
+use crate::fixture::{Shelves, admit, genesis, log_key, open_round, operator, sign};
 use crate::submission::record::Plain;
 
 /// A ledger in memory that fails when it is told to.
 #[derive(Debug, Default, Clone)]
-struct Memory(Arc<Mutex<Kept>>);
+struct Memory(Arc<Mutex<Kept>>, Shelves);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -73,7 +82,12 @@ fn open(store: &Memory) -> Result<Ledger, OpenError> {
 }
 
 fn open_as(store: &Memory, nonce: u8) -> Result<Ledger, OpenError> {
-    Ledger::open(Box::new(store.clone()), &genesis(nonce), &log_key(), Arc::default())
+    open_with(store, &genesis(nonce))
+}
+
+fn open_with(store: &Memory, genesis: &Envelope) -> Result<Ledger, OpenError> {
+    let files = Arc::new(store.1.clone());
+    Ledger::open(Box::new(store.clone()), files, genesis, &log_key(), Arc::default())
 }
 
 fn signed(ledger: &Ledger, body: Body) -> Envelope {
@@ -90,11 +104,22 @@ fn say(ledger: &Ledger, body: Body) -> Result<Recorded, Refusal> {
 }
 
 fn verified(ledger: &Ledger, receipt: &Receipt) -> u64 {
-    let key = ledger.verifier_key().parse().unwrap();
+    let key: VerifierKey = ledger.verifier_key().parse().unwrap();
     let proof: TlogProof = receipt.proof.parse().unwrap();
     let logged = proof.verify(receipt.record.as_bytes(), &key).unwrap();
     assert_eq!(logged.index(), receipt.index);
     logged.checkpoint().size()
+}
+
+/// The log's folder says what the ledger says.
+fn invariant_the_folder_is_the_ledger(ledger: &Ledger) {
+    let reader = ArchiveReader::over(Arc::clone(ledger.files())).unwrap();
+    let standing = ledger.standing();
+    let there = SignedCheckpoint::open(reader.checkpoint(), ledger.signer.verifier_key()).unwrap();
+    assert_eq!(there.checkpoint(), standing.checkpoint.checkpoint());
+    assert_eq!(reader.tiles().unwrap().root().unwrap(), there.root());
+    let entries: Vec<Entry> = reader.entries(0).map(Result::unwrap).collect();
+    assert!(entries == ledger.page(0).unwrap().entries);
 }
 
 #[test]
@@ -107,6 +132,7 @@ fn what_is_recorded_is_replayed() {
     let before = ledger.standing();
     let after = open(&store).unwrap().standing();
     assert_eq!((&after.checkpoint, &after.federation), (&before.checkpoint, &before.federation));
+    invariant_the_folder_is_the_ledger(&ledger);
 }
 
 #[test]
@@ -160,7 +186,7 @@ fn a_ledger_that_is_not_what_was_signed_is_not_served() {
         let mut kept = Kept { checkpoint: Some(note.clone()), ..Kept::default() };
         kept.entries = store.0.lock().unwrap().entries.clone();
         change(&mut kept);
-        open(&Memory(Arc::new(Mutex::new(kept)))).err().unwrap()
+        open(&Memory(Arc::new(Mutex::new(kept)), Shelves::default())).err().unwrap()
     };
     let lost = with(&|kept| kept.entries.truncate(1));
     assert!(matches!(lost, OpenError::Differs { size: 1 }));
@@ -177,9 +203,12 @@ fn a_ledger_that_is_not_what_was_signed_is_not_served() {
 fn a_page_ends_where_its_checkpoint_does() {
     let ledger = open(&Memory::default()).unwrap();
     say(&ledger, admit("agency")).unwrap();
-    let (note, entries) = ledger.page(1).unwrap();
+    let Page { checkpoint: note, cosigned: None, entries } = ledger.page(1).unwrap() else {
+        panic!("nobody cosigned it")
+    };
     let key = ledger.verifier_key().parse().unwrap();
     let checkpoint = SignedCheckpoint::open(&note, &key).unwrap();
     assert_eq!((entries.len(), checkpoint.size()), (1, 2));
-    assert!(ledger.page(2).unwrap().1.is_empty() && ledger.page(u64::MAX).unwrap().1.is_empty());
+    let is_empty = |from| ledger.page(from).unwrap().entries.is_empty();
+    assert!(is_empty(2) && is_empty(u64::MAX));
 }

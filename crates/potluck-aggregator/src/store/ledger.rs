@@ -153,7 +153,7 @@ impl RedbLedger {
         Ok(Self::on(database.map_err(|error| failed(error.into()))?))
     }
 
-    pub(super) fn on(database: Database) -> Self {
+    pub(crate) fn on(database: Database) -> Self {
         Self { database: Arc::new(database) }
     }
 
@@ -279,5 +279,7 @@ impl LedgerStore for RedbLedger {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod disk;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,9 @@
 //! Every acknowledged entry survives, wherever the disk or the process stops.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use potluck_core::envelope::Domain;
 use potluck_core::{Envelope, Kind, PrivateKey};
-use redb::StorageBackend;
 
+use super::disk::{Disk, open_on};
 use super::*;
 
 const WHOLE: Window = Window { entries: 1000, bytes: usize::MAX };
@@ -22,86 +19,6 @@ fn entry(number: u64) -> Entry {
 
 fn checkpoint(size: u64) -> String {
     format!("checkpoint {size}")
-}
-
-/// A disk in memory that dies at its n-th operation.
-#[derive(Debug, Clone, Default)]
-struct Disk(Arc<Mutex<Image>>);
-
-#[derive(Debug, Default)]
-struct Image {
-    written: Vec<u8>,
-    synced: Vec<u8>,
-    operations: u64,
-    dies_at: Option<u64>,
-}
-
-impl Disk {
-    fn of(written: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(Image { synced: written.clone(), written, ..Image::default() })))
-    }
-
-    /// One that holds an empty ledger, as [`make`] leaves it.
-    fn empty() -> Self {
-        let disk = Self::default();
-        Database::builder().create_with_backend(disk.clone()).unwrap().close().unwrap();
-        Self::of(disk.image().0)
-    }
-
-    fn dying_at(self, operation: u64) -> Self {
-        self.0.lock().unwrap().dies_at = Some(operation);
-        self
-    }
-
-    /// What was written, and what of it was synced.
-    fn image(&self) -> (Vec<u8>, Vec<u8>) {
-        let image = self.0.lock().unwrap();
-        (image.written.clone(), image.synced.clone())
-    }
-
-    fn operate<T>(&self, operation: impl FnOnce(&mut Image) -> T) -> io::Result<T> {
-        let mut image = self.0.lock().unwrap();
-        image.operations += 1;
-        if image.dies_at.is_some_and(|last| image.operations > last) {
-            return Err(io::Error::other("the disk is dead"));
-        }
-        Ok(operation(&mut image))
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().written.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let image = self.0.lock().unwrap();
-        let bytes = image.written.get(offset as usize..).and_then(|rest| rest.get(..out.len()));
-        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.operate(|image| image.written.resize(len as usize, 0))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.operate(|image| image.synced = image.written.clone())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.operate(|image| {
-            let end = offset as usize + data.len();
-            if image.written.len() < end {
-                image.written.resize(end, 0);
-            }
-            image.written[offset as usize..end].copy_from_slice(data);
-        })
-    }
-}
-
-fn open_on(disk: Disk) -> Result<RedbLedger, redb::DatabaseError> {
-    Database::builder().create_with_backend(disk).map(RedbLedger::on)
 }
 
 /// Appends until the disk dies; how many entries were acknowledged.
@@ -132,7 +49,7 @@ fn a_disk_that_dies_at_any_operation_keeps_what_was_acknowledged() {
     const ENTRIES: u64 = 12;
     let healthy = Disk::empty();
     append_all(&open_on(healthy.clone()).unwrap(), ENTRIES);
-    let operations = healthy.0.lock().unwrap().operations;
+    let operations = healthy.operations();
     assert!(operations > 3 * ENTRIES, "{operations}");
     for dies_at in 0..operations {
         let disk = Disk::empty().dying_at(dies_at);
