@@ -18,6 +18,9 @@ pub(crate) mod publish;
 pub(crate) mod ledger;
 pub(crate) mod audit;
 pub(crate) mod verify;
+pub(crate) mod mirror;
+pub(crate) mod witness;
+pub(crate) mod evidence;
 pub(crate) mod mix;
 pub(crate) mod inspect;
 pub(crate) mod diff;
@@ -58,6 +61,9 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Publish(args) => online(publish::run(&args, output), output),
         Command::Ledger(args) => online(ledger::run(&args, output), output),
         Command::Audit(args) => online(audit::run(&args, output), output),
+        Command::Mirror(args) => online(mirror::run(&args, output), output),
+        Command::Witness(args) => online(witness::run(&args, output), output),
+        Command::Evidence(args) => online(evidence::run(&args, output), output),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 
 use potluck_core::Refusal;
 use potluck_net::{CallError, ConnectError};
@@ -25,6 +25,10 @@ pub(crate) enum Kind {
     Refused = 4,
     /// No connection, or one that was lost.
     Unreachable = 5,
+    /// An audit found that the log told two stories, or took something back.
+    Forked = 6,
+    /// An audit found that too few witnesses vouch for what is published.
+    Unwitnessed = 7,
     /// Somebody pressed Ctrl-C.
     Interrupted = 130,
 }
@@ -36,6 +40,7 @@ pub(crate) struct Failure {
     code: &'static str,
     message: String,
     hint: Option<String>,
+    differs: Option<(String, String)>,
     reported: bool,
 }
 
@@ -43,7 +48,7 @@ impl Failure {
     /// A failure with a code for scripts and a message of one line.
     pub(crate) fn new(kind: Kind, code: &'static str, message: impl fmt::Display) -> Self {
         let message = one_line(&message.to_string());
-        Self { kind, code, message, hint: None, reported: false }
+        Self { kind, code, message, hint: None, differs: None, reported: false }
     }
 
     /// A file, a setting or a value is not what it must be.
@@ -71,6 +76,17 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says what was expected, and what was found instead.
+    pub(crate) fn differs(mut self, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+        self.differs = Some((one_line(&expected.to_string()), one_line(&found.to_string())));
+        self
+    }
+
+    /// What was expected and what was found, where two things were compared.
+    pub(crate) fn difference(&self) -> Option<(&str, &str)> {
+        self.differs.as_ref().map(|(expected, found)| (&**expected, &**found))
     }
 
     /// Marks that standard output holds the result of the command already, so that no error follows it there.
@@ -108,10 +124,18 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Refused => write!(f, "{} [{}]", self.message, self.code),
+            Kind::Refused | Kind::Forked | Kind::Unwitnessed => {
+                write!(f, "{} [{}]", self.message, self.code)
+            }
             _ => f.write_str(&self.message),
         }
     }
+}
+
+/// Says on standard error what the reader should know and what ends nothing.
+pub(crate) fn warn(what: impl fmt::Display) {
+    // Nobody is left to be told where standard error is closed.
+    let _ = writeln!(std::io::stderr().lock(), "warning: {}", one_line(&what.to_string()));
 }
 
 /// An error with its sources, each said once, in one line.

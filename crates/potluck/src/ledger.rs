@@ -1,22 +1,36 @@
-//! The ledger as its readers hold it: replayed, its tree rebuilt, compared with what the log signed.
+//! The ledger as its readers hold it: replayed, its root recomputed, compared with what the log signed.
 //!
-//! Nothing that a server says is believed. From the downloaded entries follow the federation ([`replay`]), the
-//! tree's root and the state's digest; all must be what the log signed under the pinned key, and must extend what
-//! was seen before ([`memory`]).
+//! Nothing that a server says is believed. From the entries, which are applied and dropped as they come
+//! ([`follow`]), follow the federation and the root ([`replay`]); both must be what the log signed under the pinned
+//! key, and must extend what was seen before ([`memory`]). What contradicts that is kept as evidence ([`fork`]).
+//! A member goes on from where it was ([`snapshot`]); a copy of a log in a folder is read like a server ([`mirror`]).
 //!
 //! ```text
-//! download ─▶ Replay::of ─▶ seal: root and state are the signed ones ─▶ Held::confirm: nothing was taken back
+//! hold memory ─▶ snapshot? ─▶ follow: pages ─▶ apply ─▶ root and state are the signed ones ─▶ confirm, remember
+//!                                │ not an extension of what was seen
+//!                                └─▶ follow from the genesis ─▶ evidence
 //! ```
 
+mod cosigned;
+mod follow;
+mod fork;
 mod memory;
+mod mirror;
 mod replay;
+mod snapshot;
+mod source;
 
-use potluck_core::{Blake3, Entry, Federation, FederationName, PartyId, Refusal};
-use potluck_log::{CheckpointError, Hash, SignedCheckpoint, TlogProof, VerifierKey};
-use potluck_net::{Client, Receipt};
+use potluck_core::{Federation, FederationName, PartyId, Refusal};
+use potluck_log::{CheckpointError, Hash, SignedCheckpoint, VerifierKey};
 
+pub(crate) use self::cosigned::{Standing, cosign_line};
+pub(crate) use self::follow::{Followed, Start, Visit, follow, unseen};
+pub(crate) use self::fork::{FORK_FILE, is_fork};
 pub(crate) use self::memory::{Held, Memory};
-pub(crate) use self::replay::{Line, Replay, Submitted};
+pub(crate) use self::mirror::{COSIGNED, Mirror, archive_failure, blob_path};
+pub(crate) use self::replay::{Leaves, Line, Replay};
+pub(crate) use self::snapshot::read as read_snapshot;
+pub(crate) use self::source::Source;
 use crate::failure::{Failure, in_full};
 
 /// Why a ledger was not believed.
@@ -43,6 +57,18 @@ pub(crate) enum LedgerError {
         index: u64,
         /// Why.
         refusal: Refusal,
+    },
+    /// What was shown changed while it was looked at.
+    #[error("the log shows another history each time that it is asked")]
+    Moved,
+    /// More entries than any tree has leaves.
+    #[error("the log holds more entries than any tree has leaves")]
+    TooLong,
+    /// A state that nobody could keep.
+    #[error("the entries lead to a state of {bytes} bytes, which is more than this reader keeps")]
+    StateTooLarge {
+        /// How large it is.
+        bytes: usize,
     },
     /// The genesis names another log.
     #[error("the genesis speaks of the log {found}, not of the pinned one")]
@@ -73,8 +99,9 @@ pub(crate) enum LedgerError {
 impl LedgerError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Empty | Self::Count { .. } => "protocol-error",
+            Self::Empty | Self::Count { .. } | Self::TooLong | Self::Moved => "protocol-error",
             Self::Entry { refusal, .. } => refusal.code.as_str(),
+            Self::StateTooLarge { .. } => "state-too-large",
             Self::OtherLog { .. } => "log-mismatch",
             Self::Checkpoint(_) | Self::Root { .. } => "checkpoint-mismatch",
             Self::StateDiffers { .. } => "state-mismatch",
@@ -84,79 +111,120 @@ impl LedgerError {
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
-        Self::unverified(error.code(), in_full(&error))
-    }
-}
-
-/// Entries as they came, with a checkpoint whose signature holds. Nothing else is verified.
-#[derive(Debug)]
-pub(crate) struct Download {
-    /// The entries from the index that was asked for.
-    pub(crate) entries: Vec<Entry>,
-    /// As many entries as there are, signed.
-    pub(crate) checkpoint: SignedCheckpoint,
-}
-
-/// Downloads the entries from an index on, page by page, up to a signed checkpoint.
-pub(crate) async fn download(
-    client: &Client,
-    from: u64,
-    log: &VerifierKey,
-) -> Result<Download, Failure> {
-    let mut entries: Vec<Entry> = Vec::new();
-    loop {
-        let page = client.ledger(from + entries.len() as u64).await?;
-        let checkpoint =
-            SignedCheckpoint::open(&page.checkpoint, log).map_err(LedgerError::Checkpoint)?;
-        let is_last_word = page.entries.is_empty();
-        entries.extend(page.entries);
-        let (sent, signed) = (from + entries.len() as u64, checkpoint.size());
-        if sent == signed {
-            return Ok(Download { entries, checkpoint });
-        }
-        if sent > signed || is_last_word {
-            return Err(LedgerError::Count { sent, signed }.into());
+        let failure = Self::unverified(error.code(), in_full(&error));
+        match error {
+            LedgerError::Count { sent, signed } => failure.differs(signed, sent),
+            LedgerError::Root { found, signed, .. } => failure.differs(signed, found),
+            LedgerError::StateDiffers { found, signed } => failure.differs(signed, found),
+            _ => failure,
         }
     }
 }
 
 /// A ledger of which everything is verified: each signature and rule, its root and its state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     replay: Replay,
     checkpoint: SignedCheckpoint,
+    /// The latest checkpoint that witnesses cosigned, if it is known to be one of this history.
+    cosigned: Option<SignedCheckpoint>,
+    /// Whether the log showed another one that could not be placed, as it is older than what was replayed here.
+    is_cosigned_unplaced: bool,
 }
 
 impl Ledger {
-    /// Downloads and verifies the whole, and remembers it.
+    /// Verifies what came since the last time, or all of it, and remembers it.
     pub(crate) async fn read(
-        client: &Client,
+        source: &impl Source,
         log: &VerifierKey,
         memory: Option<&Memory>,
     ) -> Result<Self, Failure> {
         let held = hold(memory)?;
-        let Download { entries, checkpoint } = download(client, 0, log).await?;
-        let ledger = Replay::of(entries)?.seal(checkpoint, log)?;
-        confirm(held, &ledger, log)?;
+        let start = held.as_ref().and_then(|held| held.resume(log));
+        let start = start.map_or(Start::Genesis(Leaves::Dropped), |it| Start::After(Box::new(it)));
+        Self::settle(source, log, held, start, &mut unseen).await
+    }
+
+    /// Verifies all of it from the genesis on, has each entry looked at, and remembers it.
+    pub(crate) async fn read_whole(
+        source: &impl Source,
+        log: &VerifierKey,
+        memory: Option<&Memory>,
+        visit: Visit<'_>,
+    ) -> Result<Self, Failure> {
+        let held = hold(memory)?;
+        Self::settle(source, log, held, Start::Genesis(Leaves::Dropped), visit).await
+    }
+
+    /// Verifies what came since, and remembers it; the root at `watch` is noted on the way.
+    pub(crate) async fn catch_up(
+        self,
+        source: &impl Source,
+        log: &VerifierKey,
+        memory: Option<&Memory>,
+        watch: u64,
+    ) -> Result<Self, Failure> {
+        let held = hold(memory)?;
+        let (cosigned, mut replay) = (self.cosigned, self.replay);
+        replay.watch(watch);
+        let start = Start::After(Box::new(replay));
+        let mut ledger = Self::settle(source, log, held, start, &mut unseen).await?;
+        ledger.cosigned = later(ledger.cosigned, cosigned);
         Ok(ledger)
     }
 
-    /// Downloads and verifies what came since, and remembers it.
-    ///
-    /// Where it fails, what it holds is no longer to be used.
-    pub(crate) async fn catch_up(
-        &mut self,
-        client: &Client,
+    /// Follows the log, and holds what comes against what was seen before.
+    pub(crate) async fn settle(
+        source: &impl Source,
         log: &VerifierKey,
-        memory: Option<&Memory>,
-    ) -> Result<(), Failure> {
-        let held = hold(memory)?;
-        let from = self.replay.len();
-        let Download { entries, checkpoint } = download(client, from, log).await?;
-        self.replay.extend(entries)?;
-        self.checkpoint = checkpoint;
-        self.agrees(log)?;
-        confirm(held, self, log)
+        held: Option<Held>,
+        start: Start,
+        visit: Visit<'_>,
+    ) -> Result<Self, Failure> {
+        let before = held.as_ref().map(|held| held.remembered(log)).transpose()?.flatten();
+        let watch: Vec<u64> = before.iter().map(SignedCheckpoint::size).collect();
+        let followed = match follow(source, log, start, &watch, visit).await {
+            Ok(followed) => followed,
+            Err(astray) => return Err(fork::explain(source, log, held, before, astray).await),
+        };
+        if let Some(held) = &held {
+            if let Some(before) = &before {
+                fork::compare(source, log, held, before, &followed).await?;
+            }
+        }
+        let known = held.as_ref().and_then(|held| held.cosigned(log));
+        let ledger = Self::of(followed, known)?;
+        if let Some(held) = held {
+            held.remember(&ledger)?;
+        }
+        Ok(ledger)
+    }
+
+    /// Finds the cosigned checkpoint its place in this history, if it has one.
+    pub(crate) fn of(followed: Followed, known: Option<SignedCheckpoint>) -> Result<Self, Failure> {
+        let Followed { replay, checkpoint, cosigned } = followed;
+        let mut ledger = Self { replay, checkpoint, cosigned: known, is_cosigned_unplaced: false };
+        let Some(shown) = cosigned.filter(|it| it.size() <= ledger.replay.len()) else {
+            return Ok(ledger);
+        };
+        match ledger.replay.root_at(shown.size()) {
+            Some(root) if root == shown.root() => ledger.cosigned = Some(shown),
+            Some(_) => {
+                let message = format!(
+                    "the log signed another root for {} entries than they lead to, on the checkpoint that it calls cosigned",
+                    shown.size()
+                );
+                return Err(Failure::unverified("fork", message));
+            }
+            // What was remembered was placed then.
+            None => match &ledger.cosigned {
+                Some(known) if (known.size(), known.root()) == (shown.size(), shown.root()) => {
+                    ledger.cosigned = Some(shown);
+                }
+                _ => ledger.is_cosigned_unplaced = true,
+            },
+        }
+        Ok(ledger)
     }
 
     /// What it amounts to.
@@ -169,77 +237,41 @@ impl Ledger {
         &self.checkpoint
     }
 
-    /// Its entries in order, with what each brought about.
-    pub(crate) fn lines(&self) -> &[Line] {
-        self.replay.lines()
+    /// The replay behind it.
+    pub(crate) fn replay(&self) -> &Replay {
+        &self.replay
     }
 
-    /// Every expert that was ever submitted, those that were replaced since too.
-    pub(crate) fn submitted(&self) -> &[Submitted] {
-        self.replay.submitted()
+    /// The latest checkpoint of this history that witnesses cosigned, as far as it is known.
+    pub(crate) fn cosigned(&self) -> Option<&SignedCheckpoint> {
+        self.cosigned.as_ref()
     }
 
-    /// A party's expert by the digest of its manifest.
-    pub(crate) fn expert(&self, party: &PartyId, manifest: &Blake3) -> Option<&Submitted> {
-        let same =
-            |expert: &&Submitted| expert.party == *party && expert.manifest.digest() == *manifest;
-        self.submitted().iter().find(same)
+    /// Whether the log shows a cosigned checkpoint of which only a replay from the genesis can tell whether it is
+    /// of this history.
+    pub(crate) fn is_cosigned_unplaced(&self) -> bool {
+        self.is_cosigned_unplaced
     }
 
-    /// The root that the tree had when it had `size` entries.
+    /// The root that the tree had when it had `size` entries, where that is known.
     pub(crate) fn root_at(&self, size: u64) -> Option<Hash> {
-        self.replay.tree().root_at(size)
+        self.replay.root_at(size)
     }
 
-    /// The receipt of an entry, made from the ledger itself: the log need not be asked for it again.
-    pub(crate) fn receipt(&self, index: u64) -> Option<Receipt> {
-        let line = self.lines().get(usize::try_from(index).ok()?)?;
-        let inclusion = self.replay.tree().inclusion(index, self.checkpoint.size()).ok()?;
-        let proof = TlogProof::new(index, inclusion, &self.checkpoint).to_string();
-        let record = String::from_utf8(line.entry.record().to_vec()).ok()?;
-        Some(Receipt { index, record, proof })
+    /// Where the party's latest proposal stands.
+    pub(crate) fn proposed_at(&self, party: &PartyId) -> Option<u64> {
+        self.replay.proposals().get(party).copied()
     }
 }
 
-impl Replay {
-    /// Compares the replay with what the log signed.
-    pub(crate) fn seal(
-        self,
-        checkpoint: SignedCheckpoint,
-        log: &VerifierKey,
-    ) -> Result<Ledger, LedgerError> {
-        let ledger = Ledger { replay: self, checkpoint };
-        ledger.agrees(log)?;
-        Ok(ledger)
-    }
-}
-
-impl Ledger {
-    fn agrees(&self, log: &VerifierKey) -> Result<(), LedgerError> {
-        is_of_log(self.federation(), log)?;
-        self.has_signed_root()?;
-        self.has_signed_state()
-    }
-
-    fn has_signed_root(&self) -> Result<(), LedgerError> {
-        let (size, signed) = (self.replay.len(), self.checkpoint.root());
-        if size != self.checkpoint.size() {
-            return Err(LedgerError::Count { sent: size, signed: self.checkpoint.size() });
-        }
-        let found = self.replay.tree().root();
-        if found != signed {
-            return Err(LedgerError::Root { size, found, signed });
-        }
-        Ok(())
-    }
-
-    fn has_signed_state(&self) -> Result<(), LedgerError> {
-        let (found, signed) = (self.federation().digest(), self.checkpoint.state());
-        if *found.as_bytes() != signed {
-            let signed = Blake3::from_bytes(signed).to_string();
-            return Err(LedgerError::StateDiffers { found: found.to_string(), signed });
-        }
-        Ok(())
+/// Of two checkpoints of one history the later; of equals the first, whose cosignatures are newer.
+fn later(
+    one: Option<SignedCheckpoint>,
+    other: Option<SignedCheckpoint>,
+) -> Option<SignedCheckpoint> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.size() > one.size() => Some(other),
+        (one, other) => one.or(other),
     }
 }
 
@@ -258,19 +290,8 @@ pub(crate) fn origin_of(name: &FederationName) -> String {
     format!("potluck/{name}")
 }
 
-impl Download {
-    /// Its parts: entries and checkpoint.
-    pub(crate) fn into_parts(self) -> (Vec<Entry>, SignedCheckpoint) {
-        (self.entries, self.checkpoint)
-    }
-}
-
 fn hold(memory: Option<&Memory>) -> Result<Option<Held>, Failure> {
     Ok(memory.map(Memory::hold).transpose()?)
-}
-
-fn confirm(held: Option<Held>, ledger: &Ledger, log: &VerifierKey) -> Result<(), Failure> {
-    Ok(held.map_or(Ok(()), |held| held.confirm(ledger, log))?)
 }
 
 #[cfg(test)]

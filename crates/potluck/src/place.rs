@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use potluck_core::{PrivateKey, PublicKey};
+use potluck_core::{PrivateKey, PublicKey, Signer};
 use potluck_log::VerifierKey;
-use potluck_net::Pki;
+use potluck_net::{Client, Pki, connect, connect_x509};
 
 use crate::failure::Failure;
 use crate::folder::{Folder, random_key, verifier_key};
@@ -37,7 +37,6 @@ pub(crate) struct Reader {
 }
 
 /// All that is needed to connect, and to judge what comes.
-#[derive(Debug)]
 pub(crate) struct Door {
     /// Where the aggregator is.
     pub(crate) address: String,
@@ -49,9 +48,25 @@ pub(crate) struct Door {
     pub(crate) pki: Option<Pki>,
     /// What was seen before.
     pub(crate) memory: Option<Memory>,
+    /// What cosigns checkpoints in the reader's name, where the reader is a witness.
+    pub(crate) witness: Option<Box<dyn Signer>>,
 }
 
 impl Door {
+    /// A reader who is nobody there and remembers nothing.
+    pub(crate) fn stranger(address: String, log: VerifierKey, identity: PrivateKey) -> Self {
+        Self { address, log, identity, pki: None, memory: None, witness: None }
+    }
+
+    /// Connects.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        let (address, server) = (&self.address, self.server()?);
+        Ok(match &self.pki {
+            Some(pki) => connect_x509(address, &server, &self.identity, pki).await?,
+            None => connect(address, &server, &self.identity).await?,
+        })
+    }
+
     /// The server's key on the network.
     pub(crate) fn server(&self) -> Result<PublicKey, Failure> {
         PublicKey::from_bytes(self.log.public_key().as_bytes()).map_err(Failure::input)
@@ -67,6 +82,7 @@ impl Member {
             identity: folder.identity()?,
             pki: folder.pki()?,
             memory: Some(folder.memory()),
+            witness: folder.witness()?,
         })
     }
 }
@@ -79,7 +95,7 @@ impl Reader {
         match (&self.dir, &self.address, log) {
             (None, Some(address), Some(log)) => {
                 let identity = random_key()?;
-                Ok(Door { address: address.clone(), log, identity, pki: None, memory: None })
+                Ok(Door::stranger(address.clone(), log, identity))
             }
             (dir, address, log) => {
                 let dir = dir.clone().unwrap_or_else(|| PathBuf::from("."));

@@ -8,12 +8,18 @@ use potluck_core::{
     Author, Blake3, Body, Charter, Entry, Envelope, Federation, FileEntry, Kind, Manifest, PartyId,
     PrivateKey, Sha256, Statement,
 };
-use potluck_log::{Checkpoint, NoteSigner, SignedCheckpoint, Tree, VerifierKey};
+use potluck_log::{Checkpoint, NoteSigner, SignedCheckpoint, TlogProof, Tree, VerifierKey};
 
-use crate::ledger::{Ledger, Replay};
+use potluck_net::{LedgerPage, Receipt};
+
+use crate::failure::Failure;
+use crate::ledger::{Followed, Leaves, Ledger, Replay, Source, Visit};
 
 const CHARTER: &str =
     "name = 'news'\nrule = 'mean'\n[parties.agency]\nweight = 1\n[parties.readers]\nweight = 1\n";
+
+/// The same with both parties as witnesses of what is published.
+pub(crate) const WITNESSED: &str = "name = 'news'\nrule = 'mean'\n[parties.agency]\nweight = 1\n[parties.readers]\nweight = 1\n[witnesses]\nquorum = 2\n";
 
 /// When the story begins.
 pub(crate) const TIME: u64 = 1_700_000_000;
@@ -25,6 +31,8 @@ pub(crate) struct Story {
     pub(crate) entries: Vec<Entry>,
     /// What the log states for the next entry.
     pub(crate) time: u64,
+    /// What the log serves as the latest cosigned checkpoint.
+    pub(crate) cosigned: Option<String>,
 }
 
 pub(crate) fn file(path: &str, content: &str) -> FileEntry {
@@ -73,9 +81,13 @@ fn log() -> NoteSigner {
 impl Story {
     /// The genesis alone.
     pub(crate) fn founded() -> Self {
+        Self::founded_with(CHARTER)
+    }
+
+    fn founded_with(charter: &str) -> Self {
         let files = vec![file(WEIGHTS, "base"), file("config.json", "{}")];
         let genesis = Genesis {
-            charter: Charter::from_toml(CHARTER).unwrap(),
+            charter: Charter::from_toml(charter).unwrap(),
             operator: key("operator").public(),
             log: key("log").public(),
             base: Manifest::new(files).unwrap(),
@@ -90,12 +102,17 @@ impl Story {
             federation: Federation::found(&genesis).unwrap(),
             entries: vec![genesis],
             time: TIME,
+            cosigned: None,
         }
     }
 
     /// Both parties in, round 1 open over both experts.
     pub(crate) fn with_round() -> Self {
-        let mut story = Self::founded();
+        Self::founded().joined()
+    }
+
+    fn joined(self) -> Self {
+        let mut story = self;
         for name in ["agency", "readers"] {
             let party: PartyId = name.parse().unwrap();
             story.say("operator", Body::Admit(Admit { party, keys: keys(name) }));
@@ -109,7 +126,12 @@ impl Story {
 
     /// Round 1 agreed on and its soup published.
     pub(crate) fn published() -> Self {
-        let mut story = Self::with_round();
+        Self::published_with(CHARTER)
+    }
+
+    /// The same under another charter.
+    pub(crate) fn published_with(charter: &str) -> Self {
+        let mut story = Self::founded_with(charter).joined();
         story.propose("agency", "agency=0.75,readers=0.25");
         story.propose("readers", "agency=0.25,readers=0.75");
         story.publish();
@@ -174,7 +196,46 @@ impl Story {
 
     /// As a reader holds it.
     pub(crate) fn ledger(&self) -> Ledger {
-        let replay = Replay::of(self.entries.clone()).unwrap();
-        replay.seal(self.checkpoint(), &Self::log_key()).unwrap()
+        Ledger::of(self.followed(), None).unwrap()
     }
+
+    /// As it is right after it was followed from the genesis.
+    pub(crate) fn followed(&self) -> Followed {
+        let mut replay = Replay::found(&self.entries[0], Leaves::Dropped).unwrap();
+        for entry in &self.entries[1..] {
+            replay.apply(entry).unwrap();
+        }
+        Followed { replay, checkpoint: self.checkpoint(), cosigned: None }
+    }
+
+    /// The log's receipt for an entry.
+    pub(crate) fn receipt(&self, index: u64) -> Receipt {
+        let mut tree = Tree::new();
+        for entry in &self.entries {
+            tree.push(entry.record());
+        }
+        let inclusion = tree.inclusion(index, tree.len()).unwrap();
+        let proof = TlogProof::new(index, inclusion, &self.checkpoint()).to_string();
+        let record = self.entries[index as usize].record().to_vec();
+        Receipt { index, record: String::from_utf8(record).unwrap(), proof }
+    }
+}
+
+/// Serves a story, three entries a page.
+impl Source for Story {
+    async fn page(&self, from: u64) -> Result<LedgerPage, Failure> {
+        let entries = self.entries.iter().skip(from as usize).take(3).cloned().collect();
+        let checkpoint = self.checkpoint().note().to_owned();
+        Ok(LedgerPage { checkpoint, cosigned: self.cosigned.clone(), entries })
+    }
+}
+
+/// Runs what awaits nothing but itself.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// Reads a story from its genesis, without a memory.
+pub(crate) fn read_whole(story: &Story, visit: Visit<'_>) -> Result<Ledger, Failure> {
+    block_on(Ledger::read_whole(story, &Story::log_key(), None, visit))
 }

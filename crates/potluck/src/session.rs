@@ -13,19 +13,18 @@ use std::path::{Path, PathBuf};
 use potluck_core::{Author, Body, Envelope, Federation, Kind, PublicKey, Signer, Statement};
 use potluck_interchange::seal;
 use potluck_log::VerifierKey;
-use potluck_net::{Client, Content, Receipt, Transfer, connect, connect_x509};
+use potluck_net::{Client, Content, Receipt, Transfer};
 use potluck_wire::receipt::ReceiptError;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now;
 use crate::durable::{self, Readers};
-use crate::failure::{Failure, Kind as Blame, in_full};
+use crate::failure::{Failure, Kind as Blame, in_full, warn};
 use crate::folder::Folder;
-use crate::ledger::{Ledger, Memory};
+use crate::ledger::{Ledger, Memory, Visit, cosign_line, unseen};
 use crate::place::{Door, Member};
 
 /// A connection and the verified ledger behind it.
-#[derive(Debug)]
 pub(crate) struct Session {
     /// The connection.
     pub(crate) client: Client,
@@ -33,18 +32,83 @@ pub(crate) struct Session {
     pub(crate) ledger: Ledger,
     log: VerifierKey,
     memory: Option<Memory>,
+    witness: Option<Box<dyn Signer>>,
+    /// What became of the latest cosignature.
+    cosigning: Cosigning,
 }
 
 impl Session {
     /// Connects, and verifies the ledger.
-    pub(crate) async fn open(door: &Door) -> Result<Self, Failure> {
-        let (address, server) = (&door.address, door.server()?);
-        let client = match &door.pki {
-            Some(pki) => connect_x509(address, &server, &door.identity, pki).await?,
-            None => connect(address, &server, &door.identity).await?,
-        };
+    ///
+    /// A reader that is a witness then cosigns the checkpoint. Where that fails the others go without its word, and
+    /// it is said on standard error; the reader's own business goes on.
+    pub(crate) async fn open(door: Door) -> Result<Self, Failure> {
+        let client = door.connect().await?;
         let ledger = Ledger::read(&client, &door.log, door.memory.as_ref()).await?;
-        Ok(Self { client, ledger, log: door.log.clone(), memory: door.memory.clone() })
+        let Door { log, memory, witness, .. } = door;
+        let cosigning = Cosigning::NoWitness;
+        let mut session = Self { client, ledger, log, memory, witness, cosigning };
+        session.cosign().await;
+        Ok(session)
+    }
+
+    /// Connects, and verifies the ledger from its genesis on while each entry is looked at.
+    pub(crate) async fn open_whole(door: Door, visit: Visit<'_>) -> Result<Self, Failure> {
+        let client = door.connect().await?;
+        let ledger = Ledger::read_whole(&client, &door.log, door.memory.as_ref(), visit).await?;
+        let Door { log, memory, witness, .. } = door;
+        let cosigning = Cosigning::NoWitness;
+        let mut session = Self { client, ledger, log, memory, witness, cosigning };
+        session.cosign().await;
+        Ok(session)
+    }
+
+    /// Reads the ledger from its genesis once more, where only that can tell whether what witnesses cosigned is of
+    /// this history.
+    pub(crate) async fn place_cosigned(&mut self) -> Result<(), Failure> {
+        if self.ledger.is_cosigned_unplaced() {
+            let memory = self.memory.as_ref();
+            self.ledger = Ledger::read_whole(&self.client, &self.log, memory, &mut unseen).await?;
+        }
+        Ok(())
+    }
+
+    /// What became of this reader's cosignature on the checkpoint.
+    pub(crate) fn cosigning(&self) -> &Cosigning {
+        &self.cosigning
+    }
+
+    async fn cosign(&mut self) {
+        self.cosigning = self.try_cosign().await.unwrap_or_else(|failure| {
+            warn(format_args!("the checkpoint is not cosigned: {failure}"));
+            Cosigning::Failed(failure)
+        });
+    }
+
+    /// Cosigns the checkpoint, unless that is done. It extends all that this reader saw, or it would not be here.
+    async fn try_cosign(&self) -> Result<Cosigning, Failure> {
+        let (Some(witness), Some(_)) = (&self.witness, &self.memory) else {
+            return Ok(Cosigning::NoWitness);
+        };
+        let (federation, checkpoint) = (self.ledger.federation(), self.ledger.checkpoint());
+        let line = cosign_line(federation, checkpoint, witness.as_ref(), now()?);
+        let Some((key, line)) = line.map_err(Failure::system)? else {
+            return Ok(Cosigning::NoWitness);
+        };
+        let keys = [key];
+        let known = [Some(checkpoint), self.ledger.cosigned()];
+        let is_done = known.into_iter().flatten().any(|it| {
+            it.size() == checkpoint.size()
+                && it.root() == checkpoint.root()
+                && it.cosigned_by(&keys).is_ok_and(|by| !by.is_empty())
+        });
+        if is_done {
+            return Ok(Cosigning::Before);
+        }
+        let mut cosigned = checkpoint.clone();
+        cosigned.add_cosignatures(&line, &keys).map_err(Failure::system)?;
+        self.client.cosign(cosigned.note().to_owned()).await?;
+        Ok(Cosigning::Done)
     }
 
     /// What the ledger amounts to.
@@ -56,6 +120,19 @@ impl Session {
     pub(crate) async fn close(self) {
         self.client.close().await;
     }
+}
+
+/// What became of a cosignature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cosigning {
+    /// The reader has no key of a witness, or remembers nothing.
+    NoWitness,
+    /// The checkpoint bears it already.
+    Before,
+    /// It is handed in.
+    Done,
+    /// It could not be made or handed in.
+    Failed(Failure),
 }
 
 /// A session of a member, who can speak in it.
@@ -78,8 +155,7 @@ pub(crate) struct Said {
 impl MemberSession {
     /// Connects with the key of a member's folder, and verifies the ledger.
     pub(crate) async fn open(member: &Member, folder: &Folder) -> Result<Self, Failure> {
-        let door = member.door(folder)?;
-        let session = Session::open(&door).await?;
+        let session = Session::open(member.door(folder)?).await?;
         Ok(Self {
             session,
             author: folder.author().clone(),
@@ -90,7 +166,7 @@ impl MemberSession {
 
     /// A session of somebody who is about to become a member, through a door of another key.
     pub(crate) async fn newcomer(
-        door: &Door,
+        door: Door,
         author: Author,
         key: Box<dyn Signer>,
         receipts: PathBuf,
@@ -144,17 +220,47 @@ impl MemberSession {
         find(self.ledger())
     }
 
-    /// What was said in an earlier command; its receipt is made from the ledger if it is not kept yet.
-    pub(crate) fn said_before(&self, index: u64) -> Result<Said, Failure> {
-        let line = usize::try_from(index).ok().and_then(|at| self.ledger().lines().get(at));
-        let known = line.zip(self.ledger().receipt(index));
-        let (line, receipt) =
-            known.ok_or_else(|| Failure::system(format!("the ledger has no entry {index}")))?;
-        let said = self.place_of(index, line.kind());
-        if !said.receipt.exists() {
-            keep(&said.receipt, line.entry.envelope(), &receipt)?;
+    /// What was said in an earlier command; its receipt is asked for again if it is not kept yet.
+    pub(crate) async fn said_before(&mut self, index: u64) -> Result<Said, Failure> {
+        let mut kept = self.receipts_of(index)?;
+        if let Some(receipt) = kept.pop() {
+            return Ok(Said { index, receipt });
         }
-        Ok(said)
+        let page = self.client().ledger(index).await?;
+        let missing = || {
+            let message = format!("the log does not show entry {index} any more");
+            Failure::unverified("protocol-error", message)
+        };
+        let envelope = page.entries.first().ok_or_else(missing)?.envelope().clone();
+        // An envelope that is recorded is not appended again: what comes is its receipt.
+        let receipt = match envelope.domain().kind {
+            Kind::Submit => self.client().submit(&envelope, &[], |_| ()).await,
+            _ => self.client().append(&envelope).await,
+        };
+        let said = self.settle(&envelope, receipt.map_err(Failure::from)?).await?;
+        if said.index != index { Err(missing()) } else { Ok(said) }
+    }
+
+    /// The receipts that are kept of an entry: one, or none.
+    fn receipts_of(&self, index: u64) -> Result<Vec<PathBuf>, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::system(format!("cannot read {}: {error}", self.receipts.display()))
+        };
+        let entries = match std::fs::read_dir(&self.receipts) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let begins = format!("{index}-");
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            let text = name.to_string_lossy();
+            if text.starts_with(&begins) && text.ends_with(".json") {
+                found.push(self.receipts.join(name));
+            }
+        }
+        Ok(found)
     }
 
     /// Says goodbye.
@@ -180,8 +286,8 @@ impl MemberSession {
         let verified = receipt.verify(envelope, &self.session.log).map_err(mismatch)?;
         let said = self.place_of(receipt.index, envelope.domain().kind);
         keep(&said.receipt, envelope, &receipt)?;
-        self.session.catch_up().await?;
         let promised = verified.checkpoint();
+        self.session.catch_up(promised.size()).await?;
         if self.ledger().root_at(promised.size()) != Some(promised.root()) {
             let message = "the receipt's checkpoint is not one that the log's entries lead to";
             return Err(Failure::unverified("fork", message)
@@ -210,8 +316,11 @@ impl MemberSession {
 }
 
 impl Session {
-    async fn catch_up(&mut self) -> Result<(), Failure> {
-        self.ledger.catch_up(&self.client, &self.log, self.memory.as_ref()).await
+    async fn catch_up(&mut self, watch: u64) -> Result<(), Failure> {
+        let (ledger, memory) = (self.ledger.clone(), self.memory.as_ref());
+        self.ledger = ledger.catch_up(&self.client, &self.log, memory, watch).await?;
+        self.cosign().await;
+        Ok(())
     }
 }
 
@@ -280,9 +389,8 @@ mod tests {
     fn a_kept_receipt_verifies_alone() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("receipts/3-submit.json");
-        let ledger = Story::published().ledger();
-        let envelope = ledger.lines()[3].entry.envelope();
-        keep(&path, envelope, &ledger.receipt(3).unwrap()).unwrap();
+        let story = Story::published();
+        keep(&path, story.entries[3].envelope(), &story.receipt(3)).unwrap();
         let kept: KeptReceipt = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let envelope = Envelope::parse(kept.envelope.as_bytes()).unwrap();
         assert_eq!(kept.into_receipt().verify(&envelope, &Story::log_key()).unwrap().index(), 3);

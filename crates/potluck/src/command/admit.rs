@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 
     let before = session.find_own(|ledger| admitted_before(ledger, &party, &key));
     let said = match before {
-        Some(index) => session.said_before(index)?,
+        Some(index) => session.said_before(index).await?,
         None => session.say(Body::Admit(Admit { party: party.clone(), keys })).await?,
     };
     session.close().await;
@@ -64,8 +64,5 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 /// Where the party was admitted with this very key.
 fn admitted_before(ledger: &Ledger, party: &PartyId, key: &PublicKey) -> Option<u64> {
     let member = ledger.federation().members().get(&Author::Party(party.clone()))?;
-    if member.sign != Some(*key) {
-        return None;
-    }
-    Some(member.since)
+    (member.sign == Some(*key)).then_some(member.since)
 }

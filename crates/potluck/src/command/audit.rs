@@ -1,251 +1,229 @@
 //! `potluck audit`: everything that the aggregator says, done again by somebody who believes nothing.
 //!
 //! ```text
-//! connect ─▶ ledger ─▶ replay ─▶ checkpoint ─▶ state ─▶ memory ─▶ experts ─▶ soups
+//! source ─▶ ledger ─▶ replay ─▶ checkpoint ─▶ state ─▶ memory ─▶ tiles ─▶ times ─▶ keys ─▶ witnesses
+//!                                                                                └─▶ experts ─▶ soups
 //! ```
 
+pub(super) mod book;
+mod kitchen;
+mod recompute;
+mod report;
+mod target;
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use potluck_core::federation::Soup;
-use potluck_core::manifest::WEIGHTS;
-use potluck_core::{FileEntry, PartyId};
-use potluck_net::{Client, Transfer, connect};
-use potluck_soup::{Blended, blend};
-
-use self::verdict::{AuditedExpert, AuditedSoup, Trail};
-use super::mix::blend_failure;
-use super::{busy, threads};
+use self::book::Book;
+use self::kitchen::Kitchen;
+use self::recompute::Which;
+use self::target::Target;
+use self::verdict::Trail;
+use crate::clock::now;
+use crate::durable::{self, Readers};
 use crate::failure::{Failure, Kind};
-use crate::ledger::{Ledger, Memory, Replay, Submitted, download};
-use crate::output::{Output, bytes};
+use crate::ledger::{Leaves, Ledger, Line, Source, Standing, Start, read_snapshot};
+use crate::output::Output;
 use crate::place::{Door, Reader};
-use crate::progress::Progress;
+
+/// How far the log's time may be ahead of this machine's before it is remarked, in seconds: clocks differ.
+const TOLERANCE: u64 = 600;
 
 /// Check everything: replay the ledger, fetch the experts, recompute the soups
 ///
-/// All that is needed is the address and the log's public key. The first step that differs ends it with exit code
-/// 4. Where the charter keeps experts to the parties, only a party can audit them: give its folder with --dir.
+/// WHERE is an aggregator's address, a member's folder, or a folder that `potluck mirror` made, which needs no
+/// network. All that is needed besides is the log's public key. Where the charter keeps experts to the parties, only
+/// a party can audit them: give its folder.
 ///
-/// Example: potluck audit --address kitchen.example:4433 --log-key potluck/news+… --out audited
+/// Exit codes: 0 everything is as the ledger says; 4 something differs, and the verdict names the first step;
+/// 6 the log told two stories or took something back; 7 too few witnesses vouch for a soup; 5 nobody answers; 3 a
+/// file or a value is not what it must be; 1 this machine fails.
+///
+/// Examples:
+///   potluck audit kitchen.example:4433 --log-key potluck/news+… --report audit.html
+///   potluck audit copy --log-key potluck/news+… --offline
+///   potluck audit --dir mine --recompute latest
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
+    /// An aggregator's address, a member's folder, or a mirror
+    #[arg(value_name = "WHERE", conflicts_with = "address")]
+    place: Option<String>,
     #[command(flatten)]
     reader: Reader,
+    /// Go on from a snapshot (state/snapshot in a folder of --out, of a member or of a mirror), if what it says is
+    /// what the log signed
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Which soups to make again: all, latest, none, or that of one round
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    recompute: Which,
+    /// Refuse to touch the network: WHERE must be a mirror
+    #[arg(long)]
+    offline: bool,
     /// Keep experts, recomputed soups and what was seen of the ledger in this folder [default: none is kept]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write a report that a browser opens, to be read and filed
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 /// Goes through the steps; whatever ends them, the verdict is printed.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let mut trail = Trail::new(output);
-    match audit(args, &mut trail).await {
-        Ok(()) => {
-            output.result(&trail.verdict(None));
-            Ok(())
-        }
+    let ended = audit(args, &mut trail).await;
+    let failure = match ended {
+        Ok(()) => None,
         // Not the federation's fault: no verdict.
-        Err(failure) if failure.kind() != Kind::Refused => Err(failure),
-        Err(failure) => {
-            output.result(&trail.verdict(Some(&failure)));
-            Err(trail.blame(&failure).reported())
-        }
+        Err(failure) if failure.kind() != Kind::Refused => return Err(failure),
+        Err(failure) => Some(failure),
+    };
+    let verdict = trail.finish(failure.as_ref());
+    if let Some(path) = &args.report {
+        let page = report::page(&verdict);
+        durable::write(path, page.as_bytes(), Readers::Anyone).map_err(|error| {
+            Failure::system(format!("cannot write {}: {error}", path.display()))
+        })?;
+        output.line(format!("The report is {}.", path.display()));
     }
+    output.result(&verdict.as_json());
+    failure.map_or(Ok(()), |failure| Err(trail.blame(&failure).reported()))
 }
 
 async fn audit(args: &Args, trail: &mut Trail<'_>) -> Result<(), Failure> {
-    let door = door(args)?;
+    let target = Target::of(args)?;
     let kitchen = Kitchen::open(args.out.as_deref())?;
-
-    trail.begin("connect");
-    let client = connect(&door.address, &door.server()?, &door.identity).await?;
-    trail.passed(format!("{} holds the pinned log key", door.address));
-
-    let ledger = read_ledger(&client, &door, trail).await?;
-    fetch_experts(&client, &ledger, &kitchen, trail).await?;
-    client.close().await;
-    recompute_soups(&ledger, &kitchen, trail)?;
-    trail.line("Everything is as the ledger says.");
-    Ok(())
+    trail.begin("source");
+    match target {
+        Target::Online(door) => {
+            let client = door.connect().await?;
+            trail.passed(format!("{} holds the pinned log key", door.address));
+            trail.repeats(&door.address, &door.log);
+            let pantry = kitchen::Pantry::Aggregator(&client);
+            let ended = steps(args, &client, &door, &pantry, &kitchen, trail).await;
+            client.close().await;
+            ended
+        }
+        Target::Folder(mirror, door) => {
+            trail.passed(format!("{} holds a copy of the log", mirror.folder().display()));
+            trail.repeats(&mirror.folder().display().to_string(), &door.log);
+            let pantry = kitchen::Pantry::Folder(&mirror);
+            steps(args, &mirror, &door, &pantry, &kitchen, trail).await
+        }
+    }
 }
 
-/// A stranger's memory stands in the folder that the audit keeps.
-fn door(args: &Args) -> Result<Door, Failure> {
-    let mut door = args.reader.door()?;
-    let kept = args.out.as_ref().map(|out| Memory::at(out.join("state")));
-    door.memory = door.memory.or(kept);
-    Ok(door)
-}
-
-/// As [`Ledger::read`], step by step.
-async fn read_ledger(
-    client: &Client,
+async fn steps(
+    args: &Args,
+    source: &impl Source,
     door: &Door,
+    pantry: &kitchen::Pantry<'_>,
+    kitchen: &Kitchen,
     trail: &mut Trail<'_>,
-) -> Result<Ledger, Failure> {
-    let held = door.memory.as_ref().map(Memory::hold).transpose()?;
+) -> Result<(), Failure> {
+    let (ledger, book) = read_ledger(args, source, door, pantry, trail).await?;
+    check_times(&ledger, &book, trail)?;
+    trail.keys(&ledger, &book);
+    check_witnesses(&ledger, &args.recompute, trail)?;
+    recompute::experts(&ledger, &book, &args.recompute, pantry, kitchen, trail).await?;
+    recompute::soups(&ledger, &book, &args.recompute, kitchen, trail)
+}
+
+/// As [`Ledger::read_whole`], step by step.
+async fn read_ledger(
+    args: &Args,
+    source: &impl Source,
+    door: &Door,
+    pantry: &kitchen::Pantry<'_>,
+    trail: &mut Trail<'_>,
+) -> Result<(Ledger, Book), Failure> {
+    let held = door.memory.as_ref().map(crate::ledger::Memory::hold).transpose()?;
+    let is_new = held.as_ref().is_none_or(crate::ledger::Held::is_new);
     trail.begin("ledger");
-    let (entries, checkpoint) = download(client, 0, &door.log).await?.into_parts();
-    trail.passed(format!("{} entries, under a checkpoint that the log signed", checkpoint.size()));
-
-    trail.begin("replay");
-    let replay = Replay::of(entries)?;
-    let name = replay.federation().charter().name().clone();
-    trail.passed(format!("every signature and every rule of {name} holds"));
-
-    trail.begin("checkpoint");
-    let ledger = replay.seal(checkpoint, &door.log)?;
+    let mut book = Book::default();
+    let start = match &args.from {
+        None => Start::Genesis(Leaves::Dropped),
+        Some(path) => {
+            let (replay, _) = read_snapshot(path, &door.log).map_err(|error| {
+                let text = format!("{}: {}", path.display(), crate::failure::in_full(&error));
+                Failure::unverified("snapshot-refused", text)
+            })?;
+            let (size, state) = (replay.len(), replay.federation().digest());
+            book.begin(replay.federation());
+            trail.passed(format!(
+                "the snapshot's state {} is the one that the log signed over {size} entries",
+                state.short()
+            ));
+            Start::After(Box::new(replay))
+        }
+    };
+    let mut shelf = pantry.shelf(matches!(start, Start::Genesis(_)));
+    let mut visit = |line: Line<'_>| {
+        book.note(&line);
+        shelf.as_mut().map_or(Ok(()), |shelf| shelf.compare(line.index, line.entry))
+    };
+    let ledger = Ledger::settle(source, &door.log, held, start, &mut visit).await?;
     trail.found(&ledger);
-    trail.passed(
-        "the tree over the entries has the signed root, which is the inclusion of each of them",
-    );
-    trail.begin("state");
     trail.passed(format!(
-        "replay leads to the signed state {}",
-        ledger.federation().digest().short()
+        "{} entries, under a checkpoint that the log signed",
+        ledger.checkpoint().size()
     ));
-
-    if let Some(held) = held {
+    trail.begin("replay");
+    trail.passed(format!(
+        "every signature and every rule of {} holds, in {} entries",
+        ledger.federation().charter().name(),
+        book.count()
+    ));
+    trail.begin("checkpoint");
+    trail.passed("the tree over the entries has the signed root, which is the inclusion of each");
+    trail.begin("state");
+    let state = ledger.federation().digest();
+    trail.passed(format!("replay leads to the signed state {}", state.short()));
+    if door.memory.is_some() {
         trail.begin("memory");
-        let is_new = held.is_new();
-        held.confirm(&ledger, &door.log)?;
         trail.passed(if is_new { "remembered from here on" } else { "nothing was taken back" });
     }
-    Ok(ledger)
+    if let Some(shelf) = shelf {
+        trail.begin("tiles");
+        shelf.finish()?;
+        trail.passed("every tile of hashes is that of the entries");
+    }
+    Ok((ledger, book))
 }
 
-/// Fetches every expert that was ever submitted; what streams in is verified against its signed digest.
-async fn fetch_experts(
-    client: &Client,
-    ledger: &Ledger,
-    kitchen: &Kitchen,
-    trail: &mut Trail<'_>,
-) -> Result<(), Failure> {
-    trail.begin("experts");
-    for expert in ledger.submitted() {
-        let Some(file) = expert.manifest.weights() else { continue };
-        let target = kitchen.expert(expert)?;
-        let progress = Progress::begin(trail.output(), format!("expert of {}", expert.party));
-        let moved = |transfer: Transfer| progress.at(transfer.done, transfer.total);
-        let (party, index) = (&expert.party, expert.index);
-        let fetched = client.fetch(file, &target, moved).await;
-        fetched.map_err(|error| {
-            Failure::from(error).about(format!("the expert of {party}, entry {index}"))
-        })?;
-        drop(progress);
-        trail.expert(AuditedExpert::of(expert, file));
-        trail.passed(format!("{party}, entry {index}: {} as signed", bytes(file.size)));
+/// That time never runs backwards is a rule of the replay; that it does not run ahead only this machine can say.
+fn check_times(ledger: &Ledger, book: &Book, trail: &mut Trail<'_>) -> Result<(), Failure> {
+    trail.begin("times");
+    let (latest, now) = (ledger.federation().time(), now()?);
+    let ahead = latest.saturating_sub(now);
+    if ahead > TOLERANCE {
+        trail.warned(format!("the log's time is {ahead} seconds ahead of this machine's clock"));
+        return Ok(());
     }
+    let from = book.first_time().unwrap_or(latest);
+    trail.passed(format!(
+        "the log's time never runs backwards, from {} to {}",
+        report::utc(from),
+        report::utc(latest)
+    ));
     Ok(())
 }
 
-/// Follows the recipe of every published soup, and compares what comes out with what was published.
-fn recompute_soups(
-    ledger: &Ledger,
-    kitchen: &Kitchen,
-    trail: &mut Trail<'_>,
-) -> Result<(), Failure> {
-    trail.begin("soups");
-    for round in ledger.federation().rounds() {
-        let Some(soup) = &round.soup else { continue };
-        let blended = recompute(ledger, soup, round.number, kitchen, trail.output())?;
-        trail.soup(AuditedSoup {
-            round: round.number,
-            blake3: soup.file.blake3,
-            recomputed_blake3: blended.blake3,
-        });
-        if !is_same(&soup.file, &blended) {
-            let message = format!(
-                "the soup of round {} is published as {}, recomputed it is {}",
-                round.number, soup.file.blake3, blended.blake3
-            );
-            return Err(Failure::unverified("soup-mismatch", message));
+fn check_witnesses(ledger: &Ledger, which: &Which, trail: &mut Trail<'_>) -> Result<(), Failure> {
+    trail.begin("witnesses");
+    let standing = Standing::of(ledger);
+    trail.witnessed(&standing);
+    for (round, soup) in which.soups(ledger.federation())? {
+        standing.demand(soup.index, &format!("the soup of round {}", round.number))?;
+    }
+    let (by, size) = (standing.by.len(), standing.size);
+    trail.passed(match (standing.quorum, by) {
+        (0, 0) => "the charter asks for none, and none cosigned".to_owned(),
+        (0, _) => format!("the charter asks for none; {by} vouch for the first {size} entries"),
+        (quorum, _) => {
+            format!("{by} vouch for the first {size} entries; the charter asks for {quorum}")
         }
-        trail.passed(format!("round {}: {} bit for bit", round.number, soup.file.blake3));
-    }
-    Ok(())
-}
-
-fn recompute(
-    ledger: &Ledger,
-    soup: &Soup,
-    round: u64,
-    kitchen: &Kitchen,
-    output: &Output,
-) -> Result<Blended, Failure> {
-    let experts = soup.recipe.experts().iter().map(|ingredient| {
-        let submitted = ledger.expert(&ingredient.party, &ingredient.manifest);
-        let submitted = submitted.ok_or_else(|| {
-            let message =
-                format!("the recipe names an expert of {} that is not in", ingredient.party);
-            Failure::unverified("recipe-mismatch", message)
-        })?;
-        Ok((ingredient.party.clone(), kitchen.expert(submitted)?))
     });
-    let experts: Vec<(PartyId, PathBuf)> = experts.collect::<Result<_, Failure>>()?;
-    let target = kitchen.soup(round)?;
-    let progress = Progress::begin(output, format!("soup of round {round}"));
-    busy(|| {
-        let mut moved = |done, total| progress.at(done, total);
-        match &target {
-            Some(target) => blend(&soup.recipe, &experts, target, threads(), &mut moved),
-            None => potluck_soup::recompute(&soup.recipe, &experts, threads(), &mut moved),
-        }
-    })
-    .map_err(|error| {
-        let failure = blend_failure(&error);
-        // The files are those of the ledger: what is wrong with them was let in.
-        if failure.kind() == Kind::Input {
-            return Failure::unverified(failure.code(), failure.message());
-        }
-        failure
-    })
-}
-
-fn is_same(published: &FileEntry, recomputed: &Blended) -> bool {
-    (published.size, published.blake3, published.sha256)
-        == (recomputed.size, recomputed.blake3, recomputed.sha256)
-}
-
-/// Where an audit keeps its files.
-struct Kitchen {
-    folder: PathBuf,
-    /// Removes the folder in the end where nobody asked to keep it.
-    temporary: Option<tempfile::TempDir>,
-}
-
-impl Kitchen {
-    fn open(out: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(out) = out {
-            return Ok(Self { folder: out.to_owned(), temporary: None });
-        }
-        let temporary =
-            tempfile::Builder::new().prefix("potluck-audit-").tempdir().map_err(|error| {
-                Failure::system(format!("cannot make a temporary folder: {error}"))
-                    .hint("--out names a folder to use")
-            })?;
-        Ok(Self { folder: temporary.path().to_owned(), temporary: Some(temporary) })
-    }
-
-    fn expert(&self, expert: &Submitted) -> Result<PathBuf, Failure> {
-        self.weights(&format!("experts/{}-{}", expert.party, expert.index))
-    }
-
-    /// Nowhere, where soups are not kept: their digests are all that an audit needs.
-    fn soup(&self, round: u64) -> Result<Option<PathBuf>, Failure> {
-        match self.temporary {
-            Some(_) => Ok(None),
-            None => self.weights(&format!("soups/round-{round}")).map(Some),
-        }
-    }
-
-    fn weights(&self, name: &str) -> Result<PathBuf, Failure> {
-        let folder = self.folder.join(name);
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            Failure::system(format!("cannot make {}: {error}", folder.display()))
-        })?;
-        Ok(folder.join(WEIGHTS))
-    }
+    Ok(())
 }

@@ -19,44 +19,53 @@ pub(crate) struct Args {
     reader: Reader,
 }
 
-/// Verifies the ledger and lists it.
+/// Verifies the ledger from its genesis on and lists it as it goes by.
+///
+/// What is listed before the end is verified but for the log's signature over it: the last line, or an error, says.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let session = Session::open(&args.reader.door()?).await?;
-    for line in words(&session.ledger) {
-        output.line(line);
-    }
-    output.result(&as_json(&session.ledger));
+    let mut listed = Vec::new();
+    let mut visit = |line: Line<'_>| {
+        if line.index == 0 {
+            output.line(title(line.federation));
+        }
+        output.line(words(&line));
+        // Held only where they are to stand in one object.
+        if output.is_json() {
+            listed.push(entry(&line));
+        }
+        Ok(())
+    };
+    let session = Session::open_whole(args.reader.door()?, &mut visit).await?;
+    output.line(last_words(&session.ledger));
+    output.result(&as_json(&session.ledger, listed));
     session.close().await;
     Ok(())
 }
 
-fn words(ledger: &Ledger) -> Vec<String> {
-    let federation = ledger.federation();
-    let name = federation.charter().name();
-    let mut words = vec![format!("Federation {name} ({})", federation.id().short())];
-    words.extend(ledger.lines().iter().enumerate().map(|(index, line)| {
-        let author = author(federation, line);
-        format!(
-            "{index:>6}  {:<10}  {author:<12}  {}",
-            line.kind().as_str(),
-            effects(line).join("; ")
-        )
-    }));
-    let checkpoint = ledger.checkpoint();
-    words.push(format!("{} entries under the root {}", checkpoint.size(), checkpoint.root()));
-    words
+fn title(federation: &Federation) -> String {
+    format!("Federation {} ({})", federation.charter().name(), federation.id().short())
 }
 
-fn author(federation: &Federation, line: &Line) -> String {
-    let members = federation.members();
+fn words(line: &Line<'_>) -> String {
+    let (kind, author) = (line.record.kind.as_str(), author(line));
+    format!("{:>6}  {kind:<10}  {author:<12}  {}", line.index, effects(line.effects).join("; "))
+}
+
+fn last_words(ledger: &Ledger) -> String {
+    let checkpoint = ledger.checkpoint();
+    format!("{} entries under the root {}", checkpoint.size(), checkpoint.root())
+}
+
+fn author(line: &Line<'_>) -> String {
+    let members = line.federation.members();
     let now = members.owner(line.record.key).map(|(author, _)| author);
-    // A key that is no longer in force is still known as whose it was.
+    // A key that its own entry replaced is still known as whose it was.
     let then = || members.retired(line.record.key).map(|retired| &retired.of);
     now.or_else(then).map_or(String::new(), Author::to_string)
 }
 
 /// What an entry brought about, in words.
-fn effects(line: &Line) -> Vec<String> {
+fn effects(effects: &[Effect]) -> Vec<String> {
     let words = |effect: &Effect| match effect {
         Effect::Admitted(party) => format!("{party} is in"),
         Effect::Invited(party) => format!("{party} is invited"),
@@ -71,27 +80,26 @@ fn effects(line: &Line) -> Vec<String> {
         Effect::Agreed(agreement) => format!("agreed on {}", agreement.lambda),
         Effect::Published(round) => format!("the soup of round {round} is published"),
     };
-    line.effects.iter().map(words).collect()
+    effects.iter().map(words).collect()
 }
 
-fn as_json(ledger: &Ledger) -> Value {
+fn as_json(ledger: &Ledger, entries: Vec<Value>) -> Value {
     let (federation, checkpoint) = (ledger.federation(), ledger.checkpoint());
-    let entries = ledger.lines().iter().enumerate().map(|line| entry(line, federation));
     json!({
         "federation": {"id": federation.id(), "name": federation.charter().name()},
         "checkpoint": {"size": checkpoint.size(), "root": checkpoint.root()},
         "state": federation.digest(),
-        "entries": entries.collect::<Vec<_>>(),
+        "entries": entries,
         "parties": parties(federation),
         "experts": experts(federation),
         "rounds": federation.rounds().len(),
     })
 }
 
-fn entry((index, line): (usize, &Line), federation: &Federation) -> Value {
+fn entry(line: &Line<'_>) -> Value {
     json!({
-        "index": index, "kind": line.kind(), "author": author(federation, line),
-        "envelope": line.record.envelope, "effects": effects(line),
+        "index": line.index, "kind": line.record.kind, "author": author(line),
+        "time": line.record.time, "envelope": line.record.envelope, "effects": effects(line.effects),
     })
 }
 
@@ -121,18 +129,22 @@ fn experts(federation: &Federation) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::Story;
+    use crate::samples::{Story, read_whole};
 
     #[test]
     fn a_story_reads_as_it_happened() {
         let story = Story::published();
-        let said: Vec<_> = words(&story.ledger())
-            .into_iter()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect();
-        assert!(said[0].starts_with("Federation news ("));
+        let (mut said, mut listed) = (Vec::new(), Vec::new());
+        let mut visit = |line: Line<'_>| {
+            let words = words(&line);
+            said.push(words.split_whitespace().collect::<Vec<_>>().join(" "));
+            listed.push(entry(&line));
+            Ok(())
+        };
+        let ledger = read_whole(&story, &mut visit).unwrap();
+        assert!(title(ledger.federation()).starts_with("Federation news ("));
         assert_eq!(
-            said[1..said.len() - 1],
+            said,
             [
                 "0 genesis operator",
                 "1 admit operator agency is in",
@@ -145,7 +157,7 @@ mod tests {
                 "8 publish operator the soup of round 1 is published",
             ]
         );
-        let json = as_json(&story.ledger());
+        let json = as_json(&ledger, listed);
         assert_eq!(json["checkpoint"]["size"], 9);
         assert_eq!(json["entries"][7]["author"], "readers");
         assert_eq!(json["parties"]["agency"]["weight"], 1);

@@ -20,7 +20,7 @@ pub(crate) struct Args {
 
 /// Reads the ledger and lists what it says.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let session = Session::open(&args.reader.door()?).await?;
+    let session = Session::open(args.reader.door()?).await?;
     let federation = session.federation().clone();
     session.close().await;
     report(&federation, output);

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 
     let before = session.find_own(|_| round.soup.as_ref().map(|soup| soup.index));
     let (said, soup, already) = match round.soup.as_ref().zip(before) {
-        Some((soup, index)) => (session.said_before(index)?, soup.file.clone(), true),
+        Some((soup, index)) => (session.said_before(index).await?, soup.file.clone(), true),
         None => {
             let soup = blend(&session, round.number, &recipe, output).await?;
             let publish =

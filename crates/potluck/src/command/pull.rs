@@ -9,6 +9,7 @@ use potluck_core::{Federation, FileEntry, PartyId};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::ledger::Standing;
 use crate::output::{Output, bytes};
 use crate::place::Reader;
 use crate::progress::Progress;
@@ -18,7 +19,7 @@ use crate::session::Session;
 ///
 /// What is fetched is verified against the ledger while it streams; a fetch that was cut off goes
 /// on where it was. A soup comes with the base's other files (config, tokenizer), so that it loads
-/// as it is.
+/// as it is; it is refused until as many witnesses vouch for it as the charter asks for.
 ///
 /// Examples:
 ///   potluck pull --dir mine base
@@ -51,10 +52,14 @@ enum What {
 
 /// Finds what is meant in the ledger, then fetches its files.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let session = Session::open(&args.reader.door()?).await?;
+    let mut session = Session::open(args.reader.door()?).await?;
     let dish = Dish::find(session.federation(), args.what, args.which.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| dish.name.clone().into());
 
+    if let Some(index) = dish.published {
+        session.place_cosigned().await?;
+        Standing::of(&session.ledger).demand(index, &format!("the {}", dish.name))?;
+    }
     for file in &dish.needed {
         fetch(&session, file, &out, output).await?;
     }
@@ -76,6 +81,8 @@ struct Dish {
     /// Says in JSON which one it is.
     which: (&'static str, Value),
     weights: FileEntry,
+    /// Where a soup was published: enough witnesses must vouch for that entry.
+    published: Option<u64>,
     needed: Vec<FileEntry>,
     /// What is left out where the charter keeps it from this reader.
     welcome: Vec<FileEntry>,
@@ -95,6 +102,7 @@ impl Dish {
             name: "base".to_owned(),
             which: ("round", Value::Null),
             weights: federation.base_weights().clone(),
+            published: None,
             needed: federation.base().files().to_vec(),
             welcome: Vec::new(),
         }
@@ -118,6 +126,7 @@ impl Dish {
             name: format!("soup-{number}"),
             which: ("round", number.into()),
             weights: soup.file.clone(),
+            published: Some(soup.index),
             needed: vec![soup.file.clone()],
             welcome: others.cloned().collect(),
         })
@@ -135,6 +144,7 @@ impl Dish {
             name: format!("expert-{party}"),
             which: ("party", party.as_str().into()),
             weights: weights.clone(),
+            published: None,
             needed: vec![weights.clone()],
             welcome: Vec::new(),
         })

@@ -51,7 +51,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let submission = submission(&outbox, base, session.ledger());
     let before = session.find_own(|ledger| submitted_before(ledger, &party, &submission));
     let (said, resumed_from) = match before {
-        Some(index) => (session.said_before(index)?, 0),
+        Some(index) => (session.said_before(index).await?, 0),
         None => send(&mut session, &submission, &outbox, output).await?,
     };
     session.close().await;

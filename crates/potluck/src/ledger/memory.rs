@@ -1,16 +1,24 @@
 //! What was seen of the ledger before, so that a log that takes something back is caught.
 //!
-//! One file, `checkpoint`: the note of the last checkpoint that was verified. A log that shows fewer entries than
-//! that rolled back; one whose tree had another root at that size forked. Both notes are then kept beside it, as
-//! evidence that the log signed both, and the memory stays what it was.
+//! ```text
+//! checkpoint   the note of the last checkpoint that was verified
+//! cosigned     the note of the latest one that witnesses cosigned
+//! snapshot     the state at the checkpoint, from which the next command goes on; it may be missing or old
+//! evidence/    what a log that forked or rolled back has signed
+//! ```
+//!
+//! A log that shows fewer entries than the checkpoint rolled back; one whose tree had another root at that size
+//! forked. The memory then stays what it was.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use potluck_log::{CheckpointError, SignedCheckpoint, VerifierKey};
+use potluck_log::{CheckpointError, MAX_NOTE_BYTES, SignedCheckpoint, VerifierKey};
 
 use super::Ledger;
+use super::replay::Replay;
+use super::snapshot;
 use crate::durable::{self, Readers};
 use crate::failure::{Failure, in_full};
 
@@ -19,7 +27,7 @@ use crate::failure::{Failure, in_full};
 pub(crate) enum MemoryError {
     /// The log shows fewer entries than it did.
     #[error(
-        "the log was rolled back: it showed {before} entries and shows {now} now; both signed checkpoints are in {}",
+        "the log was rolled back: it showed {before} entries and shows {now} now; the evidence is in {}",
         evidence.display()
     )]
     Rollback {
@@ -32,7 +40,7 @@ pub(crate) enum MemoryError {
     },
     /// The log shows another history.
     #[error(
-        "the log forked: its first {size} entries are not those that it showed before; both signed checkpoints are in {}",
+        "the log forked: its first {size} entries are not those that it showed before; the evidence is in {}",
         evidence.display()
     )]
     Fork {
@@ -64,9 +72,11 @@ impl From<MemoryError> for Failure {
         let text = in_full(&error);
         match error {
             MemoryError::Rollback { .. } => Self::unverified("rollback", text)
-                .hint("show the evidence to the other parties; trust this log no further"),
+                .hint(
+                    "keep the folder: where another party or a mirror has the missing entries, `potluck evidence compare` makes proof of it",
+                ),
             MemoryError::Fork { .. } => Self::unverified("fork", text)
-                .hint("show the evidence to the other parties; trust this log no further"),
+                .hint("`potluck evidence verify` proves it to anybody; show it to the other parties; trust this log no further"),
             MemoryError::Foreign { .. } => {
                 Self::input(text).hint("use another folder for another federation")
             }
@@ -86,7 +96,8 @@ pub(crate) struct Memory {
 #[derive(Debug)]
 pub(crate) struct Held {
     folder: PathBuf,
-    remembered: Option<String>,
+    checkpoint: Option<String>,
+    cosigned: Option<String>,
     /// Dropped last: it is the lock.
     _lock: File,
 }
@@ -104,49 +115,75 @@ impl Memory {
             .and_then(|()| File::create(&lock_path))
             .and_then(|lock| lock.lock().map(|()| lock))
             .map_err(|source| MemoryError::File { path: lock_path, source })?;
-        let path = self.folder.join("checkpoint");
-        let remembered = match fs::read_to_string(&path) {
-            Ok(note) => Some(note),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(MemoryError::File { path, source }),
-        };
-        Ok(Held { folder: self.folder.clone(), remembered, _lock: lock })
+        let checkpoint = read(&self.folder.join("checkpoint"))?;
+        let cosigned = read(&self.folder.join("cosigned"))?;
+        Ok(Held { folder: self.folder.clone(), checkpoint, cosigned, _lock: lock })
     }
 }
 
 impl Held {
-    /// How many entries were seen before; nothing where this is the first time.
+    /// Whether nothing was seen before.
     pub(crate) fn is_new(&self) -> bool {
-        self.remembered.is_none()
+        self.checkpoint.is_none()
     }
 
-    /// Confirms that `ledger` extends what was seen, and remembers it in its place.
-    pub(crate) fn confirm(self, ledger: &Ledger, log: &VerifierKey) -> Result<(), MemoryError> {
-        let path = self.folder.join("checkpoint");
-        if let Some(note) = &self.remembered {
-            let before = SignedCheckpoint::open(note, log)
-                .map_err(|source| MemoryError::Foreign { path: path.clone(), source })?;
-            self.compare(&before, ledger)?;
-        }
-        write(&path, ledger.checkpoint().note())
+    /// The last checkpoint that was seen.
+    pub(crate) fn remembered(
+        &self,
+        log: &VerifierKey,
+    ) -> Result<Option<SignedCheckpoint>, MemoryError> {
+        let open = |note: &String| SignedCheckpoint::open(note, log);
+        let path = || self.folder.join("checkpoint");
+        let opened = self.checkpoint.as_ref().map(open).transpose();
+        opened.map_err(|source| MemoryError::Foreign { path: path(), source })
     }
 
-    fn compare(&self, before: &SignedCheckpoint, ledger: &Ledger) -> Result<(), MemoryError> {
-        match ledger.root_at(before.size()) {
-            Some(root) if root == before.root() => Ok(()),
-            Some(_) => {
-                let evidence = self.keep_evidence(before, ledger.checkpoint())?;
-                Err(MemoryError::Fork { size: before.size(), evidence })
+    /// The latest cosigned checkpoint that was seen. What is none is forgotten: it only spares a download.
+    pub(super) fn cosigned(&self, log: &VerifierKey) -> Option<SignedCheckpoint> {
+        self.cosigned.as_ref().and_then(|note| SignedCheckpoint::open(note, log).ok())
+    }
+
+    /// Where the last replay ended, if that is kept and agrees with what was seen. What does not is no snapshot,
+    /// and the replay begins at the genesis.
+    pub(crate) fn resume(&self, log: &VerifierKey) -> Option<Replay> {
+        let seen = self.remembered(log).ok()??;
+        let (replay, of) = snapshot::read(&self.folder.join("snapshot"), log).ok()?;
+        let agrees = of.size() < seen.size()
+            || (of.size(), of.root(), of.state()) == (seen.size(), seen.root(), seen.state());
+        agrees.then_some(replay)
+    }
+
+    /// Remembers a ledger that extends what was seen. The checkpoint comes first: a snapshot that is older than it
+    /// only costs time.
+    pub(super) fn remember(self, ledger: &Ledger) -> Result<(), MemoryError> {
+        let note = ledger.checkpoint().note();
+        if let Some(cosigned) = ledger.cosigned() {
+            if self.cosigned.as_deref() != Some(cosigned.note()) {
+                write(&self.folder.join("cosigned"), cosigned.note())?;
             }
-            None => {
-                let evidence = self.keep_evidence(before, ledger.checkpoint())?;
-                let (before, now) = (before.size(), ledger.checkpoint().size());
-                Err(MemoryError::Rollback { before, now, evidence })
-            }
+        }
+        let path = self.folder.join("snapshot");
+        if self.checkpoint.as_deref() == Some(note) && path.exists() && self.is_fresh(ledger) {
+            return Ok(());
+        }
+        write(&self.folder.join("checkpoint"), note)?;
+        match snapshot::write(ledger.replay(), ledger.checkpoint()) {
+            Some(text) => write(&path, &text),
+            None => Ok(()),
         }
     }
 
-    fn keep_evidence(
+    /// Whether the snapshot is that of the checkpoint; a damaged one is written anew.
+    fn is_fresh(&self, ledger: &Ledger) -> bool {
+        let path = self.folder.join("snapshot");
+        let expected = snapshot::write(ledger.replay(), ledger.checkpoint());
+        let length = expected.as_ref().map(|text| text.len() as u64);
+        fs::metadata(&path).ok().map(|found| found.len()) == length
+            && fs::read(&path).ok() == expected.map(String::into_bytes)
+    }
+
+    /// A folder for what two checkpoints contradict.
+    pub(super) fn evidence(
         &self,
         before: &SignedCheckpoint,
         now: &SignedCheckpoint,
@@ -158,7 +195,20 @@ impl Held {
     }
 }
 
-fn write(path: &Path, note: &str) -> Result<(), MemoryError> {
-    durable::write(path, note.as_bytes(), Readers::Anyone)
+/// A note's file, if there is one; never more of it than a note has.
+pub(super) fn read(path: &Path) -> Result<Option<String>, MemoryError> {
+    let failed = |source| MemoryError::File { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut note = String::new();
+    file.take(MAX_NOTE_BYTES as u64 + 1).read_to_string(&mut note).map_err(failed)?;
+    Ok(Some(note))
+}
+
+pub(super) fn write(path: &Path, text: &str) -> Result<(), MemoryError> {
+    durable::write(path, text.as_bytes(), Readers::Anyone)
         .map_err(|source| MemoryError::File { path: path.to_owned(), source })
 }

@@ -106,10 +106,12 @@ impl Newcomer {
             identity: invitation.key(),
             pki: None,
             memory: Some(Memory::at(self.dir.join("state"))),
+            pki: None,
+            witness: None,
         };
         let sign = Box::new(PrivateKey::from_seed(&self.sign.as_dalek().to_bytes()));
         let receipts = self.dir.join("receipts");
-        let mut session = MemberSession::newcomer(&door, author.clone(), sign, receipts).await?;
+        let mut session = MemberSession::newcomer(door, author.clone(), sign, receipts).await?;
         let federation = session.federation();
         if federation.id() != invitation.federation {
             let message = "the aggregator serves another federation than the invitation is for";
@@ -120,7 +122,7 @@ impl Newcomer {
         let mine = member.filter(|member| member.sign == Some(self.sign.public()));
         let before = mine.map(|member| member.since);
         let said = match before {
-            Some(index) => session.said_before(index)?,
+            Some(index) => session.said_before(index).await?,
             None => {
                 let body = self.body(invitation, &author);
                 session.say(Body::Join(body)).await?

@@ -61,8 +61,10 @@ pub(super) async fn request(args: &RequestArgs, output: &Output) -> Result<(), F
         identity: random_key()?,
         pki: None,
         memory: Some(folder.memory()),
+        pki: folder.pki()?,
+        witness: None,
     };
-    let session = Session::open(&door).await?;
+    let session = Session::open(door).await?;
     let federation = session.federation();
     if federation.members().owner(key.public().id()).is_some() {
         return Err(Failure::input(format!("{} is in force: nothing is lost", path.display()))

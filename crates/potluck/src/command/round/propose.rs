@@ -1,7 +1,7 @@
 //! `potluck round propose`: a party says which λ it wants.
 
 use potluck_core::entry::Reveal;
-use potluck_core::federation::{Effect, Round};
+use potluck_core::federation::Round;
 use potluck_core::{Body, Lambda, PartyId};
 use serde_json::json;
 
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 
     let before = session.find_own(|ledger| proposed_before(ledger, round, &party, &lambda));
     let said = match before {
-        Some(index) => session.said_before(index)?,
+        Some(index) => session.said_before(index).await?,
         None => session.say(Body::Reveal(Reveal { round, lambda: lambda.clone() })).await?,
     };
     let rounds = session.federation().rounds();
@@ -70,10 +70,7 @@ fn proposed_before(ledger: &Ledger, round: u64, party: &PartyId, lambda: &Lambda
     if round.proposals.get(party) != Some(lambda) {
         return None;
     }
-    let proposed = Effect::Revealed(party.clone());
-    // The latest: the party may have proposed in earlier rounds too.
-    let position = ledger.lines().iter().rposition(|line| line.effects.contains(&proposed))?;
-    Some(position as u64)
+    ledger.proposed_at(party)
 }
 
 #[cfg(test)]
@@ -88,7 +85,7 @@ mod tests {
         let agency: PartyId = "agency".parse().unwrap();
         let same = "agency=0.75,readers=0.25".parse().unwrap();
         let index = proposed_before(&ledger, 1, &agency, &same).unwrap();
-        assert_eq!(ledger.lines()[index as usize].kind(), potluck_core::Kind::Reveal);
+        assert_eq!(index, 6);
         let other = "agency=0.5,readers=0.5".parse().unwrap();
         assert_eq!(proposed_before(&ledger, 1, &agency, &other), None);
         assert_eq!(proposed_before(&ledger, 2, &agency, &same), None);

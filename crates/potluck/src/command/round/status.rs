@@ -20,7 +20,7 @@ pub(super) struct Args {
 
 /// Reads the ledger and says what it amounts to.
 pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let session = Session::open(&args.reader.door()?).await?;
+    let session = Session::open(args.reader.door()?).await?;
     let round = session.federation().rounds().last();
     for line in words(round) {
         output.line(line);

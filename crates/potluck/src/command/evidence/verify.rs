@@ -1,0 +1,156 @@
+//! `potluck evidence verify`: what a file proves to somebody who trusts neither the log nor the accuser.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use potluck_log::{ForkEvidence, ForkKind, ForkProof, MAX_EVIDENCE_BYTES};
+use serde_json::json;
+
+use super::Pinned;
+use crate::failure::{Failure, in_full};
+use crate::ledger::FORK_FILE;
+use crate::output::Output;
+
+/// Say what evidence proves; exit code 4 where it proves nothing
+///
+/// Two checkpoints that one log signed and that contradict each other are proof by themselves: no network is needed,
+/// and nobody's word.
+///
+/// Example: potluck evidence verify mine/state/evidence/7-8 --log-key potluck/news+…
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The evidence: fork.json, or the folder that it is in
+    file: PathBuf,
+    #[command(flatten)]
+    pinned: Pinned,
+}
+
+/// Reads it and says what it proves.
+pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    let log = args.pinned.key()?;
+    let evidence = read(&args.file)?;
+    let proof = evidence.verify(&log).map_err(|error| {
+        let message = format!("{} proves no fork: {}", args.file.display(), in_full(&error));
+        Failure::unverified("proves-nothing", message)
+    })?;
+    for line in words(&proof) {
+        output.line(line);
+    }
+    output.result(&as_json(&proof, &log.name().to_string()));
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<ForkEvidence, Failure> {
+    let is_folder = path.is_dir();
+    let path = if is_folder { path.join(FORK_FILE) } else { path.to_owned() };
+    let failed = |error: std::io::Error| {
+        let failure = Failure::input(format!("cannot read {}: {error}", path.display()));
+        match is_folder && error.kind() == std::io::ErrorKind::NotFound {
+            true => failure.hint(
+                "a log that shows fewer entries than before has not signed a contradiction yet: `potluck evidence compare` finds out whether it did",
+            ),
+            false => failure,
+        }
+    };
+    let mut text = String::new();
+    let file = File::open(&path).map_err(failed)?;
+    file.take(MAX_EVIDENCE_BYTES as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    text.parse().map_err(|error: potluck_log::ParseEvidenceError| {
+        let message = format!("{} is no evidence: {}", path.display(), in_full(&error));
+        Failure::unverified("proves-nothing", message)
+    })
+}
+
+/// What a fork is, for people.
+pub(super) fn words(proof: &ForkProof) -> Vec<String> {
+    let (older, newer) = (proof.older(), proof.newer());
+    let told = match proof.kind() {
+        ForkKind::TwoRoots => format!(
+            "It signed two different histories of {} entries: one with the root {}, one with {}.",
+            older.size(),
+            older.root(),
+            newer.root()
+        ),
+        ForkKind::TwoStates => format!(
+            "For the same {} entries it signed two different states of the federation.",
+            older.size()
+        ),
+        ForkKind::Rewritten { root } => format!(
+            "It signed {} entries with the root {}. In its later history of {} entries, the first {} have the root {root}: they are other entries.",
+            older.size(),
+            older.root(),
+            newer.size(),
+            older.size()
+        ),
+    };
+    vec![
+        format!("The log {} told two stories, and signed both.", older.origin()),
+        told,
+        "Whoever knows the log's key can check this; it does not say which story is the true one."
+            .to_owned(),
+    ]
+}
+
+/// The same for scripts.
+pub(super) fn as_json(proof: &ForkProof, log: &str) -> serde_json::Value {
+    let kind = match proof.kind() {
+        ForkKind::TwoRoots => "two-roots",
+        ForkKind::TwoStates => "two-states",
+        ForkKind::Rewritten { .. } => "rewritten",
+    };
+    let side = |checkpoint: &potluck_log::SignedCheckpoint| json!({"size": checkpoint.size(), "root": checkpoint.root()});
+    json!({
+        "fork": true, "log": log, "kind": kind,
+        "older": side(proof.older()), "newer": side(proof.newer()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Kind;
+    use crate::samples::Story;
+
+    fn verify(text: &str) -> Result<(), Failure> {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("fork.json");
+        std::fs::write(&file, text).unwrap();
+        let key = Some(Story::log_key().to_string());
+        let args = Args { file, pinned: Pinned { log_key: key, dir: None } };
+        run(&args, &Output::new(true))
+    }
+
+    fn histories() -> (Story, Story) {
+        let (mut one, mut other) = (Story::with_round(), Story::with_round());
+        one.propose("agency", "agency=0.75,readers=0.25");
+        other.propose("readers", "agency=0.75,readers=0.25");
+        (one, other)
+    }
+
+    #[test]
+    fn a_fork_is_proved_and_a_false_accusation_is_not() {
+        let (one, other) = histories();
+        let fork = ForkEvidence::of_one_size(&one.checkpoint(), &other.checkpoint()).to_string();
+        verify(&fork).unwrap();
+        verify(&format!("{fork}\n")).unwrap();
+
+        let same = ForkEvidence::of_one_size(&one.checkpoint(), &one.checkpoint()).to_string();
+        let accused = one.checkpoint().root();
+        let false_accusations = [
+            same,
+            // A signature that does not hold, whatever the text says.
+            fork.replacen("\\n7\\n", "\\n6\\n", 1),
+            fork.replacen("potluck-fork/1", "potluck-fork/2", 1),
+            fork.replacen("\"ancestry\":[]", &format!("\"ancestry\":[\"{accused}\"]"), 1),
+            fork[..fork.len() / 2].to_owned(),
+            String::new(),
+        ];
+        for text in false_accusations {
+            assert_ne!(text, fork);
+            let failure = verify(&text).unwrap_err();
+            assert_eq!((failure.kind(), failure.code()), (Kind::Refused, "proves-nothing"));
+        }
+    }
+}
