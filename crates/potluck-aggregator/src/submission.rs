@@ -68,6 +68,7 @@ pub fn offer(
         let sentence = "an expert is handed in over a connection of its author's own key";
         return Err(Refusal::new(Code::NotPermitted, sentence));
     }
+    submission(&authentic)?;
     check_interchange(aggregator, &standing.federation, envelope)?;
     aggregator.fault.check()?;
     let awaited = Awaited::new(aggregator, authentic)?;

@@ -122,6 +122,7 @@ impl Statement {
 /// What is said, by kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one at a time is looked at, and none is kept")]
 pub enum Body {
     /// See [`Kind::Genesis`].
     Genesis(Box<Genesis>),

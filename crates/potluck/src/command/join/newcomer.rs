@@ -104,7 +104,6 @@ impl Newcomer {
             address: invitation.address.clone(),
             log: invitation.log.clone(),
             identity: invitation.key(),
-            pki: None,
             memory: Some(Memory::at(self.dir.join("state"))),
             pki: None,
             witness: None,

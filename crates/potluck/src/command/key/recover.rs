@@ -59,7 +59,6 @@ pub(super) async fn request(args: &RequestArgs, output: &Output) -> Result<(), F
         log: folder.log_key().clone(),
         // The new key is nobody's yet.
         identity: random_key()?,
-        pki: None,
         memory: Some(folder.memory()),
         pki: folder.pki()?,
         witness: None,
