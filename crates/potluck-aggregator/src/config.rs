@@ -59,6 +59,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where to listen for those who come with certificates, if that is wanted.
     pub x509: Option<X509>,
+    /// Where the log's files are served to anybody, if they are.
+    pub http: Option<SocketAddr>,
     /// Where ledger and files are kept.
     pub store: PathBuf,
     /// How many threads one blend uses.
@@ -130,11 +132,18 @@ pub enum SettingsError {
 struct File {
     listen: SocketAddr,
     x509: Option<X509>,
+    http: Option<Http>,
     #[serde(default = "default_store")]
     store: PathBuf,
     threads: Option<NonZeroUsize>,
     #[serde(default)]
     limits: Limits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Http {
+    listen: SocketAddr,
 }
 
 fn default_store() -> PathBuf {
@@ -155,6 +164,7 @@ impl Settings {
             dir: arguments.dir.clone(),
             listen: arguments.listen.unwrap_or(file.listen),
             x509: file.x509.map(|x509| x509.in_folder(&arguments.dir)),
+            http: file.http.map(|http| http.listen),
             // A path in the file is relative to the file, one on the command line to where it was written.
             store: arguments.store.clone().unwrap_or_else(|| arguments.dir.join(file.store)),
             threads: file.threads.unwrap_or_else(cores),

@@ -181,6 +181,7 @@ impl Folder {
             dir: self.path().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             x509: None,
+            http: None,
             store: self.store(),
             threads: NonZeroUsize::MIN,
             limits: Limits::default(),

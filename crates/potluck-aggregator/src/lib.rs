@@ -6,7 +6,7 @@
 //!
 //! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`start`]), what it
 //! keeps ([`fault`], [`store`], [`catalogue`], [`ledger`]), what it does ([`submission`], [`round`]), and how the
-//! network calls it ([`server`]). `main.rs` is the program.
+//! network calls it ([`server`], [`http`]). `main.rs` is the program.
 
 pub mod config;
 pub mod home;
@@ -23,6 +23,8 @@ pub mod submission;
 pub mod round;
 
 pub mod server;
+
+pub mod http;
 
 #[cfg(test)]
 mod fixture;

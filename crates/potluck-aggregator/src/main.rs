@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use potluck_aggregator::config::LogFormat;
+use potluck_aggregator::http::HttpServer;
 use potluck_aggregator::{Aggregator, Arguments, Settings};
 use potluck_net::Server;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 mod failure;
@@ -46,10 +48,25 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             Some(x509) => server.with_x509(x509.listen, &key, &x509.read()?)?,
             None => server,
         };
+        let http = match settings.http {
+            Some(listen) => Some(HttpServer::bind(listen, &aggregator).await?),
+            None => None,
+        };
         // Signals are listened for before anybody hears that there is something to stop.
         let stop = stop(&aggregator)?;
-        announce(&server, &aggregator)?;
-        server.run(stop).await;
+        announce(&server, http.as_ref(), &aggregator)?;
+        let (end, ended) = watch::channel(());
+        let files = async {
+            match http {
+                Some(http) => http.run(ended).await,
+                None => drop(ended),
+            }
+        };
+        let parties = async {
+            server.run(stop).await;
+            drop(end);
+        };
+        tokio::join!(parties, files);
         Ok::<_, Failure>(())
     };
     complete(runtime, serving)?;
@@ -73,13 +90,18 @@ fn write_log(format: LogFormat) {
 }
 
 /// Says on standard output that the server can be reached; nothing else ever stands there.
-fn announce(server: &Server, aggregator: &Aggregator) -> std::io::Result<()> {
+fn announce(
+    server: &Server,
+    http: Option<&HttpServer>,
+    aggregator: &Aggregator,
+) -> std::io::Result<()> {
     let standing = aggregator.standing();
     tracing::info!(
         federation = %standing.federation.charter().name(),
         entries = standing.federation.size(),
         log = aggregator.verifier_key(),
         x509 = server.x509_addr().map(tracing::field::display),
+        http = http.map(|http| tracing::field::display(http.local_addr())),
         "serving"
     );
     let mut out = std::io::stdout().lock();

@@ -11,7 +11,7 @@ use potluck_core::{Blake3, Code, Envelope, Federation, PublicKey, Refusal};
 use potluck_net::{Blended, LedgerPage, Offer, Receipt, Service, StoredBlob};
 
 use crate::fault::Fault;
-use crate::ledger::{Ledger, Page, Standing};
+use crate::ledger::{Ledger, LogFiles, Page, Standing};
 use crate::round::publish;
 use crate::store::Store;
 use crate::submission;
@@ -42,6 +42,11 @@ impl Aggregator {
     /// The line by which an auditor knows the log.
     pub fn verifier_key(&self) -> String {
         self.ledger.verifier_key()
+    }
+
+    /// The log's folder.
+    pub fn log_files(&self) -> &LogFiles {
+        self.ledger.files()
     }
 
     /// What ends the process.
