@@ -236,14 +236,12 @@ impl Ledger {
             .into_iter()
             .map(|warrant| writer.place(warrant, time, first, &mut added, self.store.as_ref()))
             .collect();
-        if !added.is_empty() {
-            if let Err(failed) = self.publish(&mut writer, first, &added) {
-                // The writer is ahead of the store, and is asked no more: the fault is raised.
-                answers
-                    .iter_mut()
-                    .filter(|answer| answer.is_ok())
-                    .for_each(|answer| *answer = Err(failed.clone()));
-            }
+        if !added.is_empty()
+            && let Err(failed) = self.publish(&mut writer, first, &added)
+        {
+            // The writer is ahead of the store, and is asked no more: the fault is raised.
+            let placed = answers.iter_mut().filter(|answer| answer.is_ok());
+            placed.for_each(|answer| *answer = Err(failed.clone()));
         }
         answers
     }

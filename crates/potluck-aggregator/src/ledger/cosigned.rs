@@ -21,8 +21,14 @@ type Notes = BTreeMap<u64, SignedCheckpoint>;
 #[derive(Debug)]
 pub(super) struct Cosignatures {
     notes: Mutex<Notes>,
-    /// The latest with enough lines, and the witnesses among which they were counted.
-    latest: RwLock<Option<(Arc<Vec<CosignerKey>>, Option<String>)>>,
+    latest: RwLock<Option<Counted>>,
+}
+
+/// The latest with enough lines, if there is one, and the witnesses among whom they were counted.
+#[derive(Debug, Clone)]
+struct Counted {
+    witnesses: Arc<Vec<CosignerKey>>,
+    note: Option<String>,
 }
 
 impl Cosignatures {
@@ -45,10 +51,10 @@ impl Cosignatures {
     /// The latest checkpoint that enough of the witnesses of `standing` cosigned; at least one.
     pub(super) fn latest(&self, standing: &Standing) -> Option<String> {
         let known = self.latest.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((witnesses, note)) = known
-            && Arc::ptr_eq(&witnesses, &standing.witnesses)
+        if let Some(known) = known
+            && Arc::ptr_eq(&known.witnesses, &standing.witnesses)
         {
-            return note;
+            return known.note;
         }
         self.count(&self.notes(), standing)
     }
@@ -95,7 +101,8 @@ impl Cosignatures {
 
     fn count(&self, notes: &Notes, standing: &Standing) -> Option<String> {
         let note = cosigned(notes, standing).map(SignedCheckpoint::to_string);
-        let counted = (Arc::clone(&standing.witnesses), note.clone());
+        let witnesses = Arc::clone(&standing.witnesses);
+        let counted = Counted { witnesses, note: note.clone() };
         *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(counted);
         note
     }
