@@ -17,6 +17,8 @@ use serde::Deserialize;
 
 pub use x509::{X509, X509Error};
 
+use crate::outside::{NoWitnessUrl, WitnessUrl};
+
 /// The file of settings in the federation's folder.
 pub const FILE: &str = "aggregator.toml";
 
@@ -61,6 +63,8 @@ pub struct Settings {
     pub x509: Option<X509>,
     /// Where the log's files are served to anybody, if they are.
     pub http: Option<SocketAddr>,
+    /// Witnesses that are asked for their cosignatures.
+    pub witnesses: Vec<WitnessUrl>,
     /// Where ledger and files are kept.
     pub store: PathBuf,
     /// How many threads one blend uses.
@@ -117,6 +121,16 @@ pub enum SettingsError {
         /// What is wrong, with the key.
         message: String,
     },
+    /// Not the address of a witness.
+    #[error("{}: witnesses.urls: {url:?}", path.display())]
+    Witness {
+        /// The settings' file.
+        path: PathBuf,
+        /// What stands there.
+        url: String,
+        /// What should.
+        source: NoWitnessUrl,
+    },
     /// A value that would refuse everything.
     #[error("{}: {key} is 0, which would refuse everything", path.display())]
     Zero {
@@ -133,11 +147,19 @@ struct File {
     listen: SocketAddr,
     x509: Option<X509>,
     http: Option<Http>,
+    #[serde(default)]
+    witnesses: Witnesses,
     #[serde(default = "default_store")]
     store: PathBuf,
     threads: Option<NonZeroUsize>,
     #[serde(default)]
     limits: Limits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Witnesses {
+    urls: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -165,6 +187,7 @@ impl Settings {
             listen: arguments.listen.unwrap_or(file.listen),
             x509: file.x509.map(|x509| x509.in_folder(&arguments.dir)),
             http: file.http.map(|http| http.listen),
+            witnesses: witnesses(&path, &file.witnesses)?,
             // A path in the file is relative to the file, one on the command line to where it was written.
             store: arguments.store.clone().unwrap_or_else(|| arguments.dir.join(file.store)),
             threads: file.threads.unwrap_or_else(cores),
@@ -189,6 +212,15 @@ fn parse(path: &Path, text: &str) -> Result<File, SettingsError> {
         return zero("limits.quarantine_bytes");
     }
     Ok(file)
+}
+
+fn witnesses(path: &Path, witnesses: &Witnesses) -> Result<Vec<WitnessUrl>, SettingsError> {
+    let url = |text: &String| {
+        let wrong =
+            |source| SettingsError::Witness { path: path.to_owned(), url: text.clone(), source };
+        text.parse().map_err(wrong)
+    };
+    witnesses.urls.iter().map(url).collect()
 }
 
 fn cores() -> NonZeroUsize {
@@ -251,6 +283,8 @@ mod tests {
         let zero = error("listen = '127.0.0.1:1'\n[limits]\nconnections = 0\n");
         assert!(zero.contains("limits.connections is 0"), "{zero}");
         assert!(!misspelt.contains('\n'));
+        let witness = error("listen = '127.0.0.1:1'\n[witnesses]\nurls = ['https://w']\n");
+        assert!(witness.contains("witnesses.urls: \"https://w\""), "{witness}");
     }
 
     #[test]

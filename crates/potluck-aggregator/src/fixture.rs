@@ -157,11 +157,16 @@ pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
+        Self::under(CHARTER)
+    }
+
+    pub(crate) fn under(charter: &str) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         fs::create_dir(folder.path().join("keys")).unwrap();
         fs::create_dir(folder.path().join("base")).unwrap();
         fs::write(folder.path().join("keys/log.pem"), log_key().to_pem()).unwrap();
-        fs::write(folder.path().join("genesis.json"), genesis(0).as_bytes()).unwrap();
+        fs::write(folder.path().join("genesis.json"), genesis_under(charter, 0).as_bytes())
+            .unwrap();
         fs::write(folder.path().join("base/config.json"), "{}").unwrap();
         let base = weights_of(&base_values());
         fs::write(folder.path().join("base").join(WEIGHTS), base).unwrap();
@@ -182,6 +187,7 @@ impl Folder {
             listen: "127.0.0.1:0".parse().unwrap(),
             x509: None,
             http: None,
+            witnesses: Vec::new(),
             store: self.store(),
             threads: NonZeroUsize::MIN,
             limits: Limits::default(),

@@ -21,8 +21,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use potluck_core::federation::genesis_entry;
 use potluck_core::{Code, Entry, Envelope, Federation, PrivateKey, Refusal};
-use potluck_log::{CheckpointError, NoteSigner, Origin, SignedCheckpoint};
-use potluck_net::archive::{ArchiveError, Files};
+use potluck_log::{
+    CheckpointError, ConsistencyProof, NoteSigner, Origin, SignedCheckpoint, TileError, Tiles,
+};
+use potluck_net::archive::{ArchiveError, Files, Shelf};
+use tokio::sync::watch;
 
 pub use self::standing::Standing;
 
@@ -49,6 +52,7 @@ pub struct Ledger {
     queue: Queue<Warrant, Result<Placed, Refusal>>,
     writer: Mutex<Writer>,
     standing: RwLock<Arc<Standing>>,
+    growth: watch::Sender<u64>,
     cosignatures: Cosignatures,
 }
 
@@ -138,7 +142,8 @@ impl Ledger {
         writer.seal(&cosignatures.note(size).unwrap_or_else(|| standing.checkpoint.to_string()))?;
         let (queue, writer) = (Queue::new(), Mutex::new(writer));
         let standing = RwLock::new(Arc::new(standing));
-        Ok(Self { signer, store, files, fault, queue, writer, standing, cosignatures })
+        let growth = watch::Sender::new(size);
+        Ok(Self { signer, store, files, fault, queue, writer, standing, growth, cosignatures })
     }
 
     /// The ledger as it stands now.
@@ -154,6 +159,23 @@ impl Ledger {
     /// The log's folder.
     pub fn files(&self) -> &LogFiles {
         &self.files
+    }
+
+    /// How many entries there are, for whoever waits for more.
+    pub fn growth(&self) -> watch::Receiver<u64> {
+        self.growth.subscribe()
+    }
+
+    /// The proof that the ledger of `new` entries extends that of `old`.
+    ///
+    /// # Errors
+    /// Where there are not as many, or the tiles cannot be read.
+    pub fn consistency(
+        &self,
+        old: u64,
+        new: u64,
+    ) -> Result<ConsistencyProof, TileError<std::io::Error>> {
+        Tiles::new(Shelf(&self.files), self.standing().checkpoint.size())?.consistency(old, new)
     }
 
     /// The time at which an entry would be taken in now: the system's clock, but never before the latest entry.
@@ -254,6 +276,7 @@ impl Ledger {
             .map_err(|error| self.fault.raise("append to the ledger", &in_full(&error)))?;
         writer.archive(added, next.checkpoint.note()).map_err(|error| self.unwritten(&error))?;
         *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        self.growth.send_replace(writer.size());
         Ok(())
     }
 

@@ -6,7 +6,8 @@
 //!
 //! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`start`]), what it
 //! keeps ([`fault`], [`store`], [`catalogue`], [`ledger`]), what it does ([`submission`], [`round`]), and how the
-//! network calls it ([`server`], [`http`]). `main.rs` is the program.
+//! network calls it ([`server`], [`http`]); last, whom it asks itself
+//! ([`outside`]). `main.rs` is the program.
 
 pub mod config;
 pub mod home;
@@ -25,6 +26,8 @@ pub mod round;
 pub mod server;
 
 pub mod http;
+
+pub mod outside;
 
 #[cfg(test)]
 mod fixture;

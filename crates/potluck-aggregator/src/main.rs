@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use potluck_aggregator::config::LogFormat;
 use potluck_aggregator::http::HttpServer;
+use potluck_aggregator::outside::ask_witnesses;
 use potluck_aggregator::{Aggregator, Arguments, Settings};
 use potluck_net::Server;
 use tokio::runtime::Runtime;
@@ -56,6 +57,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let stop = stop(&aggregator)?;
         announce(&server, http.as_ref(), &aggregator)?;
         let (end, ended) = watch::channel(());
+        let asking = ask_witnesses(aggregator.clone(), settings.witnesses.clone(), ended.clone());
         let files = async {
             match http {
                 Some(http) => http.run(ended).await,
@@ -66,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             server.run(stop).await;
             drop(end);
         };
-        tokio::join!(parties, files);
+        tokio::join!(parties, files, asking);
         Ok::<_, Failure>(())
     };
     complete(runtime, serving)?;

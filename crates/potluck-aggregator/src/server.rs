@@ -8,9 +8,13 @@ use std::sync::{Arc, Mutex};
 
 use potluck_core::charter::{Access, Audience};
 use potluck_core::{Blake3, Code, Envelope, Federation, PublicKey, Refusal};
+use potluck_log::ConsistencyProof;
 use potluck_net::{Blended, LedgerPage, Offer, Receipt, Service, StoredBlob};
 
+use tokio::sync::watch;
+
 use crate::fault::Fault;
+use crate::in_full;
 use crate::ledger::{Ledger, LogFiles, Page, Standing};
 use crate::round::publish;
 use crate::store::Store;
@@ -47,6 +51,27 @@ impl Aggregator {
     /// The log's folder.
     pub fn log_files(&self) -> &LogFiles {
         self.ledger.files()
+    }
+
+    /// How many entries there are, for whoever waits for more.
+    pub fn growth(&self) -> watch::Receiver<u64> {
+        self.ledger.growth()
+    }
+
+    /// The proof that the ledger of `new` entries extends that of `old`.
+    ///
+    /// # Errors
+    /// A sentence for our own log.
+    pub fn consistency(&self, old: u64, new: u64) -> Result<ConsistencyProof, String> {
+        self.ledger.consistency(old, new).map_err(|error| in_full(&error))
+    }
+
+    /// Keeps a witness's cosignature; see [`Ledger::cosign`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn keep_cosignature(&self, note: &str) -> Result<(), Refusal> {
+        self.ledger.cosign(note)
     }
 
     /// What ends the process.

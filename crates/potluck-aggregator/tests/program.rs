@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the functions that tests share are tests as well")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -108,6 +108,29 @@ fn it_serves_until_it_is_asked_to_stop_and_starts_again_after_a_kill() {
     let mut log = String::new();
     third.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(log.contains("entries=1") && !log.contains("PRIVATE"), "{log}");
+}
+
+#[test]
+fn the_logs_files_are_served_over_http_and_made_right_at_the_start() {
+    let folder = folder();
+    let settings = "listen = '127.0.0.1:0'\n[http]\nlisten = '127.0.0.1:0'\n";
+    fs::write(folder.path().join("aggregator.toml"), settings).unwrap();
+    let checkpoint = folder.path().join("store/log/checkpoint");
+    let (mut first, _) = Running::start(folder.path());
+    let note = fs::read_to_string(&checkpoint).unwrap();
+    first.signal("-KILL");
+    fs::remove_dir_all(checkpoint.parent().unwrap()).unwrap();
+
+    let (mut second, _) = Running::start(folder.path());
+    let mut log = BufReader::new(second.0.stderr.take().unwrap()).lines();
+    let serving = log.find_map(|line| line.unwrap().split_once(" http=").map(|it| it.1.to_owned()));
+    let address = serving.unwrap().split(' ').next().unwrap().to_owned();
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    stream.write_all(b"GET /checkpoint HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&note), "{answer}");
+    assert!(second.signal("-TERM").success());
 }
 
 #[test]

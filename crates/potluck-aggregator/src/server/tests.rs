@@ -1,5 +1,6 @@
 //! The federation as the network calls it: the story, its refusals, and what a kill leaves.
 
+mod members;
 mod network;
 
 use std::fs;

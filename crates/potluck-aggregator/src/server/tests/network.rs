@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use potluck_core::FileEntry;
 use potluck_core::entry::Publish;
+use potluck_log::{ConsistencyProof, Cosigner, Hash};
 use potluck_net::{CallError, Client, Content, Limits, Server, connect};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -132,6 +133,41 @@ async fn a_soup_is_agreed_published_and_fetched_by_anyone() {
     let refused = served.fetch(&stranger(), &entry_of(WEIGHTS, &expert(1)), &target).await;
     assert_eq!(code(refused), Code::NotPermitted);
     super::invariant_the_served_ledger_verifies(&served.aggregator);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_hands_in_its_line_and_everybody_sees_it() {
+    let folder = Folder::new();
+    let served = Served::start(&folder);
+    served.say(Author::Operator, admit("agency")).await.unwrap();
+    let key = PrivateKey::from_seed(&[80; 32]);
+    let federation = served.aggregator.standing().federation.clone();
+    served.say(party("agency"), witness_key(&federation, &party("agency"), &key)).await.unwrap();
+    let client = served.client(&party_key("agency")).await;
+    let note = client.ledger(0).await.unwrap().checkpoint;
+    assert_eq!(code(client.cosign(note.clone()).await), Code::CheckpointRefused);
+
+    let log: VerifierKey = served.aggregator.verifier_key().parse().unwrap();
+    let checkpoint = SignedCheckpoint::open(&note, &log).unwrap();
+    let (none, empty) = (ConsistencyProof::from_hashes(vec![]).unwrap(), Hash::empty_root());
+    let consistent = none.verify(0, &empty, checkpoint.size(), &checkpoint.root()).unwrap();
+    let name = "potluck/news/agency".parse().unwrap();
+    let cosigner = Cosigner::new(name, key.as_dalek().clone());
+    let line = cosigner.cosign(&checkpoint, &consistent, 7).unwrap();
+    let cosigned = format!("{note}{line}\n");
+    client.cosign(cosigned.clone()).await.unwrap();
+    client.close().await;
+    served.stop().await;
+
+    // Also after a restart, and to a stranger.
+    let served = Served::start(&folder);
+    let reader = served.client(&stranger()).await;
+    let page = reader.ledger(0).await.unwrap();
+    assert_eq!((page.checkpoint, page.cosigned), (note, Some(cosigned.clone())));
+    reader.close().await;
+    let file = folder.store().join("log/checkpoint");
+    assert_eq!(fs::read_to_string(file).unwrap(), cosigned);
     served.stop().await;
 }
 
