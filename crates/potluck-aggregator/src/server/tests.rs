@@ -176,7 +176,7 @@ fn nothing_of_a_submission_is_wanted_before_its_envelope_is_good() {
     let appended = aggregator.append(&agency.public(), &aggregator.signed(party("agency"), good));
     assert_eq!(code(appended), Code::ProtocolError);
     assert_eq!(
-        code(aggregator.append(&operator().public(), &genesis(0))),
+        code(aggregator.append(&operator().public(), &genesis(1))),
         Code::FederationMismatch
     );
     assert_eq!((aggregator.size(), files_of(&folder.store().join("quarantine"))), (2, 0));
