@@ -3,6 +3,9 @@
 //! `cargo xtask test` installs the Python ones, pinned, and says where in `POTLUCK_INTERCHANGE_PYTHON`; a plain
 //! `cargo test` leaves them out and says so. OpenSSH is the machine's.
 
+#![allow(missing_docs, reason = "a test binary has no public items")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

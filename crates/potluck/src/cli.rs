@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Mirror(command::mirror::Args),
     Witness(command::witness::Args),
     Evidence(command::evidence::Args),
+    Bundle(command::bundle::Args),
+    Reward(command::reward::Args),
     Mix(command::mix::Args),
     Inspect(command::inspect::Args),
     Diff(command::diff::Args),

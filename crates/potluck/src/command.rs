@@ -21,6 +21,8 @@ pub(crate) mod verify;
 pub(crate) mod mirror;
 pub(crate) mod witness;
 pub(crate) mod evidence;
+pub(crate) mod bundle;
+pub(crate) mod reward;
 pub(crate) mod mix;
 pub(crate) mod inspect;
 pub(crate) mod diff;
@@ -43,6 +45,8 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Train(args) => train::train(args, output),
         Command::Eval(args) => train::eval(args, output),
         Command::Verify(args) => verify::run(&args, output),
+        Command::Bundle(args) => bundle::run(&args, output),
+        Command::Reward(args) => reward::run(&args, output),
         Command::Mix(args) => mix::run(&args, output),
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Diff(args) => diff::run(&args, output),

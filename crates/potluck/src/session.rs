@@ -5,7 +5,9 @@
 //! ```
 //!
 //! An envelope is a function of the ledger, the body and the key, so a command that was killed before its entry
-//! was recorded signs the very same envelope again. After it was recorded, the commands find what they would say
+//! was recorded signs the very same envelope again (but a submission's:
+//! the key beside its author's lives for one signature, so what is signed again is another envelope of the same
+//! statement; the log takes one of them). After it was recorded, the commands find what they would say
 //! in the ledger, and say so instead of saying it twice.
 
 use std::path::{Path, PathBuf};
@@ -184,6 +186,11 @@ impl MemberSession {
         &self.session.ledger
     }
 
+    /// What signs as this member.
+    pub(crate) fn signer(&self) -> &dyn Signer {
+        self.key.as_ref()
+    }
+
     /// The connection.
     pub(crate) fn client(&self) -> &Client {
         &self.session.client
@@ -341,6 +348,16 @@ pub(crate) struct KeptReceipt {
 }
 
 impl KeptReceipt {
+    /// A receipt beside its envelope.
+    pub(crate) fn new(envelope: &Envelope, receipt: &Receipt) -> Self {
+        Self {
+            envelope: String::from_utf8_lossy(envelope.as_bytes()).into_owned(),
+            index: receipt.index,
+            record: receipt.record.clone(),
+            proof: receipt.proof.clone(),
+        }
+    }
+
     /// The receipt itself.
     pub(crate) fn into_receipt(self) -> Receipt {
         Receipt { index: self.index, record: self.record, proof: self.proof }
@@ -353,13 +370,8 @@ pub(crate) fn mismatch(error: ReceiptError) -> Failure {
 }
 
 fn keep(path: &Path, envelope: &Envelope, receipt: &Receipt) -> Result<(), Failure> {
-    let kept = KeptReceipt {
-        envelope: String::from_utf8_lossy(envelope.as_bytes()).into_owned(),
-        index: receipt.index,
-        record: receipt.record.clone(),
-        proof: receipt.proof.clone(),
-    };
-    let text = serde_json::to_vec_pretty(&kept).map_err(Failure::system)?;
+    let text =
+        serde_json::to_vec_pretty(&KeptReceipt::new(envelope, receipt)).map_err(Failure::system)?;
     durable::write(path, &text, Readers::Anyone).map_err(|error| {
         let message = format!("cannot keep the receipt {}: {error}", path.display());
         Failure::new(Blame::System, "local-failure", message)

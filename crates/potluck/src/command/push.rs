@@ -13,6 +13,7 @@ use self::outbox::{Hashed, Outbox};
 use super::busy;
 use crate::failure::Failure;
 use crate::folder::Folder;
+use crate::interchange::Companions;
 use crate::ledger::Ledger;
 use crate::output::{Output, bytes};
 use crate::place::Member;
@@ -22,7 +23,8 @@ use crate::session::{MemberSession, Said};
 /// Sign and hand in an expert (party)
 ///
 /// FOLDER holds model.safetensors, from this trainer or any other, and perhaps card.json, of which base_blake3 and
-/// reward_commitment are read. An upload that was cut off goes on where it was; pushing what is in already changes
+/// reward_commitment are read. What others need to verify the expert without Potluck is kept beside the receipt; see
+/// `potluck bundle`. An upload that was cut off goes on where it was; pushing what is in already changes
 /// nothing.
 ///
 /// Example: potluck push --dir mine mine/outbox
@@ -35,6 +37,9 @@ pub(crate) struct Args {
     /// BLAKE3 of the weights from which the expert was trained [default: the card's, or the federation's base]
     #[arg(long, value_name = "HEX")]
     base: Option<String>,
+    /// What `potluck reward commit` printed, if the expert binds itself to a reward [default: the card's]
+    #[arg(long, value_name = "HEX")]
+    reward_commitment: Option<Blake3>,
     /// Leave it to the aggregator to look at the file's header
     #[arg(long)]
     no_check: bool,
@@ -48,12 +53,14 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let outbox = outbox.hash(&Progress::begin(output, "hashing"))?;
     let mut session = MemberSession::open(&args.member, &folder).await?;
 
-    let submission = submission(&outbox, base, session.ledger());
+    let stated = Stated { base, reward: args.reward_commitment };
+    let submission = submission(&outbox, &stated, session.ledger());
     let before = session.find_own(|ledger| submitted_before(ledger, &party, &submission));
     let (said, resumed_from) = match before {
         Some(index) => (session.said_before(index).await?, 0),
         None => send(&mut session, &submission, &outbox, output).await?,
     };
+    keep_beside(&session, &party, &said)?;
     session.close().await;
 
     let already = before.is_some();
@@ -77,6 +84,22 @@ async fn send(
     };
     let said = session.submit(Body::Submit(submission.clone()), &content, moved).await?;
     Ok((said, resumed_from))
+}
+
+/// Signs what is kept beside the receipt for other people's tools.
+fn keep_beside(session: &MemberSession, party: &PartyId, said: &Said) -> Result<(), Failure> {
+    let line = usize::try_from(said.index).ok().and_then(|at| session.ledger().lines().get(at));
+    let line = line.ok_or_else(|| {
+        Failure::system(format!("the ledger has no entry {}; push again", said.index))
+    })?;
+    let envelope = line.entry.envelope();
+    Companions::of(&said.receipt).keep(envelope, session.federation(), party, session.signer())
+}
+
+/// What the flags say.
+struct Stated {
+    base: Option<Blake3>,
+    reward: Option<Blake3>,
 }
 
 struct Pushed {
@@ -117,12 +140,12 @@ fn base_flag(error: potluck_core::ids::IdError) -> Failure {
 }
 
 /// What is said: the flag stands above the card, the card above the federation's base.
-fn submission(outbox: &Hashed, base: Option<Blake3>, ledger: &Ledger) -> Submission {
-    let base = base.or(outbox.card.base_blake3);
+fn submission(outbox: &Hashed, said: &Stated, ledger: &Ledger) -> Submission {
+    let base = said.base.or(outbox.card.base_blake3);
     Submission {
         base: base.unwrap_or(ledger.federation().base_weights().blake3),
         manifest: outbox.manifest.clone(),
-        reward_commitment: outbox.card.reward_commitment,
+        reward_commitment: said.reward.or(outbox.card.reward_commitment),
     }
 }
 

@@ -1,16 +1,14 @@
 //! `potluck verify`: receipts, without a network.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use potluck_core::Envelope;
 use potluck_log::VerifierKey;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::folder::{Folder, verifier_key};
 use crate::output::Output;
-use crate::session::{KeptReceipt, mismatch};
+use crate::recorded::Recorded;
 
 /// Verify receipts without a network
 ///
@@ -46,19 +44,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 }
 
 fn verify(path: &Path, log: &VerifierKey, output: &Output) -> Result<Value, Failure> {
-    let no_receipt = |error: &dyn std::fmt::Display| {
-        Failure::input(format!("{} is no receipt: {error}", path.display()))
-    };
-    let text = fs::read(path)
-        .map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))?;
-    let kept: KeptReceipt = serde_json::from_slice(&text).map_err(|error| no_receipt(&error))?;
-    let envelope = Envelope::parse(kept.envelope.as_bytes()).map_err(|error| no_receipt(&error))?;
-    let receipt = kept.into_receipt();
-    let verified = receipt.verify(&envelope, log).map_err(|error| {
-        let failure = mismatch(error);
-        Failure::unverified(failure.code(), format!("{}: {}", path.display(), failure.message()))
-    })?;
-    let (kind, size) = (envelope.domain().kind, verified.checkpoint().size());
+    let Recorded { envelope, receipt, logged } = Recorded::read(path, log)?;
+    let (kind, size) = (envelope.domain().kind, logged.checkpoint().size());
     output.line(format!(
         "✓ {}: {} is entry {} of {} in {}",
         path.display(),

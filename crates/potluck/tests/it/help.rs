@@ -2,7 +2,7 @@
 
 use super::{assert_snapshot, potluck, text};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 21] = [
     &["new"],
     &["keygen"],
     &["join"],
@@ -17,6 +17,10 @@ const COMMANDS: [&[&str]; 17] = [
     &["ledger"],
     &["audit"],
     &["verify"],
+    &["bundle"],
+    &["reward", "commit"],
+    &["reward", "prove"],
+    &["reward", "verify"],
     &["mix"],
     &["completions"],
     &[],
