@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 mod toolchain;
 mod libtorch;
+mod interchange;
 mod demo;
 mod test;
 mod tidy;

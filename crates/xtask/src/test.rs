@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::demo;
+use crate::interchange;
 use crate::toolchain::{Toolchain, run};
 
 /// What to test.
@@ -39,8 +40,17 @@ fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Resul
     if !names_package(filter) {
         test.arg("--workspace");
     }
+    if wants_tools(filter) {
+        test.env(interchange::PYTHON, interchange::ensure()?);
+    }
     // The end-to-end tests start the programs that stand there.
     run(test.args(filter).env("POTLUCK_BIN_DIR", programs))
+}
+
+/// Whether the tests that need other people's tools are among those asked for.
+fn wants_tools(filter: &[String]) -> bool {
+    let about = ["potluck-interchange", "potluck-tests", "tools", "interchange"];
+    !names_package(filter) || filter.iter().any(|argument| about.contains(&argument.as_str()))
 }
 
 /// Whether the arguments choose packages themselves.
@@ -59,5 +69,13 @@ mod tests {
         assert!(names_package(&words("-p potluck-log proof")));
         assert!(names_package(&words("--package=potluck-log")));
         assert!(!names_package(&words("proof -- -p")));
+    }
+
+    #[test]
+    fn a_package_without_them_needs_no_tools() {
+        let words = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
+        assert!(wants_tools(&[]));
+        assert!(wants_tools(&words("-p potluck-interchange")));
+        assert!(!wants_tools(&words("-p potluck-log proof")));
     }
 }
