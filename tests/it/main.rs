@@ -10,6 +10,7 @@ mod verify;
 mod keys;
 mod agree;
 mod audit;
+mod interchange;
 mod mix;
 
 mod inspect;
