@@ -18,6 +18,7 @@ use crate::ledger::Ledger;
 use crate::output::{Output, bytes};
 use crate::place::Member;
 use crate::progress::Progress;
+use crate::recorded::Recorded;
 use crate::session::{MemberSession, Said};
 
 /// Sign and hand in an expert (party)
@@ -60,7 +61,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
         Some(index) => (session.said_before(index).await?, 0),
         None => send(&mut session, &submission, &outbox, output).await?,
     };
-    keep_beside(&session, &party, &said)?;
+    keep_beside(&session, &folder, &party, &said)?;
     session.close().await;
 
     let already = before.is_some();
@@ -87,13 +88,15 @@ async fn send(
 }
 
 /// Signs what is kept beside the receipt for other people's tools.
-fn keep_beside(session: &MemberSession, party: &PartyId, said: &Said) -> Result<(), Failure> {
-    let line = usize::try_from(said.index).ok().and_then(|at| session.ledger().lines().get(at));
-    let line = line.ok_or_else(|| {
-        Failure::system(format!("the ledger has no entry {}; push again", said.index))
-    })?;
-    let envelope = line.entry.envelope();
-    Companions::of(&said.receipt).keep(envelope, session.federation(), party, session.signer())
+fn keep_beside(
+    session: &MemberSession,
+    folder: &Folder,
+    party: &PartyId,
+    said: &Said,
+) -> Result<(), Failure> {
+    let recorded = Recorded::read(&said.receipt, folder.log_key())?;
+    let companions = Companions::of(&said.receipt);
+    companions.keep(&recorded.envelope, session.federation(), party, session.signer())
 }
 
 /// What the flags say.
