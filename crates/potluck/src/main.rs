@@ -19,6 +19,7 @@ mod ledger;
 mod session;
 mod recorded;
 mod interchange;
+mod http;
 
 mod program;
 

@@ -140,12 +140,16 @@ impl Story {
 
     /// Round 1 agreed on and its soup published.
     pub(crate) fn published() -> Self {
-        Self::published_with(CHARTER)
+        Self::with_round().concluded()
     }
 
     /// The same under another charter.
     pub(crate) fn published_with(charter: &str) -> Self {
-        let mut story = Self::founded_with(charter).joined();
+        Self::founded_with(charter).joined().concluded()
+    }
+
+    fn concluded(self) -> Self {
+        let mut story = self;
         story.propose("agency", "agency=0.75,readers=0.25");
         story.propose("readers", "agency=0.25,readers=0.75");
         story.publish();

@@ -31,13 +31,13 @@ const TOLERANCE: u64 = 600;
 
 /// Check everything: replay the ledger, fetch the experts, recompute the soups
 ///
-/// WHERE is an aggregator's address, a member's folder, or a folder that `potluck mirror` made, which needs no
-/// network. All that is needed besides is the log's public key. Where the charter keeps experts to the parties, only
-/// a party can audit them: give its folder.
+/// WHERE is an aggregator's address, a member's folder, or a folder that `potluck mirror` made,
+/// which needs no network. All that is needed besides is the log's public key. Where the charter
+/// keeps experts to the parties, only a party can audit them: give its folder.
 ///
-/// Exit codes: 0 everything is as the ledger says; 4 something differs, and the verdict names the first step;
-/// 6 the log told two stories or took something back; 7 too few witnesses vouch for a soup; 5 nobody answers; 3 a
-/// file or a value is not what it must be; 1 this machine fails.
+/// Exit codes: 0 everything is as the ledger says; 4 something differs, and the verdict names the
+/// first step; 6 the log told two stories or took something back; 7 too few witnesses vouch for a
+/// soup; 5 nobody answers; 3 a file or a value is not what it must be; 1 this machine fails.
 ///
 /// Examples:
 ///   potluck audit kitchen.example:4433 --log-key potluck/news+… --report audit.html

@@ -7,6 +7,9 @@
 //! The folder speaks of new entries only once its checkpoint does, so it can be used at any time, and a copy that was
 //! cut off goes on where it was.
 
+mod serve;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use potluck_log::VerifierKey;
@@ -41,6 +44,9 @@ pub(crate) struct Args {
     /// Read the whole log again, and mend what is damaged in the copy
     #[arg(long)]
     repair: bool,
+    /// Then serve the copy over HTTP, to be read only
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    serve: Option<SocketAddr>,
 }
 
 /// Where a copy begins.
@@ -75,6 +81,9 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
         output.line(format!("{experts} experts are in it."));
     }
     output.line(format!("Check it: potluck audit {} --offline --log-key KEY", args.out.display()));
+    if let Some(address) = args.serve {
+        return serve::run(&args.out, address, output).await;
+    }
     output.result(&json!({
         "out": args.out, "size": size, "new": new, "root": ledger.checkpoint().root(),
         "cosigned": ledger.cosigned().map(|it| it.size()), "experts": experts,
