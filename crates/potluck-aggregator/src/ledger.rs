@@ -275,7 +275,12 @@ impl Ledger {
             .append(first, added, next.checkpoint.note())
             .map_err(|error| self.fault.raise("append to the ledger", &in_full(&error)))?;
         writer.archive(added, next.checkpoint.note()).map_err(|error| self.unwritten(&error))?;
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        let before = std::mem::replace(
+            &mut *self.standing.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(next),
+        );
+        // Freed with no reader waiting.
+        drop(before);
         self.growth.send_replace(writer.size());
         Ok(())
     }
