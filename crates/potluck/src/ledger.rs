@@ -187,9 +187,13 @@ impl Ledger {
             Ok(followed) => followed,
             Err(astray) => return Err(fork::explain(source, log, held, before, astray).await),
         };
-        if let Some(held) = &held {
-            if let Some(before) = &before {
-                fork::compare(source, log, held, before, &followed).await?;
+        if let (Some(held), Some(before)) = (&held, &before) {
+            fork::compare(source, log, held, before, &followed).await?;
+        }
+        if let (Some(held), Some(shown)) = (&held, &followed.cosigned) {
+            // What it calls cosigned it has signed, too: it belongs to the same history.
+            if followed.replay.root_at(shown.size()).is_some() {
+                fork::compare(source, log, held, shown, &followed).await?;
             }
         }
         let known = held.as_ref().and_then(|held| held.cosigned(log));

@@ -1,5 +1,7 @@
 //! A small federation for tests, made with the rules alone: two parties, one round, one soup.
 
+use std::path::Path;
+
 use potluck_core::bundle::Leaf;
 use potluck_core::entry::{Admit, Genesis, Keys, OpenRound, Publish, Reveal, Submission};
 use potluck_core::envelope::Domain;
@@ -11,6 +13,7 @@ use potluck_core::{
 };
 use potluck_log::{Checkpoint, NoteSigner, SignedCheckpoint, TlogProof, Tree, VerifierKey};
 
+use potluck_net::archive::ArchiveWriter;
 use potluck_net::{LedgerPage, Receipt};
 
 use crate::failure::Failure;
@@ -260,4 +263,16 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// Reads a story from its genesis, without a memory.
 pub(crate) fn read_whole(story: &Story, visit: Visit<'_>) -> Result<Ledger, Failure> {
     block_on(Ledger::read_whole(story, &Story::log_key(), None, visit))
+}
+
+/// The same for what hands long work to other threads.
+pub(crate) fn block_on_threads<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(future)
+}
+
+/// Lays a story out as a mirror.
+pub(crate) fn mirror_of(story: &Story, folder: &Path) {
+    let mut writer = ArchiveWriter::begin(folder);
+    story.entries.iter().for_each(|entry| writer.push(entry).unwrap());
+    writer.seal(story.checkpoint().note()).unwrap();
 }

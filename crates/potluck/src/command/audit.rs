@@ -227,3 +227,6 @@ fn check_witnesses(ledger: &Ledger, which: &Which, trail: &mut Trail<'_>) -> Res
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,20 +109,35 @@ impl TileCheck<'_> {
     }
 
     fn same(&self, tile: TileId, expected: &[u8]) -> Result<(), Failure> {
-        let mut found = Vec::new();
-        let path = self.folder.join(tile.to_string());
-        let opened = File::open(&path);
-        let read =
-            opened.and_then(|file| file.take(expected.len() as u64 + 1).read_to_end(&mut found));
-        let differs = match read {
-            Ok(_) if found == expected => return Ok(()),
-            Ok(_) => "differs from the entries",
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
-            Err(error) => return Err(Failure::system(format!("cannot read {tile}: {error}"))),
-        };
-        Err(Failure::unverified("tile-differs", format!("{tile} {differs}"))
-            .hint("`potluck mirror --repair` fetches what is damaged again"))
+        // A log may delete a partial tile once it has the full one, which begins with it.
+        for candidate in std::iter::once(tile).chain(tile.full().filter(|full| *full != tile)) {
+            match self.begins(candidate, expected.len()) {
+                Ok((found, rest)) => {
+                    if found == expected && (rest == 0 || candidate != tile) {
+                        return Ok(());
+                    }
+                    return Err(differs(tile, "differs from the entries"));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Failure::system(format!("cannot read {tile}: {error}"))),
+            }
+        }
+        Err(differs(tile, "is missing"))
     }
+
+    /// The first bytes of a tile's file, and how many bytes follow.
+    fn begins(&self, tile: TileId, count: usize) -> std::io::Result<(Vec<u8>, u64)> {
+        let file = File::open(self.folder.join(tile.to_string()))?;
+        let length = file.metadata()?.len();
+        let mut found = Vec::new();
+        file.take(count as u64).read_to_end(&mut found)?;
+        Ok((found, length.saturating_sub(count as u64)))
+    }
+}
+
+fn differs(tile: TileId, how: &str) -> Failure {
+    Failure::unverified("tile-differs", format!("{tile} {how}"))
+        .hint("`potluck mirror --repair` fetches what is damaged again")
 }
 
 /// Where an audit keeps its files.
