@@ -157,10 +157,9 @@ impl Held {
     /// only costs time.
     pub(super) fn remember(self, ledger: &Ledger) -> Result<(), MemoryError> {
         let note = ledger.checkpoint().note();
-        if let Some(cosigned) = ledger.cosigned() {
-            if self.cosigned.as_deref() != Some(cosigned.note()) {
-                write(&self.folder.join("cosigned"), cosigned.note())?;
-            }
+        let cosigned = ledger.cosigned().map(SignedCheckpoint::note);
+        if let Some(note) = cosigned.filter(|note| self.cosigned.as_deref() != Some(note)) {
+            write(&self.folder.join("cosigned"), note)?;
         }
         let path = self.folder.join("snapshot");
         if self.checkpoint.as_deref() == Some(note) && path.exists() && self.is_fresh(ledger) {

@@ -2,7 +2,7 @@
 
 use super::{assert_snapshot, potluck, text};
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 25] = [
     &["new"],
     &["keygen"],
     &["join"],
@@ -21,6 +21,10 @@ const COMMANDS: [&[&str]; 21] = [
     &["reward", "commit"],
     &["reward", "prove"],
     &["reward", "verify"],
+    &["mirror"],
+    &["witness"],
+    &["evidence", "verify"],
+    &["evidence", "compare"],
     &["mix"],
     &["completions"],
     &[],

@@ -74,7 +74,7 @@ fn forked(args: &Args, evidence: &ForkEvidence, log: &VerifierKey, output: &Outp
     if let Err(error) = durable::write(&args.out, text.as_bytes(), Readers::Anyone) {
         return Failure::system(format!("cannot write {}: {error}", args.out.display()));
     }
-    output.result(&verify::as_json(&proof, &log.name().to_string()));
+    output.result(&verify::as_json(&proof, log.name().as_str()));
     let message = format!("the log forked; {} proves it", args.out.display());
     Failure::unverified("fork", message)
         .hint("`potluck evidence verify` proves it to anybody; trust this log no further")

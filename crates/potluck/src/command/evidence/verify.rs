@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     for line in words(&proof) {
         output.line(line);
     }
-    output.result(&as_json(&proof, &log.name().to_string()));
+    output.result(&as_json(&proof, log.name().as_str()));
     Ok(())
 }
 
