@@ -9,6 +9,7 @@ mod peers;
 mod machine;
 mod report;
 mod soup;
+mod ledger;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,8 @@ pub(crate) struct Args {
 enum Name {
     /// Mixing checkpoints, against mergekit, torch and a copy loop
     Soup,
+    /// Replay, appends, proofs and audits, beside signatures, fsyncs and tiles
+    Ledger,
 }
 
 /// Measures, writes the page, and prints where it stands.
@@ -46,5 +49,6 @@ enum Name {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match args.name {
         Name::Soup => soup::run(args),
+        Name::Ledger => ledger::run(args),
     }
 }
