@@ -1,7 +1,7 @@
 //! The ledger as its readers hold it: replayed, its root recomputed, compared with what the log signed.
 //!
 //! Nothing that a server says is believed. From the entries, which are applied and dropped as they come
-//! ([`follow`]), follow the federation and the root ([`replay`]); both must be what the log signed under the pinned
+//! ([`mod@follow`]), follow the federation and the root ([`replay`]); both must be what the log signed under the pinned
 //! key, and must extend what was seen before ([`memory`]). What contradicts that is kept as evidence ([`fork`]).
 //! A member goes on from where it was ([`snapshot`]); a copy of a log in a folder is read like a server ([`mirror`]).
 //!
