@@ -8,6 +8,7 @@ mod story;
 mod upload;
 mod verify;
 mod keys;
+mod witness;
 mod agree;
 mod audit;
 mod interchange;
