@@ -9,6 +9,7 @@ mod upload;
 mod verify;
 mod keys;
 mod witness;
+mod ledger_vectors;
 mod agree;
 mod audit;
 mod interchange;
