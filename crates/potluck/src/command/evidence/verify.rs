@@ -45,13 +45,13 @@ fn read(path: &Path) -> Result<ForkEvidence, Failure> {
     let is_folder = path.is_dir();
     let path = if is_folder { path.join(FORK_FILE) } else { path.to_owned() };
     let failed = |error: std::io::Error| {
-        let failure = Failure::input(format!("cannot read {}: {error}", path.display()));
-        match is_folder && error.kind() == std::io::ErrorKind::NotFound {
-            true => failure.hint(
-                "a log that shows fewer entries than before has not signed a contradiction yet: `potluck evidence compare` finds out whether it did",
-            ),
-            false => failure,
+        if is_folder && error.kind() == std::io::ErrorKind::NotFound {
+            // What a log that took something back leaves: two checkpoints that do not contradict each other yet.
+            let message = format!("{} is not there, so nothing is proved", path.display());
+            return Failure::unverified("proves-nothing", message)
+                .hint("`potluck evidence compare` finds out whether the log signed two stories");
         }
+        Failure::input(format!("cannot read {}: {error}", path.display()))
     };
     let mut text = String::new();
     let file = File::open(&path).map_err(failed)?;
@@ -152,5 +152,17 @@ mod tests {
             let failure = verify(&text).unwrap_err();
             assert_eq!((failure.kind(), failure.code()), (Kind::Refused, "proves-nothing"));
         }
+    }
+
+    #[test]
+    fn what_a_rollback_leaves_proves_nothing_by_itself() {
+        let home = tempfile::tempdir().unwrap();
+        let key = Some(Story::log_key().to_string());
+        let pinned = Pinned { log_key: key, dir: None };
+        let args = Args { file: home.path().to_owned(), pinned };
+        let failure = run(&args, &Output::new(true)).unwrap_err();
+        assert_eq!((failure.kind(), failure.code()), (Kind::Refused, "proves-nothing"));
+        let args = Args { file: home.path().join("nowhere"), ..args };
+        assert_eq!(run(&args, &Output::new(true)).unwrap_err().kind(), Kind::Input);
     }
 }
