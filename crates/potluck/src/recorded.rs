@@ -1,4 +1,4 @@
-//! A receipt and its envelope as they are kept in a file, verified without a network.
+//! A receipt and its envelope: kept in a file, and verified without a network.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -7,14 +7,59 @@ use std::path::{Path, PathBuf};
 use potluck_core::Envelope;
 use potluck_log::{Logged, VerifierKey};
 use potluck_net::Receipt;
+use potluck_wire::receipt::ReceiptError;
+use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::durable::{self, Readers};
+use crate::failure::{Failure, Kind as Blame, in_full};
 use crate::folder::Folder;
-use crate::session::{KeptReceipt, mismatch};
 
 /// The largest file of a receipt that is read, in bytes: the largest envelope, with every byte escaped, and the
 /// proof of the largest log.
 const MAX_FILE: u64 = 8 << 20;
+
+/// A receipt as it is kept: with the envelope that it speaks of, so that it can be verified alone.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeptReceipt {
+    /// The envelope's text.
+    pub(crate) envelope: String,
+    index: u64,
+    record: String,
+    proof: String,
+}
+
+impl KeptReceipt {
+    /// A receipt beside its envelope.
+    pub(crate) fn new(envelope: &Envelope, receipt: &Receipt) -> Self {
+        Self {
+            envelope: String::from_utf8_lossy(envelope.as_bytes()).into_owned(),
+            index: receipt.index,
+            record: receipt.record.clone(),
+            proof: receipt.proof.clone(),
+        }
+    }
+
+    /// The receipt itself.
+    pub(crate) fn into_receipt(self) -> Receipt {
+        Receipt { index: self.index, record: self.record, proof: self.proof }
+    }
+}
+
+/// A receipt that does not verify.
+pub(crate) fn mismatch(error: ReceiptError) -> Failure {
+    Failure::unverified("receipt-mismatch", in_full(&error))
+}
+
+pub(crate) fn keep(path: &Path, envelope: &Envelope, receipt: &Receipt) -> Result<(), Failure> {
+    let text =
+        serde_json::to_vec_pretty(&KeptReceipt::new(envelope, receipt)).map_err(Failure::system)?;
+    durable::write(path, &text, Readers::Anyone).map_err(|error| {
+        let message = format!("cannot keep the receipt {}: {error}", path.display());
+        Failure::new(Blame::System, "local-failure", message)
+            .hint("the entry is recorded; run the command again for its receipt")
+    })
+}
 
 /// Evidence: the log acknowledged this envelope.
 #[derive(Debug)]
@@ -75,4 +120,21 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> 
 
 fn no_receipt(path: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::input(format!("{} is no receipt: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Story;
+
+    #[test]
+    fn a_kept_receipt_verifies_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("receipts/3-submit.json");
+        let story = Story::published();
+        keep(&path, story.entries[3].envelope(), &story.receipt(3)).unwrap();
+        let kept: KeptReceipt = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let envelope = Envelope::parse(kept.envelope.as_bytes()).unwrap();
+        assert_eq!(kept.into_receipt().verify(&envelope, &Story::log_key()).unwrap().index(), 3);
+    }
 }

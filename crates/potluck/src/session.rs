@@ -10,21 +10,19 @@
 //! statement; the log takes one of them). After it was recorded, the commands find what they would say
 //! in the ledger, and say so instead of saying it twice.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use potluck_core::{Author, Body, Envelope, Federation, Kind, PublicKey, Signer, Statement};
 use potluck_interchange::seal;
 use potluck_log::VerifierKey;
 use potluck_net::{Client, Content, Receipt, Transfer};
-use potluck_wire::receipt::ReceiptError;
-use serde::{Deserialize, Serialize};
 
 use crate::clock::now;
-use crate::durable::{self, Readers};
-use crate::failure::{Failure, Kind as Blame, in_full, warn};
+use crate::failure::{Failure, in_full, warn};
 use crate::folder::Folder;
 use crate::ledger::{Ledger, Memory, Visit, cosign_line, unseen};
 use crate::place::{Door, Member};
+use crate::recorded::{keep, mismatch};
 
 /// A connection and the verified ledger behind it.
 pub(crate) struct Session {
@@ -336,49 +334,6 @@ fn is_known(federation: &Federation, author: &Author, key: &PublicKey) -> bool {
     federation.members().get(author).is_some_and(|member| member.sign == Some(*key))
 }
 
-/// A receipt as it is kept: with the envelope that it speaks of, so that it can be verified alone.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct KeptReceipt {
-    /// The envelope's text.
-    pub(crate) envelope: String,
-    index: u64,
-    record: String,
-    proof: String,
-}
-
-impl KeptReceipt {
-    /// A receipt beside its envelope.
-    pub(crate) fn new(envelope: &Envelope, receipt: &Receipt) -> Self {
-        Self {
-            envelope: String::from_utf8_lossy(envelope.as_bytes()).into_owned(),
-            index: receipt.index,
-            record: receipt.record.clone(),
-            proof: receipt.proof.clone(),
-        }
-    }
-
-    /// The receipt itself.
-    pub(crate) fn into_receipt(self) -> Receipt {
-        Receipt { index: self.index, record: self.record, proof: self.proof }
-    }
-}
-
-/// A receipt that does not verify.
-pub(crate) fn mismatch(error: ReceiptError) -> Failure {
-    Failure::unverified("receipt-mismatch", in_full(&error))
-}
-
-fn keep(path: &Path, envelope: &Envelope, receipt: &Receipt) -> Result<(), Failure> {
-    let text =
-        serde_json::to_vec_pretty(&KeptReceipt::new(envelope, receipt)).map_err(Failure::system)?;
-    durable::write(path, &text, Readers::Anyone).map_err(|error| {
-        let message = format!("cannot keep the receipt {}: {error}", path.display());
-        Failure::new(Blame::System, "local-failure", message)
-            .hint("the entry is recorded; run the command again for its receipt")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use potluck_core::PrivateKey;
@@ -395,16 +350,5 @@ mod tests {
         assert!(is_known(federation, &agency, &key));
         assert!(!is_known(federation, &Author::Operator, &key));
         assert!(!is_known(federation, &agency, &PrivateKey::from_seed(&[9; 32]).public()));
-    }
-
-    #[test]
-    fn a_kept_receipt_verifies_alone() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("receipts/3-submit.json");
-        let story = Story::published();
-        keep(&path, story.entries[3].envelope(), &story.receipt(3)).unwrap();
-        let kept: KeptReceipt = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let envelope = Envelope::parse(kept.envelope.as_bytes()).unwrap();
-        assert_eq!(kept.into_receipt().verify(&envelope, &Story::log_key()).unwrap().index(), 3);
     }
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::recorded::KeptReceipt;
 use crate::recorded::read_bounded;
-use crate::session::KeptReceipt;
 
 /// Bind yourself to a reward, and show it to an auditor
 #[derive(Debug, clap::Args)]

@@ -11,8 +11,8 @@ use crate::durable::{self, Readers};
 use crate::failure::{Failure, in_full};
 use crate::folder::Folder;
 use crate::output::Output;
+use crate::recorded::KeptReceipt;
 use crate::recorded::{Recorded, submission_receipt};
-use crate::session::KeptReceipt;
 
 /// Show an auditor the reward that a submission is bound to (party)
 ///
