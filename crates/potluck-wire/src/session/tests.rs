@@ -13,7 +13,7 @@ use crate::ranges::{GROUP, Ranges};
 use crate::receipt::Receipt;
 
 fn envelope() -> Envelope {
-    let domain = Domain { kind: Kind::Submit, federation: None };
+    let domain = Domain { kind: Kind::Reveal, federation: None };
     Envelope::sign(domain, b"{}".to_vec(), &PrivateKey::from_seed(&[1; 32])).unwrap()
 }
 
