@@ -18,6 +18,7 @@ use crate::output::Output;
 /// party, and a copy is the only way back to it.
 ///
 /// Example: potluck join potluck1.eyJhZGRy… mine
+///
 /// Example: potluck join mine --party readers --address kitchen.example:4433 --log-key potluck/news+…
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -58,9 +58,8 @@ fn report(args: &Args, founded: &Founded, address: &str, output: &Output) {
     output.line(format!("Log key: {log_key}"));
     output.line("Next:");
     output.line(format!("  potluck serve --dir {dir}"));
-    output.line("and give this to each party, with its name for NAME:");
-    output
-        .line(format!("  potluck join NAME --party NAME --address {address} --log-key {log_key}"));
+    output.line("and make for each party, with its name for NAME, the line by which it joins:");
+    output.line(format!("  potluck invite --dir {dir} --party NAME"));
     output.line(format!("Keep {dir}/keys to yourself, and a copy of it."));
     output.result(&json!({
         "dir": args.dir,
