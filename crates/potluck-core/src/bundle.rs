@@ -23,12 +23,13 @@
 
 pub mod ecdsa;
 mod statement;
+mod template;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::{Deserialize, Serialize};
 
-use self::statement::Payload;
+use self::statement::Said;
+use self::template::Fields;
 use crate::entry::{Kind, Statement};
 use crate::envelope::dsse::pre_authentication_encoding;
 use crate::envelope::{Domain, EnvelopeError};
@@ -62,6 +63,8 @@ pub struct Bundle {
     payload: Vec<u8>,
     leaf: Vec<u8>,
     leaf_signature: [u8; 64],
+    /// What the payload says, read already; as unverified as the rest.
+    statement: Statement,
 }
 
 impl Bundle {
@@ -78,6 +81,11 @@ impl Bundle {
     /// The leaf's certificate in DER; its digest is the one in the payload.
     pub fn leaf(&self) -> &[u8] {
         &self.leaf
+    }
+
+    /// The statement in the payload.
+    pub(crate) fn statement(&self) -> &Statement {
+        &self.statement
     }
 
     /// The leaf's signature: `r` and `s` in 32 bytes each.
@@ -109,55 +117,57 @@ pub(crate) fn sign(
     if certificate.len() > MAX_LEAF {
         return Err(refused("the leaf's certificate is too large"));
     }
-    let payload = Payload::of(federation, Sha256::of(&certificate), statement)
-        .ok_or_else(|| refused("only submissions are signed as bundles"))?
-        .to_bytes();
+    let payload = statement::write(federation, Sha256::of(&certificate), statement)
+        .ok_or_else(|| refused("only submissions are signed as bundles"))?;
     let encoding = pre_authentication_encoding(IN_TOTO, &payload);
     let (signature, leaf_signature) = (key.sign(&encoding)?, leaf.sign(&encoding)?);
     let der = ecdsa::to_der(&leaf_signature)
         .ok_or_else(|| refused("the leaf's signature is not in its one spelling"))?;
     let key = key.public().id();
-    let bytes = Text::new(&certificate, &payload, &der, key, &signature).to_bytes();
+    let bytes = Fields {
+        leaf: &BASE64.encode(&certificate),
+        payload: &BASE64.encode(&payload),
+        leaf_signature: &BASE64.encode(der),
+        signature: &BASE64.encode(signature),
+        key: &key.to_string(),
+    }
+    .write();
     Ok(Parts {
         bytes,
         domain: Domain { kind: Kind::Submit, federation: Some(federation) },
         statement: statement.to_payload(),
         key,
         signature,
-        bundle: Bundle { payload, leaf: certificate, leaf_signature },
+        bundle: Bundle { payload, leaf: certificate, leaf_signature, statement: statement.clone() },
     })
 }
 
 /// Takes a bundle apart whose text must be the one that [`sign`] writes.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parts, EnvelopeError> {
-    let text: Text = serde_json::from_slice(bytes)
-        .map_err(|error| EnvelopeError::Malformed(error.to_string()))?;
-    let [Certificate { raw_bytes }] = &text.material.chain.certificates;
-    let leaf = decoded(raw_bytes, "the leaf's certificate")?;
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+    let Fields { leaf, payload, leaf_signature, signature, key } =
+        Fields::find(text).ok_or_else(|| {
+            malformed("it is not compact JSON with exactly a bundle's fields in their order")
+        })?;
+    let leaf = decoded(leaf, "the leaf's certificate")?;
     if leaf.len() > MAX_LEAF {
         return Err(malformed("the leaf's certificate is too large"));
     }
-    let payload = decoded(&text.envelope.payload, "the payload")?;
-    let (der, signature) = text.signatures()?;
-    let leaf_signature = ecdsa::from_der(&der)
+    let payload = decoded(payload, "the payload")?;
+    let leaf_signature = ecdsa::from_der(&decoded(leaf_signature, "the first signature")?)
         .ok_or_else(|| malformed("the leaf's signature is not in its one spelling"))?;
-    let key: KeyId = text.envelope.signatures[1]
-        .keyid
-        .parse()
-        .map_err(|_| malformed("the second signature names no key"))?;
-    if Text::new(&leaf, &payload, &der, key, &signature).to_bytes() != bytes {
-        return Err(malformed(
-            "it is not compact JSON with exactly a bundle's fields in their order",
-        ));
-    }
-    let said = Payload::parse(&payload, Sha256::of(&leaf))?;
+    let signature = decoded(signature, "the second signature")?
+        .try_into()
+        .map_err(|_| malformed("the second signature has not 64 bytes"))?;
+    let key: KeyId = key.parse().map_err(|_| malformed("the second signature names no key"))?;
+    let Said { federation, statement, text } = statement::read(&payload, Sha256::of(&leaf))?;
     Ok(Parts {
         bytes: bytes.to_vec(),
-        domain: Domain { kind: Kind::Submit, federation: Some(said.federation()) },
-        statement: said.statement().to_payload(),
+        domain: Domain { kind: Kind::Submit, federation: Some(federation) },
+        statement: text,
         key,
         signature,
-        bundle: Bundle { payload, leaf, leaf_signature },
+        bundle: Bundle { payload, leaf, leaf_signature, statement },
     })
 }
 
@@ -167,86 +177,6 @@ fn malformed(why: &str) -> EnvelopeError {
 
 fn decoded(base64: &str, what: &str) -> Result<Vec<u8>, EnvelopeError> {
     BASE64.decode(base64).map_err(|_| EnvelopeError::Malformed(format!("{what} is no base64")))
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    #[serde(rename = "mediaType")]
-    media_type: String,
-    #[serde(rename = "verificationMaterial")]
-    material: Material,
-    #[serde(rename = "dsseEnvelope")]
-    envelope: Dsse,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Material {
-    #[serde(rename = "x509CertificateChain")]
-    chain: Chain,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Chain {
-    certificates: [Certificate; 1],
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Certificate {
-    #[serde(rename = "rawBytes")]
-    raw_bytes: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Dsse {
-    payload: String,
-    #[serde(rename = "payloadType")]
-    payload_type: String,
-    signatures: [SignatureText; 2],
-}
-
-/// The first has no key id: model-signing writes none, and the certificate says whose it is.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SignatureText {
-    sig: String,
-    keyid: String,
-}
-
-impl Text {
-    fn new(leaf: &[u8], payload: &[u8], der: &[u8], key: KeyId, signature: &[u8; 64]) -> Self {
-        let certificates = [Certificate { raw_bytes: BASE64.encode(leaf) }];
-        Self {
-            media_type: MEDIA_TYPE.to_owned(),
-            material: Material { chain: Chain { certificates } },
-            envelope: Dsse {
-                payload: BASE64.encode(payload),
-                payload_type: IN_TOTO.to_owned(),
-                signatures: [
-                    SignatureText { sig: BASE64.encode(der), keyid: String::new() },
-                    SignatureText { sig: BASE64.encode(signature), keyid: key.to_string() },
-                ],
-            },
-        }
-    }
-
-    /// The leaf's signature in DER, and the party's.
-    fn signatures(&self) -> Result<(Vec<u8>, [u8; 64]), EnvelopeError> {
-        let [leaf, party] = &self.envelope.signatures;
-        let signature = decoded(&party.sig, "the second signature")?;
-        let signature =
-            signature.try_into().map_err(|_| malformed("the second signature has not 64 bytes"))?;
-        Ok((decoded(&leaf.sig, "the first signature")?, signature))
-    }
-
-    /// The one text of a bundle: compact JSON, fields in the order of their definition here.
-    fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("strings always have a JSON form")
-    }
 }
 
 #[cfg(test)]

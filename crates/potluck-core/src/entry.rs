@@ -263,14 +263,14 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of an envelope that says `statement`, taken in at `time`.
-    pub fn of(envelope: &Envelope, statement: &Statement, time: u64) -> Self {
+    /// The record of an envelope with this SHA-256 that says `statement`, taken in at `time`.
+    pub fn of(envelope: &Envelope, digest: Sha256, statement: &Statement, time: u64) -> Self {
         Self {
             v: 1,
             time,
             kind: statement.body.kind(),
             key: envelope.key(),
-            envelope: envelope.sha256(),
+            envelope: digest,
             content: statement.body.content(),
         }
     }

@@ -115,7 +115,7 @@ fn recorded(envelope: &Envelope) -> Vec<u8> {
     let key = PrivateKey::from_seed(&[7; 32]).public();
     let payload = envelope.open(&key).unwrap();
     let statement: Statement = serde_json::from_slice(payload).unwrap();
-    let record = Record::of(envelope, &statement, NOW + 60).to_bytes();
+    let record = Record::of(envelope, envelope.sha256(), &statement, NOW + 60).to_bytes();
     let mut tree = Tree::new();
     for index in 0..7u8 {
         tree.push(if index == 5 { &record } else { std::slice::from_ref(&index) });

@@ -4,7 +4,7 @@
 //! `predicate.potluck` added, which its specification tells verifiers to ignore. One submission has one text:
 //! everything outside `potluck` follows from the statement inside.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::malformed;
 use crate::entry::{Body, Kind, Statement};
@@ -16,139 +16,138 @@ const PREDICATE_TYPE: &str = "https://model_signing/signature/v1.0";
 const SHA256: &str = "sha256";
 const VERSION: u8 = 1;
 
-/// The statement as it is written and read.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Payload {
+/// The statement as it is written.
+#[derive(Serialize)]
+struct Payload<'s> {
     #[serde(rename = "_type")]
-    statement_type: String,
+    statement_type: &'static str,
     subject: [Subject; 1],
     #[serde(rename = "predicateType")]
-    predicate_type: String,
-    predicate: Predicate,
+    predicate_type: &'static str,
+    predicate: Predicate<'s>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Subject {
     /// The party: a name for people.
     name: String,
     digest: Digest,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Digest {
     /// SHA-256 of the resources' raw digests, one after another.
     sha256: Sha256,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Predicate {
+#[derive(Serialize)]
+struct Predicate<'s> {
     serialization: Serialization,
-    resources: Vec<Resource>,
-    potluck: Potluck,
+    resources: Vec<Resource<'s>>,
+    potluck: Potluck<'s>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Serialization {
-    method: String,
-    hash_type: String,
+    method: &'static str,
+    hash_type: &'static str,
     allow_symlinks: bool,
     ignore_paths: [String; 0],
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Resource {
-    name: String,
-    algorithm: String,
+#[derive(Serialize)]
+struct Resource<'s> {
+    name: &'s str,
+    algorithm: &'static str,
     digest: Sha256,
 }
 
 /// What is ours.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Potluck {
+#[derive(Serialize)]
+struct Potluck<'s> {
     v: u8,
     kind: Kind,
     federation: FederationId,
     /// SHA-256 of the leaf's certificate in DER.
     leaf: Sha256,
-    statement: Statement,
+    statement: &'s Statement,
 }
 
-impl Payload {
-    /// The payload of a submission; nothing for any other statement.
-    pub(super) fn of(
-        federation: FederationId,
-        leaf: Sha256,
-        statement: &Statement,
-    ) -> Option<Self> {
-        let Body::Submit(submission) = &statement.body else { return None };
-        let files = submission.manifest.files();
-        let digests: Vec<u8> = files.iter().flat_map(|file| *file.sha256.as_bytes()).collect();
-        let resource = |file: &crate::FileEntry| Resource {
-            name: file.path.clone(),
-            algorithm: SHA256.to_owned(),
-            digest: file.sha256,
-        };
-        Some(Self {
-            statement_type: STATEMENT_TYPE.to_owned(),
-            subject: [Subject {
-                name: statement.author.to_string(),
-                digest: Digest { sha256: Sha256::of(&digests) },
-            }],
-            predicate_type: PREDICATE_TYPE.to_owned(),
-            predicate: Predicate {
-                serialization: Serialization {
-                    method: "files".to_owned(),
-                    hash_type: SHA256.to_owned(),
-                    allow_symlinks: false,
-                    ignore_paths: [],
-                },
-                resources: files.iter().map(resource).collect(),
-                potluck: Potluck {
-                    v: VERSION,
-                    kind: Kind::Submit,
-                    federation,
-                    leaf,
-                    statement: statement.clone(),
-                },
+/// What stands before the federation's id: nowhere else, since no name and no path holds a quotation mark.
+const BEFORE_FEDERATION: &str = "\"potluck\":{\"v\":1,\"kind\":\"submit\",\"federation\":\"";
+const BEFORE_LEAF: &str = "\",\"leaf\":\"";
+const BEFORE_STATEMENT: &str = "\",\"statement\":";
+/// The ends of `potluck`, of the predicate and of the whole.
+const AFTER_STATEMENT: &str = "}}}";
+
+/// What a payload says.
+pub(super) struct Said {
+    pub(super) federation: FederationId,
+    pub(super) statement: Statement,
+    /// The statement as it stands there.
+    pub(super) text: Vec<u8>,
+}
+
+/// The payload of a submission in its one text: compact JSON, fields in the order of their definition here.
+/// Nothing for any other statement.
+pub(super) fn write(
+    federation: FederationId,
+    leaf: Sha256,
+    statement: &Statement,
+) -> Option<Vec<u8>> {
+    let Body::Submit(submission) = &statement.body else { return None };
+    let files = submission.manifest.files();
+    let digests: Vec<u8> = files.iter().flat_map(|file| *file.sha256.as_bytes()).collect();
+    let resources = files
+        .iter()
+        .map(|file| Resource { name: &file.path, algorithm: SHA256, digest: file.sha256 })
+        .collect();
+    let payload = Payload {
+        statement_type: STATEMENT_TYPE,
+        subject: [Subject {
+            name: statement.author.to_string(),
+            digest: Digest { sha256: Sha256::of(&digests) },
+        }],
+        predicate_type: PREDICATE_TYPE,
+        predicate: Predicate {
+            serialization: Serialization {
+                method: "files",
+                hash_type: SHA256,
+                allow_symlinks: false,
+                ignore_paths: [],
             },
-        })
-    }
+            resources,
+            potluck: Potluck { v: VERSION, kind: Kind::Submit, federation, leaf, statement },
+        },
+    };
+    let text = serde_json::to_vec(&payload);
+    Some(text.expect("strings, integers and lists always have a JSON form"))
+}
 
-    /// Reads what must be the payload of a submission, bound to this leaf, in its one text.
-    pub(super) fn parse(bytes: &[u8], leaf: Sha256) -> Result<Self, EnvelopeError> {
-        let read: Self = serde_json::from_slice(bytes).map_err(|error| {
-            EnvelopeError::Malformed(format!("the payload is no statement of ours: {error}"))
-        })?;
-        if read.predicate.potluck.leaf != leaf {
-            return Err(malformed("the payload is bound to another certificate"));
-        }
-        let written = Self::of(read.federation(), leaf, read.statement());
-        if written.is_none_or(|written| written.to_bytes() != bytes) {
-            return Err(malformed(
-                "the payload's resources and names do not follow from the submission in it, \
-                 or it is not compact JSON with its fields in their order",
-            ));
-        }
-        Ok(read)
+/// Reads what must be the payload of a submission, bound to this leaf, in its one text: only what is ours is read, and
+/// the whole is written again from it.
+pub(super) fn read(bytes: &[u8], leaf: Sha256) -> Result<Said, EnvelopeError> {
+    let (federation, text) = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(parts)
+        .ok_or_else(|| malformed("the payload is no statement of ours"))?;
+    let statement: Statement = serde_json::from_str(text).map_err(|error| {
+        EnvelopeError::Malformed(format!("the payload is no statement of ours: {error}"))
+    })?;
+    if write(federation, leaf, &statement).is_none_or(|written| written != bytes) {
+        return Err(malformed(
+            "the payload is bound to another certificate, or its resources and names do not follow from the \
+             submission in it, or it is not compact JSON with its fields in their order",
+        ));
     }
+    Ok(Said { federation, text: text.as_bytes().to_vec(), statement })
+}
 
-    pub(super) fn federation(&self) -> FederationId {
-        self.predicate.potluck.federation
-    }
-
-    pub(super) fn statement(&self) -> &Statement {
-        &self.predicate.potluck.statement
-    }
-
-    /// The one text of this statement: compact JSON, fields in the order of their definition here.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("strings, integers and lists always have a JSON form")
-    }
+/// The federation's id, and the text of the statement.
+fn parts(payload: &str) -> Option<(FederationId, &str)> {
+    let (_, rest) = payload.split_once(BEFORE_FEDERATION)?;
+    let (federation, rest) = rest.split_at_checked(64)?;
+    let (_leaf, rest) = rest.strip_prefix(BEFORE_LEAF)?.split_at_checked(64)?;
+    let text = rest.strip_prefix(BEFORE_STATEMENT)?.strip_suffix(AFTER_STATEMENT)?;
+    Some((federation.parse().ok()?, text))
 }

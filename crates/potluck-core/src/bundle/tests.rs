@@ -58,8 +58,14 @@ fn around(payload: &str) -> Vec<u8> {
     let encoding = pre_authentication_encoding(IN_TOTO, payload.as_bytes());
     let der = ecdsa::to_der(&[1; 64]).unwrap();
     let key = key();
-    Text::new(b"a certificate", payload.as_bytes(), &der, key.public().id(), &key.sign(&encoding))
-        .to_bytes()
+    Fields {
+        leaf: &BASE64.encode(b"a certificate"),
+        payload: &BASE64.encode(payload),
+        leaf_signature: &BASE64.encode(der),
+        signature: &BASE64.encode(key.sign(&encoding)),
+        key: &key.public().id().to_string(),
+    }
+    .write()
 }
 
 fn payload_of(envelope: &Envelope) -> String {

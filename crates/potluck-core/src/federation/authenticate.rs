@@ -23,7 +23,7 @@ impl Authentic {
 
     /// The leaf that the log will hold for it, if it is taken in at `time`.
     pub fn record(&self, time: u64) -> Record {
-        Record::of(&self.envelope, &self.statement, time)
+        Record::of(&self.envelope, self.digest, &self.statement, time)
     }
 
     /// The entry to append at `time`.
@@ -172,6 +172,10 @@ pub fn genesis_entry(envelope: &Envelope, time: u64) -> Result<Entry, Refusal> {
 }
 
 fn parse(envelope: &Envelope, payload: &[u8]) -> Result<Statement, Refusal> {
+    // A bundle's was read, and found to be in its one spelling, when the envelope was.
+    if let Some(bundle) = envelope.bundle() {
+        return Ok(bundle.statement().clone());
+    }
     let statement: Statement = serde_json::from_slice(payload).map_err(|error| {
         Refusal::new(Code::StatementMalformed, format!("the payload is no statement: {error}"))
     })?;

@@ -36,7 +36,7 @@ fn submission(sequence: u64) -> (Envelope, Statement) {
 
 /// The record of a submission at place 5 of 7, and the log's proof of it.
 fn logged(envelope: &Envelope, statement: &Statement) -> (String, TlogProof) {
-    let record = Record::of(envelope, statement, 1_800_000_060).to_bytes();
+    let record = Record::of(envelope, envelope.sha256(), statement, 1_800_000_060).to_bytes();
     let mut tree = Tree::new();
     for index in 0..7u8 {
         tree.push(if index == 5 { &record } else { std::slice::from_ref(&index) });
