@@ -78,19 +78,19 @@ fn main() {
         let contender = format!("{} at once: {} commits", append.threads, append.commits);
         rows.push(row("1000 appends", &contender, &[append.seconds]));
     }
-    rows.push(row("append", "alone, to its receipt", &[appends[0].median]));
+    let (alone, per_append) = append::alone(&dir);
+    rows.push(row("append", "alone, to its receipt", &[alone]));
 
     let (proofs, bytes) = proof::proofs(&dir, args.leaves, 1000);
     rows.push(row(&format!("proof in {}", args.leaves), "from tiles", &proofs));
 
-    let per_commit = appends[0].commits as f64 / appends[0].appends as f64;
     let together = &appends[THREADS.len() - 1];
     let said = json!({
         "rows": rows,
         "mirrors": mirrors,
         "ratios": {
             "replay_share_of_strict_verify": median(&verify) / median(&replay),
-            "append_over_fsync": appends[0].median / (fsync * per_commit),
+            "append_over_fsync": alone / (fsync * per_append),
             "fsyncs_per_1000_appends": together.commits as f64 * 1000.0 / together.appends as f64,
             "proof_ms_10m": median(&proofs) * 1e3,
             "proof_bytes": bytes,

@@ -13,7 +13,7 @@ use potluck_aggregator::ledger::Ledger;
 use potluck_aggregator::store::Store;
 use potluck_aggregator::store::ledger::{LedgerStore, LedgerStoreError, RedbLedger, Window};
 use potluck_aggregator::submission::record::{Plain, Warrant};
-use potluck_core::entry::{Admit, RotateKey, possession_text};
+use potluck_core::entry::{Admit, Reinstate, RotateKey, Suspend, possession_text};
 use potluck_core::{Author, Body, Entry, Envelope, Keys, Role, Sha256, Signature};
 use potluck_net::archive::Folder;
 
@@ -22,14 +22,39 @@ use super::federation::{self, key, party, sign};
 /// Appends of one row, shared by its threads.
 const APPENDS: usize = 1000;
 
+/// One append after the other, to its receipt, at the median, in seconds, and how many commits each took. The
+/// entries are suspensions and their ends, so that the state stays as small as it is.
+pub(super) fn alone(dir: &Path) -> (f64, f64) {
+    let folder = tempfile::tempdir_in(dir).unwrap();
+    let (_store, entries) = Store::open(folder.path(), &Limits::default()).unwrap();
+    let commits = Arc::new(AtomicU64::new(0));
+    let store = Box::new(Counted(entries, Arc::clone(&commits)));
+    let files = Arc::new(Folder::new(&folder.path().join("log")));
+    let ledger =
+        Ledger::open(store, files, &federation::genesis(1), &key("log"), Arc::default()).unwrap();
+    let operator = |body| {
+        let federation = ledger.standing().federation.clone();
+        say(&ledger, &sign(&federation, Author::Operator, body, &key("operator")))
+    };
+    let keys = Keys::signing(key(party(0).as_str()).public());
+    operator(Body::Admit(Admit { party: party(0), keys }));
+    commits.store(0, Ordering::Relaxed);
+    let turn = |turn| match turn % 2 {
+        0 => Body::Suspend(Suspend { party: party(0), reason: "under review".to_owned() }),
+        _ => Body::Reinstate(Reinstate { party: party(0) }),
+    };
+    let mut took: Vec<Duration> = (0..APPENDS).map(|number| operator(turn(number))).collect();
+    took.sort_unstable();
+    let commits = commits.load(Ordering::Relaxed) as f64 / APPENDS as f64;
+    (took[took.len() / 2].as_secs_f64(), commits)
+}
+
 /// What so many threads took.
 pub(super) struct Row {
     pub(super) threads: usize,
     pub(super) appends: usize,
     pub(super) commits: u64,
     pub(super) seconds: f64,
-    /// Of one append, in seconds.
-    pub(super) median: f64,
 }
 
 /// A write of a page at the end of a file and its fsync, at the median, in seconds.
@@ -96,7 +121,7 @@ pub(super) fn row(dir: &Path, threads: usize) -> Row {
     }
     commits.store(0, Ordering::Relaxed);
     let (barrier, began) = (Barrier::new(threads), Instant::now());
-    let mut took: Vec<Duration> = thread::scope(|scope| {
+    let took: Vec<Duration> = thread::scope(|scope| {
         let one = |number| {
             let (ledger, barrier) = (&ledger, &barrier);
             scope.spawn(move || replace_keys(ledger, number, APPENDS / threads, barrier))
@@ -105,14 +130,7 @@ pub(super) fn row(dir: &Path, threads: usize) -> Row {
         all.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     let whole = began.elapsed().as_secs_f64();
-    took.sort_unstable();
-    Row {
-        threads,
-        appends: took.len(),
-        commits: commits.load(Ordering::Relaxed),
-        seconds: whole,
-        median: took[took.len() / 2].as_secs_f64(),
-    }
+    Row { threads, appends: took.len(), commits: commits.load(Ordering::Relaxed), seconds: whole }
 }
 
 /// What one party does: so many new keys, one after the other; how long each took.
