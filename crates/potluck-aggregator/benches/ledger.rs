@@ -49,7 +49,19 @@ fn main() {
     let args = Args::parse();
     let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
     std::fs::create_dir_all(&dir).unwrap();
+    // Deleted when all is measured.
+    let stores = tempfile::tempdir_in(&dir).unwrap();
     let mut rows = Vec::new();
+
+    let fsync = append::fsync(stores.path());
+    rows.push(row("append", "a page and its fsync", &[fsync]));
+    let (alone, per_append) = append::alone(stores.path());
+    rows.push(row("append", "alone, to its receipt", &[alone]));
+    let appends = THREADS.map(|threads| append::row(stores.path(), threads));
+    for append in &appends {
+        let contender = format!("{} at once: {} commits", append.threads, append.commits);
+        rows.push(row("1000 appends", &contender, &[append.seconds]));
+    }
 
     let stored = replay::stored(args.entries);
     let (mut verify, mut replay) = (Vec::new(), Vec::new());
@@ -70,16 +82,6 @@ fn main() {
             json!({"entries": entries, "dir": mirror, "log_key": log_key})
         })
         .collect();
-
-    let fsync = append::fsync(&dir);
-    rows.push(row("append", "a page and its fsync", &[fsync]));
-    let appends = THREADS.map(|threads| append::row(&dir, threads));
-    for append in &appends {
-        let contender = format!("{} at once: {} commits", append.threads, append.commits);
-        rows.push(row("1000 appends", &contender, &[append.seconds]));
-    }
-    let (alone, per_append) = append::alone(&dir);
-    rows.push(row("append", "alone, to its receipt", &[alone]));
 
     let (proofs, bytes) = proof::proofs(&dir, args.leaves, 1000);
     rows.push(row(&format!("proof in {}", args.leaves), "from tiles", &proofs));

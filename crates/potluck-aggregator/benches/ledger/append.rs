@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -25,11 +25,11 @@ const APPENDS: usize = 1000;
 /// One append after the other, to its receipt, at the median, in seconds, and how many commits each took. The
 /// entries are suspensions and their ends, so that the state stays as small as it is.
 pub(super) fn alone(dir: &Path) -> (f64, f64) {
-    let folder = tempfile::tempdir_in(dir).unwrap();
-    let (_store, entries) = Store::open(folder.path(), &Limits::default()).unwrap();
+    let folder = fresh(dir);
+    let (_store, entries) = Store::open(&folder, &Limits::default()).unwrap();
     let commits = Arc::new(AtomicU64::new(0));
     let store = Box::new(Counted(entries, Arc::clone(&commits)));
-    let files = Arc::new(Folder::new(&folder.path().join("log")));
+    let files = Arc::new(Folder::new(&folder.join("log")));
     let ledger =
         Ledger::open(store, files, &federation::genesis(1), &key("log"), Arc::default()).unwrap();
     let operator = |body| {
@@ -57,10 +57,16 @@ pub(super) struct Row {
     pub(super) seconds: f64,
 }
 
+/// A folder that is left to whoever gave `dir`: a file system that is busy with what was just deleted (ext4 passes
+/// over such inodes for some seconds) would be measured instead.
+fn fresh(dir: &Path) -> PathBuf {
+    tempfile::tempdir_in(dir).unwrap().keep()
+}
+
 /// A write of a page at the end of a file and its fsync, at the median, in seconds.
 pub(super) fn fsync(dir: &Path) -> f64 {
-    let folder = tempfile::tempdir_in(dir).unwrap();
-    let mut file = File::create(folder.path().join("pages")).unwrap();
+    let folder = fresh(dir);
+    let mut file = File::create(folder.join("pages")).unwrap();
     let mut once = || {
         let began = Instant::now();
         file.write_all(&[1; 4096]).unwrap();
@@ -104,11 +110,11 @@ impl LedgerStore for Counted {
 
 /// One row: `threads` parties at once.
 pub(super) fn row(dir: &Path, threads: usize) -> Row {
-    let folder = tempfile::tempdir_in(dir).unwrap();
-    let (_store, entries) = Store::open(folder.path(), &Limits::default()).unwrap();
+    let folder = fresh(dir);
+    let (_store, entries) = Store::open(&folder, &Limits::default()).unwrap();
     let commits = Arc::new(AtomicU64::new(0));
     let store = Box::new(Counted(entries, Arc::clone(&commits)));
-    let files = Arc::new(Folder::new(&folder.path().join("log")));
+    let files = Arc::new(Folder::new(&folder.join("log")));
     let ledger =
         Ledger::open(store, files, &federation::genesis(threads), &key("log"), Arc::default())
             .unwrap();
