@@ -151,7 +151,7 @@ fn page(machine: &Machine, rows: &[Row], ratios: &[Ratio], quick: bool) -> Strin
     let mut page = format!(
         "# The ledger: how fast\n\n\
          Written by `cargo xtask bench ledger{quick}`. Three of eight entries of the ledger are submissions (bundles of\n\
-         some 4 kB), the others suspensions and their ends, the shortest entries that there are.\n\n\
+         some 2.5 kB), the others suspensions and their ends, the shortest entries that there are.\n\n\
          Machine: {cpu}; {cores} cores, {memory_gib} GiB, Linux {kernel}; load before the first run {load:.1}.\n\n\
          ## Figures\n\n"
     );
