@@ -27,7 +27,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use potluck_net::BindError;
-use potluck_net::archive::{ArchiveFile, Files as _};
+use potluck_net::archive::ArchiveFile;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -177,10 +177,10 @@ async fn answer(request: &Request<Incoming>, shared: &Shared) -> Answer {
 }
 
 async fn answer_file(file: ArchiveFile, shared: &Shared) -> Answer {
-    let files = Arc::clone(shared.aggregator.log_files());
+    let aggregator = shared.aggregator.clone();
     let read = async {
         let _turn = shared.reads.acquire().await.map_err(io::Error::other)?;
-        let reading = move || files.read(&file.to_string(), file.max_bytes());
+        let reading = move || aggregator.log_file(file);
         tokio::task::spawn_blocking(reading).await.map_err(io::Error::other)?
     };
     match read.await {

@@ -3,14 +3,15 @@
 //! ```text
 //! open:   stored entries ─ apply, push ─▶ Standing ─ equals the stored checkpoint? ─▶ log's folder ─▶ serve
 //! record: Warrant ─ queue ─▶ the leader takes all that wait: apply each ─ sign once ─ commit once (durable)
-//!         ─ log's folder ─ swap the Standing ─▶ each makes its own receipt
-//! cosign: note ─ one of ours? a witness's line? ─ commit (durable) ─ log's folder
+//!         ─ swap the Standing ─▶ each makes its own receipt; the log's folder follows behind
+//! cosign: note ─ one of ours? a witness's line? ─ commit (durable) ─▶ the log's folder follows behind
 //! ```
 //!
 //! Readers take the [`Standing`] as it is and never wait for the writer. It is swapped only after the entries
 //! and the checkpoint over them are durable: nothing is shown, served or acknowledged before. The log's folder
-//! is derived: it is written after the commit, and made right at the start.
+//! is derived: a thread writes it after the commit, and it is made right at the start.
 
+mod behind;
 mod cosigned;
 mod queue;
 mod standing;
@@ -22,13 +23,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use potluck_core::federation::genesis_entry;
 use potluck_core::{Code, Entry, Envelope, Federation, PrivateKey, Refusal};
 use potluck_log::{
-    CheckpointError, ConsistencyProof, NoteSigner, Origin, SignedCheckpoint, TileError, Tiles,
+    CheckpointError, ConsistencyProof, NoteSigner, Origin, SignedCheckpoint, TileError,
 };
-use potluck_net::archive::{ArchiveError, Files, Shelf};
+use potluck_net::archive::{ArchiveError, ArchiveWriter, Files};
 use tokio::sync::watch;
 
 pub use self::standing::Standing;
 
+use self::behind::Behind;
 use self::cosigned::Cosignatures;
 use self::queue::Queue;
 use self::writer::{Placed, Writer};
@@ -54,6 +56,7 @@ pub struct Ledger {
     standing: RwLock<Arc<Standing>>,
     growth: watch::Sender<u64>,
     cosignatures: Cosignatures,
+    behind: Behind,
 }
 
 /// A page of the ledger.
@@ -127,9 +130,11 @@ impl Ledger {
         };
         let federation = Federation::found(&first).map_err(founded)?;
         let signer = NoteSigner::new(origin(&federation), log.as_dalek().clone());
-        let mut writer = Writer::new(federation, &first, Arc::clone(&files))?;
+        let mut writer = Writer::new(federation, &first).map_err(ArchiveError::from)?;
+        let mut folder = ArchiveWriter::over(Arc::clone(&files));
+        folder.push(&first)?;
         if !is_new {
-            replay(&mut writer, store.as_ref())?;
+            replay(&mut writer, &mut folder, store.as_ref())?;
         }
         let standing = writer.standing(&signer);
         if is_new {
@@ -139,11 +144,23 @@ impl Ledger {
         }
         let cosignatures = Cosignatures::open(store.as_ref(), &signer)?;
         let size = standing.checkpoint.size();
-        writer.seal(&cosignatures.note(size).unwrap_or_else(|| standing.checkpoint.to_string()))?;
+        folder.seal(&cosignatures.note(size).unwrap_or_else(|| standing.checkpoint.to_string()))?;
+        let behind = Behind::start(folder, Arc::clone(&fault));
         let (queue, writer) = (Queue::new(), Mutex::new(writer));
         let standing = RwLock::new(Arc::new(standing));
         let growth = watch::Sender::new(size);
-        Ok(Self { signer, store, files, fault, queue, writer, standing, growth, cosignatures })
+        Ok(Self {
+            signer,
+            store,
+            files,
+            fault,
+            queue,
+            writer,
+            standing,
+            growth,
+            cosignatures,
+            behind,
+        })
     }
 
     /// The ledger as it stands now.
@@ -156,9 +173,14 @@ impl Ledger {
         self.signer.verifier_key().to_string()
     }
 
-    /// The log's folder.
+    /// The log's folder, which is written a moment after a receipt is given. See [`Self::settle`].
     pub fn files(&self) -> &LogFiles {
         &self.files
+    }
+
+    /// Waits until the log's folder has all that was recorded before. Blocking.
+    pub fn settle(&self) {
+        self.behind.settle();
     }
 
     /// How many entries there are, for whoever waits for more.
@@ -175,7 +197,7 @@ impl Ledger {
         old: u64,
         new: u64,
     ) -> Result<ConsistencyProof, TileError<std::io::Error>> {
-        Tiles::new(Shelf(&self.files), self.standing().checkpoint.size())?.consistency(old, new)
+        self.standing().tiles(&self.files)?.consistency(old, new)
     }
 
     /// The time at which an entry would be taken in now: the system's clock, but never before the latest entry.
@@ -238,12 +260,12 @@ impl Ledger {
         if !self.cosignatures.keep(note, self)? {
             return Ok(());
         }
-        let mut writer = self.writing();
+        let writer = self.writing();
         // Asked for here, so that of two who come at once neither takes away the other's line.
-        match self.cosignatures.note(writer.size()) {
-            Some(note) => writer.seal(&note).map_err(|error| self.unwritten(&error)),
-            None => Ok(()),
+        if let Some(note) = self.cosignatures.note(writer.size()) {
+            self.behind.hand_over(Vec::new(), note);
         }
+        Ok(())
     }
 
     /// The leader's work: all or nothing of what the federation takes is durable when it returns.
@@ -259,7 +281,7 @@ impl Ledger {
             .map(|warrant| writer.place(warrant, time, first, &mut added, self.store.as_ref()))
             .collect();
         if !added.is_empty()
-            && let Err(failed) = self.publish(&mut writer, first, &added)
+            && let Err(failed) = self.publish(&mut writer, first, added)
         {
             // The writer is ahead of the store, and is asked no more: the fault is raised.
             let placed = answers.iter_mut().filter(|answer| answer.is_ok());
@@ -269,12 +291,16 @@ impl Ledger {
     }
 
     /// Makes what was placed durable, then visible.
-    fn publish(&self, writer: &mut Writer, first: u64, added: &[Entry]) -> Result<(), Refusal> {
+    fn publish(&self, writer: &mut Writer, first: u64, added: Vec<Entry>) -> Result<(), Refusal> {
         let next = writer.standing(&self.signer);
+        let note = next.checkpoint.to_string();
         self.store
-            .append(first, added, next.checkpoint.note())
+            .append(first, &added, &note)
             .map_err(|error| self.fault.raise("append to the ledger", &in_full(&error)))?;
-        writer.archive(added, next.checkpoint.note()).map_err(|error| self.unwritten(&error))?;
+        writer
+            .keep_filled(&self.files)
+            .map_err(|error| self.fault.raise("write the log's folder", &in_full(&error)))?;
+        self.behind.hand_over(added, note);
         let before = std::mem::replace(
             &mut *self.standing.write().unwrap_or_else(PoisonError::into_inner),
             Arc::new(next),
@@ -288,10 +314,6 @@ impl Ledger {
     /// A writer that panicked is asked no more: the queue is broken by it.
     fn writing(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unwritten(&self, error: &ArchiveError) -> Refusal {
-        self.fault.raise("write the log's folder", &in_full(error))
     }
 }
 
@@ -307,7 +329,11 @@ fn clock() -> u64 {
 }
 
 /// Replays the entries after the first.
-fn replay(writer: &mut Writer, store: &dyn LedgerStore) -> Result<(), OpenError> {
+fn replay(
+    writer: &mut Writer,
+    folder: &mut ArchiveWriter<LogFiles>,
+    store: &dyn LedgerStore,
+) -> Result<(), OpenError> {
     loop {
         let page = store.page(writer.size(), WINDOW)?;
         if page.is_empty() {
@@ -316,7 +342,9 @@ fn replay(writer: &mut Writer, store: &dyn LedgerStore) -> Result<(), OpenError>
         for entry in page {
             let index = writer.size();
             writer.apply(&entry).map_err(|source| OpenError::Entry { index, source })?;
-            writer.push(&entry)?;
+            folder.push(&entry)?;
+            // The folder has them now.
+            writer.forget_filled();
         }
     }
 }

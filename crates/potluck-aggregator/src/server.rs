@@ -3,19 +3,21 @@
 //! Every method is synchronous and may block; the network room runs them on its own pool. Nothing here decides:
 //! the rules are the federation's, the steps are [`crate::submission`]'s and [`crate::round`]'s.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use potluck_core::charter::{Access, Audience};
 use potluck_core::{Blake3, Code, Envelope, Federation, PublicKey, Refusal};
 use potluck_log::ConsistencyProof;
+use potluck_net::archive::{ArchiveFile, Files as _};
 use potluck_net::{Blended, LedgerPage, Offer, Receipt, Service, StoredBlob};
 
 use tokio::sync::watch;
 
 use crate::fault::Fault;
 use crate::in_full;
-use crate::ledger::{Ledger, LogFiles, Page, Standing};
+use crate::ledger::{Ledger, Page, Standing};
 use crate::round::publish;
 use crate::store::Store;
 use crate::submission;
@@ -48,9 +50,16 @@ impl Aggregator {
         self.ledger.verifier_key()
     }
 
-    /// The log's folder.
-    pub fn log_files(&self) -> &LogFiles {
-        self.ledger.files()
+    /// A file of the log's folder, if it is there: all of it, or one byte more than it can have. The checkpoint
+    /// is never behind a receipt that was given. Blocking.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn log_file(&self, file: ArchiveFile) -> io::Result<Option<Vec<u8>>> {
+        if file == ArchiveFile::Checkpoint {
+            self.ledger.settle();
+        }
+        self.ledger.files().read(&file.to_string(), file.max_bytes())
     }
 
     /// How many entries there are, for whoever waits for more.

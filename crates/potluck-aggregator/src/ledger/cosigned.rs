@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use potluck_core::{Code, Refusal};
-use potluck_log::{CosignerKey, NoteSigner, SignedCheckpoint, Tiles};
-use potluck_net::archive::Shelf;
+use potluck_log::{CosignerKey, NoteSigner, SignedCheckpoint};
 
 use super::{Ledger, OpenError, Standing};
 use crate::in_full;
@@ -148,7 +147,7 @@ fn check_ours(
         let sentence = format!("the checkpoint is over {} entries of {size}", given.size());
         return Err(refused(sentence));
     }
-    let tiles = Tiles::new(Shelf(&ledger.files), size);
+    let tiles = standing.tiles(&ledger.files);
     let root = tiles.and_then(|tiles| tiles.root_at(given.size())).map_err(|error| {
         tracing::error!(error = %in_full(&error), "the log's tiles give no root");
         Refusal::new(Code::Internal, "the aggregator cannot read its ledger")

@@ -1,9 +1,13 @@
 //! What all entries so far amount to, as readers see it.
 
+use std::io;
 use std::sync::Arc;
 
 use potluck_core::{Code, Federation, Refusal};
-use potluck_log::{Checkpoint, CosignerKey, Hash, NoteSigner, SignedCheckpoint, Tiles, TlogProof};
+use potluck_log::{
+    Checkpoint, CosignerKey, Hash, NoteSigner, SignedCheckpoint, TileEdge, TileError, TileId,
+    TileReader, Tiles, TlogProof,
+};
 use potluck_net::archive::{Files, Shelf};
 use potluck_wire::Receipt;
 
@@ -23,15 +27,17 @@ pub struct Standing {
     pub checkpoint: SignedCheckpoint,
     /// Who may cosign it.
     pub witnesses: Arc<Vec<CosignerKey>>,
+    /// The tiles that its tree has not filled.
+    edge: TileEdge,
 }
 
 impl Standing {
-    /// Signs what stands at `root`.
+    /// Signs what stands at `root`, of whose tree `edge` is.
     pub(super) fn signed(
         federation: Federation,
         catalogue: Arc<Catalogue>,
         witnesses: Arc<Vec<CosignerKey>>,
-        root: Hash,
+        (root, edge): (Hash, TileEdge),
         signer: &NoteSigner,
     ) -> Self {
         let origin = signer.verifier_key().name().clone();
@@ -39,7 +45,18 @@ impl Standing {
         let note = Checkpoint { origin, size, root, state }.sign(signer);
         let checkpoint = SignedCheckpoint::open(&note, signer.verifier_key())
             .expect("a checkpoint that we signed under our own name opens");
-        Self { federation, catalogue, checkpoint, witnesses }
+        Self { federation, catalogue, checkpoint, witnesses, edge }
+    }
+
+    /// Its tree. Of the files, only the tiles that are full are read.
+    ///
+    /// # Errors
+    /// Where there are more entries than any log has.
+    pub(super) fn tiles<'a, F: Files>(
+        &'a self,
+        files: &'a F,
+    ) -> Result<Tiles<Grown<'a, F>>, TileError<io::Error>> {
+        Tiles::new(Grown { edge: &self.edge, shelf: Shelf(files) }, self.checkpoint.size())
     }
 
     /// The receipt of the record at `index`, which this standing covers, with its proof from the log's tiles.
@@ -53,7 +70,7 @@ impl Standing {
         files: &impl Files,
     ) -> Result<Recorded, Refusal> {
         let size = self.checkpoint.size();
-        let tiles = Tiles::new(Shelf(files), size).map_err(|error| unproved(&error))?;
+        let tiles = self.tiles(files).map_err(|error| unproved(&error))?;
         let inclusion = tiles.inclusion(index, size).map_err(|error| unproved(&error))?;
         // A proof that does not hold is worse than none.
         inclusion
@@ -62,6 +79,21 @@ impl Standing {
         let proof = TlogProof::new(index, inclusion, &self.checkpoint).to_string();
         let record = String::from_utf8(record).map_err(|error| unproved(&error))?;
         Ok(Recorded::new(Receipt { index, record, proof }))
+    }
+}
+
+/// The tiles of a standing: those that grow from memory, since the folder is written behind.
+#[derive(Debug)]
+pub(super) struct Grown<'a, F> {
+    edge: &'a TileEdge,
+    shelf: Shelf<'a, F>,
+}
+
+impl<F: Files> TileReader for Grown<'_, F> {
+    type Error = io::Error;
+
+    fn read(&self, tile: TileId) -> io::Result<Option<Vec<u8>>> {
+        self.edge.partial(tile).map_or_else(|| self.shelf.read(tile), |bytes| Ok(Some(bytes)))
     }
 }
 

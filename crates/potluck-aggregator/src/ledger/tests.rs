@@ -113,6 +113,7 @@ fn verified(ledger: &Ledger, receipt: &Receipt) -> u64 {
 
 /// The log's folder says what the ledger says.
 fn invariant_the_folder_is_the_ledger(ledger: &Ledger) {
+    ledger.settle();
     let reader = ArchiveReader::over(Arc::clone(ledger.files())).unwrap();
     let standing = ledger.standing();
     let there = SignedCheckpoint::open(reader.checkpoint(), ledger.signer.verifier_key()).unwrap();

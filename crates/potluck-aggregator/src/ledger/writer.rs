@@ -1,10 +1,10 @@
-//! The one state that changes: the federation as the latest entry leaves it, and the edges of tree and folder.
+//! The one state that changes: the federation as the latest entry leaves it, and the edge of its tree.
 
 use std::sync::Arc;
 
 use potluck_core::{Entry, Federation, PublicKey, Refusal};
-use potluck_log::{CosignerKey, Frontier, NoteSigner};
-use potluck_net::archive::{ArchiveError, ArchiveWriter};
+use potluck_log::{CosignerKey, Frontier, NoteSigner, TileEdge, TileId, TreeFull};
+use potluck_net::archive::{ArchiveError, ArchiveFile, Files as _};
 
 use super::standing::{Standing, witnesses};
 use super::{LogFiles, unreadable};
@@ -18,10 +18,12 @@ pub(super) struct Writer {
     federation: Federation,
     catalogue: Arc<Catalogue>,
     frontier: Frontier,
+    edge: TileEdge,
+    /// Tiles that were filled since the last ones were kept.
+    filled: Vec<(TileId, Vec<u8>)>,
     /// The federation's witnesses, and their keys as notes name them.
     named: Vec<(String, PublicKey)>,
     witnesses: Arc<Vec<CosignerKey>>,
-    folder: ArchiveWriter<LogFiles>,
 }
 
 /// Where an entry stands.
@@ -33,17 +35,13 @@ pub(super) struct Placed {
 
 impl Writer {
     /// The writer after the entry that founds `federation`.
-    pub(super) fn new(
-        federation: Federation,
-        first: &Entry,
-        files: LogFiles,
-    ) -> Result<Self, ArchiveError> {
+    pub(super) fn new(federation: Federation, first: &Entry) -> Result<Self, TreeFull> {
         let catalogue = Arc::new(Catalogue::of(&federation));
         let (named, keys) = (federation.witnesses(), Arc::new(witnesses(&federation)));
-        let (frontier, folder) = (Frontier::new(), ArchiveWriter::over(files));
-        let mut writer = Self { federation, catalogue, frontier, named, witnesses: keys, folder };
-        writer.frontier.push(first.record())?;
-        writer.push(first)?;
+        let (frontier, edge, filled) = (Frontier::new(), TileEdge::new(), Vec::new());
+        let mut writer =
+            Self { federation, catalogue, frontier, edge, filled, named, witnesses: keys };
+        writer.grow(first)?;
         Ok(writer)
     }
 
@@ -55,7 +53,7 @@ impl Writer {
     /// Applies the next entry, or leaves everything as it was.
     pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), Refusal> {
         let effects = self.federation.apply(self.size(), entry)?;
-        self.frontier.push(entry.record()).map_err(|error| {
+        self.grow(entry).map_err(|error| {
             Refusal::new(potluck_core::Code::Internal, format!("the ledger is full: {error}"))
         })?;
         if Catalogue::is_touched_by(&effects) {
@@ -94,24 +92,28 @@ impl Writer {
             self.named = named;
         }
         let (catalogue, witnesses) = (Arc::clone(&self.catalogue), Arc::clone(&self.witnesses));
-        let root = self.frontier.root();
-        Standing::signed(self.federation.clone(), catalogue, witnesses, root, signer)
+        let tree = (self.frontier.root(), self.edge.clone());
+        Standing::signed(self.federation.clone(), catalogue, witnesses, tree, signer)
     }
 
-    /// Writes entries that are durable to the log's folder.
-    pub(super) fn archive(&mut self, added: &[Entry], note: &str) -> Result<(), ArchiveError> {
-        added.iter().try_for_each(|entry| self.push(entry))?;
-        self.seal(note)
+    /// Puts the tiles that were filled among the files, where receipts find them.
+    pub(super) fn keep_filled(&mut self, files: &LogFiles) -> Result<(), ArchiveError> {
+        for (tile, bytes) in self.filled.drain(..) {
+            let name = ArchiveFile::Tile(tile).to_string();
+            files.put(&name, &bytes).map_err(|source| ArchiveError::Write { name, source })?;
+        }
+        Ok(())
     }
 
-    /// Writes one entry to the log's folder, where nobody sees it before the seal.
-    pub(super) fn push(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
-        self.folder.push(entry)
+    /// Drops the tiles that were filled: the files have them.
+    pub(super) fn forget_filled(&mut self) {
+        self.filled.clear();
     }
 
-    /// Shows what was pushed, under a checkpoint over it.
-    pub(super) fn seal(&mut self, note: &str) -> Result<(), ArchiveError> {
-        self.folder.seal(note)
+    fn grow(&mut self, entry: &Entry) -> Result<(), TreeFull> {
+        self.frontier.push(entry.record())?;
+        self.filled.extend(self.edge.push(entry.record())?);
+        Ok(())
     }
 }
 

@@ -96,6 +96,15 @@ impl TileEdge {
         partials
     }
 
+    /// A partial tile of the present size, or the beginning of one.
+    pub fn partial(&self, tile: TileId) -> Option<Vec<u8>> {
+        let TileLevel::Hashes(level) = tile.level() else { return None };
+        let row = self.levels.get(usize::from(level))?;
+        let index = tile.level().hashes(self.size) / u64::from(TILE_WIDTH);
+        let hashes = row.get(..tile.width().into()).filter(|_| tile.index() == index)?;
+        Some(hashes.iter().flat_map(|hash| hash.0).collect())
+    }
+
     /// The frontier of the same tree.
     pub fn frontier(&self) -> Frontier {
         let mut roots = Vec::new();

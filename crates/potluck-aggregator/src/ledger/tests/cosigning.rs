@@ -42,6 +42,7 @@ fn shown(ledger: &Ledger) -> Option<String> {
 }
 
 fn in_folder(ledger: &Ledger) -> String {
+    ledger.settle();
     ArchiveReader::over(Arc::clone(ledger.files())).unwrap().checkpoint().to_owned()
 }
 
