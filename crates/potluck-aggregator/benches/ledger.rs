@@ -54,9 +54,9 @@ fn main() {
     let mut rows = Vec::new();
 
     let fsync = append::fsync(stores.path());
-    rows.push(row("append", "a page and its fsync", &[fsync]));
+    rows.push(row("append", "the pages of a commit and their fsync", &[fsync]));
     let (alone, per_append) = append::alone(stores.path());
-    rows.push(row("append", "alone, to its receipt", &[alone]));
+    rows.push(row("append", "alone, from an authentic statement to its receipt", &[alone]));
     let appends = THREADS.map(|threads| append::row(stores.path(), threads));
     for append in &appends {
         let contender = format!("{} at once: {} commits", append.threads, append.commits);

@@ -137,7 +137,7 @@ impl Federation {
         let mut members = Members::default();
         members.insert(Author::Operator, &Keys::signing(operator), 0);
         if let Some(member) = members.get_mut(&Author::Operator) {
-            (member.next, member.previous) = (1, Some(authentic.record_digest()));
+            (member.next, member.previous) = (1, Some(authentic.digest()));
         }
         Ok(Self {
             id,
@@ -163,15 +163,35 @@ impl Federation {
         }
         let authentic = self.authenticate(entry.envelope())?;
         let time = check_record(entry, &authentic)?;
+        self.enter(authentic, time)
+    }
+
+    /// Applies what was authenticated before as the next entry, taken in at `time`; or leaves everything as it
+    /// was. The same as [`Self::apply`] of [`Authentic::into_entry`], but the signature is not verified again.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn take(
+        &mut self,
+        authentic: Authentic,
+        time: u64,
+    ) -> Result<(Entry, Vec<Effect>), Refusal> {
+        self.authenticate_again(&authentic)?;
+        let entry = authentic.entry(time);
+        let effects = self.enter(authentic, time)?;
+        Ok((entry, effects))
+    }
+
+    fn enter(&mut self, authentic: Authentic, time: u64) -> Result<Vec<Effect>, Refusal> {
         if time < self.time {
             let sentence =
                 format!("the log states the time {time}, and stated {} before", self.time);
             return Err(Refusal::new(Code::TimeBackwards, sentence));
         }
         self.check(&authentic, time)?;
-        let digest = authentic.record_digest();
+        let digest = authentic.digest();
         let Statement { author, body, .. } = authentic.into_statement();
-        let effects = self.step(index, &author, body);
+        let effects = self.step(self.size, &author, body);
         let member = self.members.get_mut(&author);
         let member =
             member.expect("authenticate found the author or it just joined; none is removed");

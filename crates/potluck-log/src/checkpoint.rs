@@ -86,6 +86,26 @@ impl Checkpoint {
         Note::sign(self.body(), signer).to_string()
     }
 
+    /// Signs the checkpoint of the signer's own log.
+    ///
+    /// The signature just made is not verified.
+    ///
+    /// # Errors
+    /// As [`SignedCheckpoint::open`] of the note, where the signer's name is not the origin, or the tree is too
+    /// large.
+    pub fn into_signed(self, signer: &NoteSigner) -> Result<SignedCheckpoint, CheckpointError> {
+        let expected = signer.verifier_key().name();
+        if self.origin != *expected {
+            return Err(CheckpointError::OtherLog { expected: expected.clone() });
+        }
+        if self.size > MAX_TREE_SIZE {
+            return Err(CheckpointError::TreeTooBig { size: self.size });
+        }
+        let note = Note::sign(self.body(), signer);
+        let text = note.to_string();
+        Ok(SignedCheckpoint { checkpoint: self, note, text })
+    }
+
     fn body(&self) -> String {
         let Self { origin, size, root, state } = self;
         let (root, state) = (root.to_base64(), hex::encode(state));

@@ -74,10 +74,13 @@ impl Behind {
             state = self.shared.wait(state);
         }
         state.entries.extend(entries);
-        state.note = Some(note);
+        let is_resting = state.note.replace(note).is_some();
         state.handed += 1;
-        drop(state);
-        self.shared.changed.notify_all();
+        // One that rests wakes by itself; each waking would cost the committer a switch.
+        if !is_resting || state.is_urgent() {
+            drop(state);
+            self.shared.changed.notify_all();
+        }
     }
 
     /// Returns when all that was handed over before is written, or never will be.

@@ -42,9 +42,9 @@ impl Standing {
     ) -> Self {
         let origin = signer.verifier_key().name().clone();
         let (size, state) = (federation.size(), *federation.digest().as_bytes());
-        let note = Checkpoint { origin, size, root, state }.sign(signer);
-        let checkpoint = SignedCheckpoint::open(&note, signer.verifier_key())
-            .expect("a checkpoint that we signed under our own name opens");
+        let checkpoint = Checkpoint { origin, size, root, state }.into_signed(signer);
+        let checkpoint =
+            checkpoint.expect("it bears the signer's name, and is of a tree that could grow");
         Self { federation, catalogue, checkpoint, witnesses, edge }
     }
 

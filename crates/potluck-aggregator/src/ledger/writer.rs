@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use potluck_core::{Entry, Federation, PublicKey, Refusal};
+use potluck_core::federation::Effect;
+use potluck_core::{Entry, Federation, PublicKey, Refusal, Sha256};
 use potluck_log::{CosignerKey, Frontier, NoteSigner, TileEdge, TileId, TreeFull};
 use potluck_net::archive::{ArchiveError, ArchiveFile, Files as _};
 
@@ -53,13 +54,7 @@ impl Writer {
     /// Applies the next entry, or leaves everything as it was.
     pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), Refusal> {
         let effects = self.federation.apply(self.size(), entry)?;
-        self.grow(entry).map_err(|error| {
-            Refusal::new(potluck_core::Code::Internal, format!("the ledger is full: {error}"))
-        })?;
-        if Catalogue::is_touched_by(&effects) {
-            Arc::make_mut(&mut self.catalogue).take_in(&self.federation, &effects);
-        }
-        Ok(())
+        self.follow(entry, &effects)
     }
 
     /// Applies what a warrant lets through and adds it to `added`, of which the first has index `first`; or
@@ -72,16 +67,28 @@ impl Writer {
         added: &mut Vec<Entry>,
         store: &dyn LedgerStore,
     ) -> Result<Placed, Refusal> {
-        let entry = warrant.into_entry(clock.max(self.federation.time()));
-        let index = self.size();
-        match self.apply(&entry) {
-            Ok(()) => {
+        let authentic = warrant.into_authentic();
+        let (index, envelope) = (self.size(), authentic.digest());
+        match self.federation.take(authentic, clock.max(self.federation.time())) {
+            Ok((entry, effects)) => {
+                self.follow(&entry, &effects)?;
                 let record = entry.record().to_vec();
                 added.push(entry);
                 Ok(Placed { index, record })
             }
-            Err(refusal) => found(&entry, first, added, store)?.ok_or(refusal),
+            Err(refusal) => found(envelope, first, added, store)?.ok_or(refusal),
         }
+    }
+
+    /// Brings the rest to where the federation is.
+    fn follow(&mut self, entry: &Entry, effects: &[Effect]) -> Result<(), Refusal> {
+        self.grow(entry).map_err(|error| {
+            Refusal::new(potluck_core::Code::Internal, format!("the ledger is full: {error}"))
+        })?;
+        if Catalogue::is_touched_by(effects) {
+            Arc::make_mut(&mut self.catalogue).take_in(&self.federation, effects);
+        }
+        Ok(())
     }
 
     /// What readers see of this, signed.
@@ -117,14 +124,13 @@ impl Writer {
     }
 }
 
-/// Where the envelope of `entry` stands, if it does.
+/// Where the envelope with this digest stands, if it does.
 fn found(
-    entry: &Entry,
+    digest: Sha256,
     first: u64,
     added: &[Entry],
     store: &dyn LedgerStore,
 ) -> Result<Option<Placed>, Refusal> {
-    let digest = entry.envelope().sha256();
     let together = (first..).zip(added).find(|(_, other)| other.envelope().sha256() == digest);
     if let Some((index, other)) = together {
         return Ok(Some(Placed { index, record: other.record().to_vec() }));

@@ -5,7 +5,7 @@
 
 use potluck_core::entry::Body;
 use potluck_core::federation::Authentic;
-use potluck_core::{Code, Entry, Refusal};
+use potluck_core::{Code, Refusal};
 use potluck_wire::Receipt;
 
 use super::admit::Admitted;
@@ -22,12 +22,12 @@ pub enum Warrant {
 }
 
 impl Warrant {
-    /// The entry to append at `time`.
-    pub(crate) fn into_entry(self, time: u64) -> Entry {
+    /// What was said.
+    pub(crate) fn into_authentic(self) -> Authentic {
         match self {
-            Self::Plain(Plain(authentic)) => authentic.into_entry(time),
-            Self::Expert(admitted) => admitted.into_authentic().into_entry(time),
-            Self::Soup(compared) => compared.into_authentic().into_entry(time),
+            Self::Plain(Plain(authentic)) => authentic,
+            Self::Expert(admitted) => admitted.into_authentic(),
+            Self::Soup(compared) => compared.into_authentic(),
         }
     }
 }

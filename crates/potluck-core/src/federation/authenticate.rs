@@ -31,8 +31,12 @@ impl Authentic {
         Entry::new(&self.record(time), self.envelope)
     }
 
-    /// SHA-256 of the envelope.
-    pub(super) fn record_digest(&self) -> Sha256 {
+    pub(super) fn entry(&self, time: u64) -> Entry {
+        Entry::new(&self.record(time), self.envelope.clone())
+    }
+
+    /// SHA-256 of the envelope, by which the log names it.
+    pub fn digest(&self) -> Sha256 {
         self.digest
     }
 
@@ -48,26 +52,45 @@ impl Federation {
     /// [`Refusal`], in this order: `federation-mismatch`; `key-unknown` or `key-revoked`; `signature-invalid`;
     /// `statement-malformed`; `author-mismatch`; `author-suspended`; `sequence-wrong`.
     pub fn authenticate(&self, envelope: &Envelope) -> Result<Authentic, Refusal> {
+        self.check_federation(envelope)?;
+        let key = envelope.key();
+        let statement = match self.members.owner(key) {
+            Some((owner, Role::Sign)) => {
+                let sign = self.members.get(owner).and_then(|member| member.sign);
+                opened(envelope, &sign.expect("the owner of a signing key has it"))?
+            }
+            _ if envelope.domain().kind == Kind::Join => self.newcomer(envelope)?,
+            _ => return Err(self.unknown(key)),
+        };
+        self.check_author(envelope, &statement)?;
+        Ok(authentic(envelope, statement))
+    }
+
+    /// What [`Self::authenticate`] asks, without the signature: that verified once, whatever became of its key
+    /// since.
+    pub(super) fn authenticate_again(&self, authentic: &Authentic) -> Result<(), Refusal> {
+        self.check_federation(&authentic.envelope)?;
+        self.check_author(&authentic.envelope, &authentic.statement)
+    }
+
+    fn check_federation(&self, envelope: &Envelope) -> Result<(), Refusal> {
         if envelope.domain().federation != Some(self.id) {
             return refuse(
                 Code::FederationMismatch,
                 "the envelope was signed for another federation",
             );
         }
-        let key = envelope.key();
-        let statement = match self.members.owner(key) {
-            Some((owner, Role::Sign)) => {
-                let sign = self.members.get(owner).and_then(|member| member.sign);
-                let statement =
-                    opened(envelope, &sign.expect("the owner of a signing key has it"))?;
-                self.check_speaker(owner, &statement.author)?;
-                statement
-            }
-            _ if envelope.domain().kind == Kind::Join => self.newcomer(envelope)?,
-            _ => return Err(self.unknown(key)),
-        };
-        self.check_place(&statement)?;
-        Ok(authentic(envelope, statement))
+        Ok(())
+    }
+
+    /// That the key is its author's, and the statement the next one.
+    fn check_author(&self, envelope: &Envelope, statement: &Statement) -> Result<(), Refusal> {
+        match self.members.owner(envelope.key()) {
+            Some((owner, Role::Sign)) => self.check_speaker(owner, &statement.author)?,
+            _ if envelope.domain().kind == Kind::Join => (),
+            _ => return Err(self.unknown(envelope.key())),
+        }
+        self.check_place(statement)
     }
 
     /// A statement of somebody who is not in yet, signed with the key that it brings.

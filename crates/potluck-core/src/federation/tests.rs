@@ -91,9 +91,16 @@ impl Ledger {
 
     fn append(&mut self, envelope: &Envelope) -> Result<Vec<Effect>, Refusal> {
         let authentic = self.federation.authenticate(envelope)?;
-        self.federation.check(&authentic, self.now)?;
+        let mut taking = self.federation.clone();
+        let taken = taking.take(authentic.clone(), self.now);
+        let checked = self.federation.check(&authentic, self.now);
         let entry = authentic.into_entry(self.now);
-        let effects = self.federation.apply(self.federation.size(), &entry)?;
+        let applied = self.federation.apply(self.federation.size(), &entry);
+        // One way in or the other, the outcome is the same.
+        assert_eq!(taken, applied.clone().map(|effects| (entry.clone(), effects)));
+        assert_eq!(taking, self.federation);
+        assert!(checked.is_ok() || checked.err() == applied.as_ref().err().cloned());
+        let effects = applied?;
         self.entries.push(entry);
         Ok(effects)
     }

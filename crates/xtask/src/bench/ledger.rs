@@ -25,7 +25,7 @@ const FIGURES: [(&str, &str, Target); 5] = [
     ),
     (
         "append_over_fsync",
-        "one append, to its receipt, over the fsyncs that it needs",
+        "one append, from an authentic statement to its receipt, over the bare writes and the fsync that it needs",
         Target::AtMost(1.5),
     ),
     (

@@ -222,6 +222,37 @@ fn who_is_suspended_is_not_heard() {
 }
 
 #[test]
+fn what_was_authenticated_is_asked_again_when_it_is_taken() {
+    let mut ledger = Ledger::with_parties();
+    let said = |ledger: &Ledger, who: &str, body, key: &PrivateKey| {
+        let envelope = ledger.sign(&author(who), body, key);
+        ledger.federation.authenticate(&envelope).unwrap()
+    };
+    let party = PARTIES[0];
+    let old = party_key(party);
+    let early = said(&ledger, party, submission(b"base", b"early"), &old);
+    let suspend = Body::Suspend(Suspend { party: id(party), reason: "under review".to_owned() });
+    ledger.say("operator", suspend).unwrap();
+    let refused = |ledger: &Ledger, early: &Authentic| {
+        let (mut federation, before) = (ledger.federation.clone(), &ledger.federation);
+        let code = federation.take(early.clone(), ledger.now).unwrap_err().code;
+        assert_eq!(federation, *before);
+        code
+    };
+    assert_eq!(refused(&ledger, &early), Code::AuthorSuspended);
+    ledger.say("operator", Body::Reinstate(Reinstate { party: id(party) })).unwrap();
+    ledger.rotate(party, Role::Sign, &old, &key(77)).unwrap();
+    assert_eq!(refused(&ledger, &early), Code::KeyRevoked);
+    let rotated = said(&ledger, party, submission(b"base", b"one"), &key(77));
+    let rival = said(&ledger, party, submission(b"base", b"two"), &key(77));
+    ledger.federation.take(rotated, ledger.now).unwrap();
+    assert_eq!(refused(&ledger, &rival), Code::SequenceWrong);
+    let other =
+        Ledger { federation: Federation::found(&genesis_with(1)).unwrap(), ..Ledger::new() };
+    assert_eq!(refused(&other, &early), Code::FederationMismatch);
+}
+
+#[test]
 fn the_logs_time_never_goes_back() {
     let mut ledger = Ledger::new();
     ledger.now = 1000;
