@@ -115,7 +115,7 @@ impl Statement {
     /// The payload to sign, and the only text of this statement that is accepted: compact JSON, fields in the
     /// order of their definition here.
     pub fn to_payload(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("strings, integers and lists always have a JSON form")
+        json(self)
     }
 }
 
@@ -288,8 +288,17 @@ impl Record {
 
     /// The leaf's bytes: compact JSON, fields in the order of their definition here.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("strings and integers always have a JSON form")
+        json(self)
     }
+}
+
+/// Compact JSON of what consists of strings, integers and lists.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // Most are shorter: no growing on the way.
+    let mut bytes = Vec::with_capacity(512);
+    serde_json::to_writer(&mut bytes, value)
+        .expect("strings, integers and lists have a JSON form, and a vector takes it");
+    bytes
 }
 
 /// Why bytes are no entry.

@@ -3,9 +3,11 @@
 //! Each type checks its text once, when it is parsed; one that exists is well formed.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 
 /// Why a name or digest was refused.
@@ -91,8 +93,7 @@ name! {
 macro_rules! digest {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type([u8; 32]);
 
         impl $type {
@@ -125,22 +126,21 @@ macro_rules! digest {
             }
         }
 
-        impl TryFrom<String> for $type {
-            type Error = IdError;
-            fn try_from(text: String) -> Result<Self, IdError> {
-                text.parse()
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(digits(&self.0, &mut [0; 64]))
             }
         }
 
-        impl From<$type> for String {
-            fn from(digest: $type) -> String {
-                digest.to_string()
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Parsed(PhantomData))
             }
         }
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&hex::encode(self.0))
+                f.pad(digits(&self.0, &mut [0; 64]))
             }
         }
 
@@ -150,6 +150,27 @@ macro_rules! digest {
             }
         }
     };
+}
+
+/// The lower-case digits of 32 bytes, with nothing allocated: replay writes and reads a dozen for each entry.
+fn digits<'a>(bytes: &[u8; 32], room: &'a mut [u8; 64]) -> &'a str {
+    hex::encode_to_slice(bytes, room).expect("the room is twice the bytes");
+    str::from_utf8(room).expect("hexadecimal digits are ASCII")
+}
+
+/// Reads a value from text as it parses.
+struct Parsed<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = IdError>> Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string of 64 hexadecimal digits")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
 }
 
 digest! {
