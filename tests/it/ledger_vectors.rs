@@ -268,7 +268,7 @@ impl Teller {
     fn rotate(&mut self, name: &str, old: &str, new: &str) {
         let author = Author::Party(party(name));
         let proof = self.proof(&author, Role::Sign, new);
-        let body = RotateKey { role: Role::Sign, key: key(new).public(), proof };
+        let body = RotateKey { role: Role::Sign, key: key(new).public(), proof, handover: None };
         self.say(&author, old, Body::RotateKey(body));
     }
 

@@ -8,6 +8,7 @@ mod story;
 mod upload;
 mod verify;
 mod keys;
+mod log_key;
 mod witness;
 mod ledger_vectors;
 mod agree;

@@ -58,6 +58,7 @@ impl Failure {
                 StartError::Store(_)
                 | StartError::Ledger(OpenError::Store(_) | OpenError::Archive(_)),
             ) => ("store", 1),
+            Self::Start(StartError::Ledger(OpenError::NotHeld { .. })) => ("folder", 3),
             Self::Start(StartError::Ledger(_)) => ("ledger", 4),
             Self::Certificates(_) | Self::Bind(BindError::Pki(_)) => ("certificates", 3),
             Self::Bind(_) => ("listen", 1),

@@ -133,7 +133,7 @@ pub(crate) fn witness_key(federation: &Federation, author: &Author, key: &Privat
     let role = Role::Witness;
     let text = possession_text(federation.id(), author, role, &key.public());
     let proof = Signature::from_bytes(key.sign(text.as_bytes()));
-    Body::RotateKey(RotateKey { role, key: key.public(), proof })
+    Body::RotateKey(RotateKey { role, key: key.public(), proof, handover: None })
 }
 
 pub(crate) fn open_round(round: u64) -> Body {
@@ -195,7 +195,7 @@ impl Folder {
     }
 
     pub(crate) fn open(&self) -> Aggregator {
-        Aggregator::open(&self.settings()).unwrap().0
+        Aggregator::open(&self.settings()).unwrap()
     }
 }
 

@@ -1,23 +1,23 @@
 //! The federation's folder as `potluck new` makes it: `keys/log.pem`, `genesis.json`, `base/`.
 //!
-//! Read once at the start. The key signs checkpoints and is the server's identity on the network, so it must
-//! be the one that the genesis names.
+//! Read once at the start. Whether the log's key in force is among those in `keys/`, the ledger tells.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use potluck_core::envelope::EnvelopeError;
 use potluck_core::federation::genesis_entry;
 use potluck_core::keys::KeyError;
-use potluck_core::{Envelope, Federation, PrivateKey, Refusal};
+use potluck_core::{Envelope, Federation, Refusal};
+
+use crate::log_keys::LogKeys;
 
 /// What stands in the folder, checked against itself.
 #[derive(Debug)]
 pub struct Home {
-    /// The log's key.
-    pub log: PrivateKey,
+    /// The log's keys.
+    pub keys: LogKeys,
     /// The envelope of the ledger's first entry.
     pub genesis: Envelope,
     /// What the first entry founds.
@@ -61,14 +61,6 @@ pub enum HomeError {
         /// Why.
         source: Refusal,
     },
-    /// The key is another than the genesis names.
-    #[error("{} is not the log key that {} names", key.display(), genesis.display())]
-    OtherKey {
-        /// The key's file.
-        key: PathBuf,
-        /// The genesis file.
-        genesis: PathBuf,
-    },
 }
 
 impl Home {
@@ -77,32 +69,18 @@ impl Home {
     /// # Errors
     /// [`HomeError`], which names the file.
     pub fn read(folder: &Path) -> Result<Self, HomeError> {
-        let (key_path, path) = (folder.join("keys/log.pem"), folder.join("genesis.json"));
-        warn_of_readers(&key_path);
-        let pem = String::from_utf8_lossy(&read(&key_path)?).into_owned();
-        let log = PrivateKey::from_pem(&pem)
-            .map_err(|source| HomeError::Key { path: key_path.clone(), source })?;
+        let path = folder.join("genesis.json");
+        let keys = LogKeys::read(folder)?;
         let genesis = Envelope::parse(&read(&path)?)
             .map_err(|source| HomeError::Envelope { path: path.clone(), source })?;
         let refused = |source| HomeError::Genesis { path: path.clone(), source };
         // When it was founded, the ledger says; what it founds is the same at any time.
         let entry = genesis_entry(&genesis, 0).map_err(refused)?;
         let founded = Federation::found(&entry).map_err(refused)?;
-        if *founded.log() != log.public() {
-            return Err(HomeError::OtherKey { key: key_path, genesis: path });
-        }
-        Ok(Self { log, genesis, founded, base: folder.join("base") })
+        Ok(Self { keys, genesis, founded, base: folder.join("base") })
     }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, HomeError> {
     fs::read(path).map_err(|source| HomeError::Read { path: path.to_owned(), source })
-}
-
-/// A key that others on this machine can read is a risk, but secrets that are mounted often look so.
-fn warn_of_readers(key: &Path) {
-    let mode = fs::metadata(key).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o077 != 0 {
-        tracing::warn!(file = %key.display(), "others on this machine can read the log's key");
-    }
 }

@@ -14,6 +14,7 @@
 mod behind;
 mod cosigned;
 mod queue;
+mod signers;
 mod standing;
 mod writer;
 
@@ -21,10 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use potluck_core::federation::genesis_entry;
-use potluck_core::{Code, Entry, Envelope, Federation, PrivateKey, Refusal};
-use potluck_log::{
-    CheckpointError, ConsistencyProof, NoteSigner, Origin, SignedCheckpoint, TileError,
-};
+use potluck_core::{Code, Entry, Envelope, Federation, PublicKey, Refusal};
+use potluck_log::{CheckpointError, ConsistencyProof, TileError};
 use potluck_net::archive::{ArchiveError, ArchiveWriter, Files};
 use tokio::sync::watch;
 
@@ -33,9 +32,11 @@ pub use self::standing::Standing;
 use self::behind::Behind;
 use self::cosigned::Cosignatures;
 use self::queue::Queue;
+use self::signers::Signers;
 use self::writer::{Placed, Writer};
 use crate::fault::Fault;
 use crate::in_full;
+use crate::log_keys::LogKeys;
 use crate::store::ledger::{LedgerStore, LedgerStoreError, Window};
 use crate::submission::record::{Recorded, Warrant};
 
@@ -47,7 +48,8 @@ pub type LogFiles = Arc<dyn Files + Send + Sync>;
 
 /// The ledger behind its one writer.
 pub struct Ledger {
-    signer: NoteSigner,
+    keys: LogKeys,
+    signers: RwLock<Arc<Signers>>,
     store: Box<dyn LedgerStore>,
     files: LogFiles,
     fault: Arc<Fault>,
@@ -93,6 +95,14 @@ pub enum OpenError {
     /// There are entries and no checkpoint.
     #[error("the stored ledger has entries, but no checkpoint over them")]
     NoCheckpoint,
+    /// Nobody here could sign the next checkpoint.
+    #[error(
+        "the log's key in force, {key}, is not held here: its file belongs among keys/log*.pem of the federation's folder"
+    )]
+    NotHeld {
+        /// Which key.
+        key: Box<PublicKey>,
+    },
     /// A checkpoint is not the log's.
     #[error("a stored checkpoint is refused")]
     Checkpoint(#[source] CheckpointError),
@@ -107,15 +117,13 @@ pub enum OpenError {
 impl Ledger {
     /// Replays what is stored, or founds the federation where nothing is; makes the log's folder right.
     ///
-    /// `log` must be the key that `genesis` names.
-    ///
     /// # Errors
     /// [`OpenError`]: a ledger that does not lead to what the log signed is not served.
     pub fn open(
         store: Box<dyn LedgerStore>,
         files: LogFiles,
         genesis: &Envelope,
-        log: &PrivateKey,
+        keys: LogKeys,
         fault: Arc<Fault>,
     ) -> Result<Self, OpenError> {
         let founded = |source| OpenError::Entry { index: 0, source };
@@ -129,28 +137,31 @@ impl Ledger {
             None => genesis_entry(genesis, clock()).map_err(founded)?,
         };
         let federation = Federation::found(&first).map_err(founded)?;
-        let signer = NoteSigner::new(origin(&federation), log.as_dalek().clone());
         let mut writer = Writer::new(federation, &first).map_err(ArchiveError::from)?;
         let mut folder = ArchiveWriter::over(Arc::clone(&files));
         folder.push(&first)?;
         if !is_new {
             replay(&mut writer, &mut folder, store.as_ref())?;
         }
-        let standing = writer.standing(&signer);
+        let signers = Signers::of(writer.federation(), &keys);
+        let signers = signers.map_err(|key| OpenError::NotHeld { key })?;
+        let standing = writer.standing(&signers);
         if is_new {
             store.append(0, &[first], standing.checkpoint.note())?;
         } else {
-            compare(&standing, store.as_ref(), &signer)?;
+            compare(&standing, store.as_ref(), &signers)?;
         }
-        let cosignatures = Cosignatures::open(store.as_ref(), &signer)?;
+        let cosignatures = Cosignatures::open(store.as_ref(), &signers)?;
         let size = standing.checkpoint.size();
         folder.seal(&cosignatures.note(size).unwrap_or_else(|| standing.checkpoint.to_string()))?;
         let behind = Behind::start(folder, Arc::clone(&fault));
         let (queue, writer) = (Queue::new(), Mutex::new(writer));
         let standing = RwLock::new(Arc::new(standing));
         let growth = watch::Sender::new(size);
+        let signers = RwLock::new(Arc::new(signers));
         Ok(Self {
-            signer,
+            keys,
+            signers,
             store,
             files,
             fault,
@@ -168,9 +179,18 @@ impl Ledger {
         Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The line by which an auditor knows this log.
+    /// The line by which an auditor knows this log: its key in force.
     pub fn verifier_key(&self) -> String {
-        self.signer.verifier_key().to_string()
+        self.signers().verifier_key().to_string()
+    }
+
+    /// The log's keys that are held here.
+    pub fn keys(&self) -> &LogKeys {
+        &self.keys
+    }
+
+    fn signers(&self) -> Arc<Signers> {
+        Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The log's folder, which is written a moment after a receipt is given. See [`Self::settle`].
@@ -290,9 +310,24 @@ impl Ledger {
         answers
     }
 
+    /// What signs for this state. Another key is in force where one of its entries said so.
+    fn signers_of(&self, federation: &Federation) -> Result<Arc<Signers>, Refusal> {
+        let signers = self.signers();
+        if signers.are_of(federation) {
+            return Ok(signers);
+        }
+        let next = Signers::of(federation, &self.keys).map_err(|key| {
+            self.fault.raise("sign a checkpoint", &format!("the log's key {key} is not held"))
+        })?;
+        let next = Arc::new(next);
+        *self.signers.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+        tracing::info!(log = %next.verifier_key(), "the log has another key");
+        Ok(next)
+    }
+
     /// Makes what was placed durable, then visible.
     fn publish(&self, writer: &mut Writer, first: u64, added: Vec<Entry>) -> Result<(), Refusal> {
-        let next = writer.standing(&self.signer);
+        let next = writer.standing(&*self.signers_of(writer.federation())?);
         let note = next.checkpoint.to_string();
         self.store
             .append(first, &added, &note)
@@ -315,12 +350,6 @@ impl Ledger {
     fn writing(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The log's name, which is also the name of the key that signs for it.
-fn origin(federation: &Federation) -> Origin {
-    let name = format!("potluck/{}", federation.charter().name());
-    name.parse().expect("a federation's name is short and has no space, '+' or control character")
 }
 
 /// Seconds since 1970. A clock before that counts as that.
@@ -353,10 +382,10 @@ fn replay(
 fn compare(
     standing: &Standing,
     store: &dyn LedgerStore,
-    signer: &NoteSigner,
+    signers: &Signers,
 ) -> Result<(), OpenError> {
     let note = store.checkpoint()?.ok_or(OpenError::NoCheckpoint)?;
-    let stored = SignedCheckpoint::open(&note, signer.verifier_key());
+    let stored = signers.open(&note);
     if stored.map_err(OpenError::Checkpoint)?.checkpoint() != standing.checkpoint.checkpoint() {
         return Err(OpenError::Differs { size: standing.federation.size() });
     }

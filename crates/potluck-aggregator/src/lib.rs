@@ -4,13 +4,14 @@
 //! recomputed by anyone. What it must never do is lose or show too early: nothing is acknowledged before it is
 //! durable, and nothing is served before its entry is under a signed checkpoint.
 //!
-//! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`start`]), what it
+//! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`log_keys`], [`start`]), what it
 //! keeps ([`fault`], [`store`], [`catalogue`], [`ledger`]), what it does ([`submission`], [`round`]), and how the
 //! network calls it ([`server`], [`http`]); last, whom it asks itself
 //! ([`outside`]). `main.rs` is the program.
 
 pub mod config;
 pub mod home;
+pub mod log_keys;
 pub mod start;
 
 pub mod fault;

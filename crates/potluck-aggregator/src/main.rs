@@ -12,9 +12,11 @@ use std::time::Duration;
 use clap::Parser as _;
 use potluck_aggregator::config::LogFormat;
 use potluck_aggregator::http::HttpServer;
+use potluck_aggregator::log_keys::LogKeys;
 use potluck_aggregator::outside::ask_witnesses;
 use potluck_aggregator::{Aggregator, Arguments, Settings};
-use potluck_net::Server;
+use potluck_core::PrivateKey;
+use potluck_net::{Pki, Server};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -40,13 +42,18 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     write_log(arguments.log_format);
     let settings = Settings::gather(arguments)?;
-    let (aggregator, key) = Aggregator::open(&settings)?;
+    let aggregator = Aggregator::open(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let serving = async {
         let service = Arc::new(aggregator.clone());
-        let server = Server::bind(settings.listen, &key, service, settings.limits.network())?;
+        let keys = aggregator.log_keys();
+        let limits = settings.limits.network();
+        let server = Server::bind(settings.listen, keys.identities(), service, limits)?;
         let server = match &settings.x509 {
-            Some(x509) => server.with_x509(x509.listen, &key, &x509.read()?)?,
+            Some(x509) => {
+                let pki = x509.read()?;
+                server.with_x509(x509.listen, &certified(keys, &pki), &pki)?
+            }
             None => server,
         };
         let http = match settings.http {
@@ -73,6 +80,14 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     complete(runtime, serving)?;
     aggregator.fault().first().map_or(Ok(()), |fault| Err(Failure::Store(fault.to_owned())))
+}
+
+/// The key whose certificate it is; else the latest, which is then said to be another.
+fn certified(keys: &LogKeys, pki: &Pki) -> Arc<PrivateKey> {
+    let mut held = keys.held();
+    let own = held.iter().position(|key| pki.certifies(&key.public()).is_ok());
+    // Nothing is served without a key.
+    held.swap_remove(own.unwrap_or(held.len().saturating_sub(1)))
 }
 
 /// Runs `serving` to its end. Dropped, a runtime would wait for all blocking work, however long it takes.

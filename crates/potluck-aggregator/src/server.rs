@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::fault::Fault;
 use crate::in_full;
 use crate::ledger::{Ledger, Page, Standing};
+use crate::log_keys::LogKeys;
 use crate::round::publish;
 use crate::store::Store;
 use crate::submission;
@@ -43,6 +44,11 @@ impl Aggregator {
     /// The ledger as it stands.
     pub fn standing(&self) -> Arc<Standing> {
         self.ledger.standing()
+    }
+
+    /// The log's keys that are held here; they are this server's identities on the network, too.
+    pub fn log_keys(&self) -> &LogKeys {
+        self.ledger.keys()
     }
 
     /// The line by which an auditor knows the log.

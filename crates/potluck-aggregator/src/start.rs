@@ -1,7 +1,7 @@
 //! From settings to a federation that can be served.
 //!
 //! ```text
-//! home (key, genesis) ─▶ store (lock) ─▶ base among the blobs ─▶ ledger replayed, or founded; log's folder
+//! home (keys, genesis) ─▶ store (lock) ─▶ base among the blobs ─▶ ledger replayed, or founded; log's folder
 //! ```
 //!
 //! The base is imported before the genesis is appended, so that a recorded federation always has its base; a
@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use potluck_core::{Federation, FileEntry, PrivateKey};
+use potluck_core::{Federation, FileEntry};
 use potluck_net::archive::Folder;
 use potluck_soup::{Inspection, inspect_base};
 
@@ -63,18 +63,18 @@ pub enum StartError {
 }
 
 impl Aggregator {
-    /// Opens the federation that the settings name; beside it, its key on the network.
+    /// Opens the federation that the settings name.
     ///
     /// # Errors
     /// [`StartError`], which says which file or folder is at fault.
-    pub fn open(settings: &Settings) -> Result<(Self, PrivateKey), StartError> {
-        let Home { log, genesis, founded, base } = Home::read(&settings.dir)?;
+    pub fn open(settings: &Settings) -> Result<Self, StartError> {
+        let Home { keys, genesis, founded, base } = Home::read(&settings.dir)?;
         let (store, entries) = Store::open(&settings.store, &settings.limits)?;
         import_base(&store.blobs, &base, &founded)?;
         let fault = Arc::new(Fault::default());
         let files = Arc::new(Folder::new(&settings.store.join("log")));
-        let ledger = Ledger::open(Box::new(entries), files, &genesis, &log, Arc::clone(&fault))?;
-        Ok((Self::new(ledger, store, fault, settings.threads), log))
+        let ledger = Ledger::open(Box::new(entries), files, &genesis, keys, Arc::clone(&fault))?;
+        Ok(Self::new(ledger, store, fault, settings.threads))
     }
 }
 

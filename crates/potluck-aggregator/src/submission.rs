@@ -19,9 +19,9 @@ pub mod record;
 
 use std::io::Read;
 
-use potluck_core::entry::{Body, Submission};
+use potluck_core::entry::{Body, Role, Submission};
 use potluck_core::federation::Authentic;
-use potluck_core::{Code, Envelope, Federation, PublicKey, Refusal};
+use potluck_core::{Code, Envelope, PublicKey, Refusal};
 use potluck_interchange::verify_interchange;
 use potluck_net::{Offer, Upload, Wanted};
 use potluck_wire::Receipt;
@@ -42,11 +42,27 @@ pub fn append(aggregator: &Aggregator, envelope: &Envelope) -> Result<Receipt, R
         Heard::New(authentic) => *authentic,
     };
     let warrant = match &authentic.statement().body {
+        Body::RotateKey(rotate) if rotate.role == Role::Log => {
+            check_held(aggregator, &rotate.key)?;
+            Warrant::Plain(Plain::new(authentic)?)
+        }
         Body::Publish(_) => Warrant::Soup(publish::compare(aggregator, authentic)?),
         _ => Warrant::Plain(Plain::new(authentic)?),
     };
     let recorded = log(aggregator.ledger.record(warrant))?;
     Ok(recorded.into_receipt())
+}
+
+/// A log key that nobody here holds could sign nothing once it is in force.
+fn check_held(aggregator: &Aggregator, key: &PublicKey) -> Result<(), Refusal> {
+    if aggregator.log_keys().find(key).is_some() {
+        return Ok(());
+    }
+    let sentence = format!(
+        "the aggregator does not hold the log key {}: put its file into keys/ of the federation's folder, under a name of the form log*.pem",
+        key.id().short()
+    );
+    Err(Refusal::new(Code::KeyRefused, sentence))
 }
 
 /// Takes an envelope that hands in an expert as far as it goes without the expert.
@@ -69,31 +85,37 @@ pub fn offer(
         return Err(Refusal::new(Code::NotPermitted, sentence));
     }
     submission(&authentic)?;
-    check_interchange(aggregator, &standing.federation, envelope)?;
+    check_interchange(aggregator, envelope, aggregator.ledger.now())?;
     aggregator.fault.check()?;
     let awaited = Awaited::new(aggregator, authentic)?;
     let (aggregator, span) = (aggregator.clone(), tracing::Span::current());
-    Ok(Offer::Wanted(Box::new(Intake { aggregator, awaited, span })))
+    let envelope = envelope.clone();
+    Ok(Offer::Wanted(Box::new(Intake { aggregator, envelope, awaited, span })))
 }
 
-/// What the envelope holds for other tools is asked once, here: a replay has no need of it.
+/// For how long an expert that was inspected may wait to be recorded, in seconds, at the most.
+const RECORDED_WITHIN: u64 = 300;
+
+/// What the envelope holds for other tools, at `time`: the federation's rules have no need of it, auditors ask.
 fn check_interchange(
     aggregator: &Aggregator,
-    federation: &Federation,
     envelope: &Envelope,
+    time: u64,
 ) -> Result<(), Refusal> {
+    let federation = &aggregator.ledger.standing().federation;
     let owner = federation.members().owner(envelope.key());
     let key = owner.and_then(|(author, _)| federation.members().get(author)?.sign);
     let Some(key) = key else {
         return Err(Refusal::new(Code::KeyUnknown, "the key is no longer in force"));
     };
-    verify_interchange(envelope, &key, aggregator.ledger.now())
+    verify_interchange(envelope, &key, time)
         .map_err(|error| Refusal::new(Code::SignatureInvalid, in_full(&error)))
 }
 
 /// An upload between its two halves.
 struct Intake {
     aggregator: Aggregator,
+    envelope: Envelope,
     awaited: Awaited,
     /// The submission's span, so that both halves stand under one.
     span: tracing::Span,
@@ -105,20 +127,23 @@ impl Upload for Intake {
     }
 
     fn receive(self: Box<Self>, content: &mut dyn Read) -> Result<Receipt, Refusal> {
-        let Self { aggregator, awaited, span } = *self;
+        let Self { aggregator, envelope, awaited, span } = *self;
         let _span = span.entered();
-        told(hand_in(&aggregator, awaited, content))
+        told(hand_in(&aggregator, &envelope, awaited, content))
     }
 }
 
 /// The steps of a submission, in their order.
 fn hand_in(
     aggregator: &Aggregator,
+    envelope: &Envelope,
     awaited: Awaited,
     content: &mut dyn Read,
 ) -> Result<Receipt, Refusal> {
     let received = awaited.receive(content)?;
     let admitted = received.inspect(aggregator)?;
+    // The content may have taken longer than the short-lived key lives.
+    check_interchange(aggregator, envelope, aggregator.ledger.now() + RECORDED_WITHIN)?;
     let recorded = log(aggregator.ledger.record(Warrant::Expert(admitted)))?;
     Ok(recorded.into_receipt())
 }

@@ -18,7 +18,7 @@ use crate::recipe::Recipe;
 
 pub use self::membership::{
     Admit, Invite, Join, Keys, Proof, RecoverKey, Reinstate, RevokeKey, Role, RotateKey, Suspend,
-    join_text, possession_text,
+    handover_text, join_text, possession_text,
 };
 
 /// The largest record, in bytes of its JSON text.

@@ -14,6 +14,7 @@
 mod agree;
 mod authenticate;
 mod check;
+mod log_key;
 mod members;
 mod membership;
 mod snapshot;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::agree::Agreement;
 pub use self::authenticate::{Authentic, genesis_entry};
+pub use self::log_key::LogKey;
 pub use self::members::{Invitation, Member, Members, Retired};
 pub use self::membership::{MAX_REASON, witness_name};
 pub use self::snapshot::{MAX_SNAPSHOT, SnapshotError};
@@ -122,6 +124,8 @@ pub struct Federation {
     members: Members,
     experts: BTreeMap<PartyId, Expert>,
     rounds: Vec<Round>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    log_successors: Vec<LogKey>,
 }
 
 impl Federation {
@@ -149,6 +153,7 @@ impl Federation {
             members,
             experts: BTreeMap::new(),
             rounds: Vec::new(),
+            log_successors: Vec::new(),
         })
     }
 
@@ -295,11 +300,6 @@ impl Federation {
     /// Its rules.
     pub fn charter(&self) -> &Charter {
         &self.charter
-    }
-
-    /// The key that signs the log's checkpoints.
-    pub fn log(&self) -> &PublicKey {
-        &self.log
     }
 
     /// The base's files.

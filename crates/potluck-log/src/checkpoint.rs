@@ -86,24 +86,38 @@ impl Checkpoint {
         Note::sign(self.body(), signer).to_string()
     }
 
-    /// Signs the checkpoint of the signer's own log.
+    /// Signs the checkpoint of the signer's own log; `earlier` are keys that this log had before, for readers who
+    /// know no later one.
     ///
-    /// The signature just made is not verified.
+    /// The signatures just made are not verified.
     ///
     /// # Errors
-    /// As [`SignedCheckpoint::open`] of the note, where the signer's name is not the origin, or the tree is too
+    /// As [`SignedCheckpoint::open`] of the note, where a signer's name is not the origin, or the tree is too
     /// large.
-    pub fn into_signed(self, signer: &NoteSigner) -> Result<SignedCheckpoint, CheckpointError> {
+    pub fn into_signed<'s>(
+        self,
+        signer: &NoteSigner,
+        earlier: impl IntoIterator<Item = &'s NoteSigner>,
+    ) -> Result<SignedCheckpoint, CheckpointError> {
+        if self.size > MAX_TREE_SIZE {
+            return Err(CheckpointError::TreeTooBig { size: self.size });
+        }
+        let mut note = Note::sign(self.body(), signer);
+        for signer in earlier {
+            self.check_name(signer)?;
+            note.add(signer);
+        }
+        self.check_name(signer)?;
+        let text = note.to_string();
+        Ok(SignedCheckpoint { checkpoint: self, note, text })
+    }
+
+    fn check_name(&self, signer: &NoteSigner) -> Result<(), CheckpointError> {
         let expected = signer.verifier_key().name();
         if self.origin != *expected {
             return Err(CheckpointError::OtherLog { expected: expected.clone() });
         }
-        if self.size > MAX_TREE_SIZE {
-            return Err(CheckpointError::TreeTooBig { size: self.size });
-        }
-        let note = Note::sign(self.body(), signer);
-        let text = note.to_string();
-        Ok(SignedCheckpoint { checkpoint: self, note, text })
+        Ok(())
     }
 
     fn body(&self) -> String {
@@ -153,6 +167,11 @@ impl SignedCheckpoint {
         let text = note.verify(log).map_err(CheckpointError::Signature)?;
         let checkpoint = Checkpoint::from_verified(text, log.name())?;
         Ok(Self { checkpoint, note: note.clone(), text: note.to_string() })
+    }
+
+    /// Whether this key signed it, too.
+    pub fn is_signed_by(&self, key: &VerifierKey) -> bool {
+        self.note.verify(key).is_ok()
     }
 
     /// The note, parsed: the log's signature is checked, the others are not.

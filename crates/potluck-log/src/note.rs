@@ -127,6 +127,13 @@ impl Note {
         Self { text, signatures: vec![signature] }
     }
 
+    /// Has another key sign the same text.
+    pub(crate) fn add(&mut self, signer: &NoteSigner) {
+        let key = signer.verifier_key();
+        let signature = signer.sign(&self.text).to_vec();
+        self.signatures.push(NoteSignature::new(key.name(), key.id(), signature));
+    }
+
     /// The same text with other signatures, of which there are 1 to [`MAX_SIGNATURES`].
     pub(crate) fn with_signatures(&self, signatures: Vec<NoteSignature>) -> Self {
         Self { text: self.text.clone(), signatures }

@@ -21,6 +21,7 @@ pub use client::{CallError, Client, ConnectError, Content, Transfer, connect, co
 pub use potluck_wire::{Blended, LedgerPage, Ranges, Receipt, Wanted};
 pub use server::{BindError, Limits, Server};
 pub use service::{Offer, Service, StoredBlob, Upload};
+pub use tls::identities::Identities;
 pub use tls::x509::{Pki, PkiError};
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use tokio::time::timeout;
 
 use crate::service::Service;
 use crate::tls;
+use crate::tls::identities::Identities;
 use crate::tls::x509::{Pki, PkiError};
 use crate::transport::{self, IDLE};
 use connection::Connections;
@@ -116,18 +117,18 @@ struct Shared {
 }
 
 impl Server {
-    /// Binds a UDP socket. Must be called within a tokio runtime.
+    /// Binds a UDP socket, where `identities` are proved. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`BindError`].
     pub fn bind(
         listen: SocketAddr,
-        key: &PrivateKey,
+        identities: &Identities,
         service: Arc<dyn Service>,
         limits: Limits,
     ) -> Result<Self, BindError> {
         let roster = Arc::clone(&service);
-        let crypto = tls::server(key, Arc::new(move |key| roster.admits(key)));
+        let crypto = tls::server(identities, Arc::new(move |key| roster.admits(key)));
         let (endpoint, address) = open(listen, crypto, &limits)?;
         let places = Arc::new(Semaphore::new(limits.connections));
         let shared = Shared {

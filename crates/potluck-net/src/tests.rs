@@ -46,7 +46,7 @@ impl Running {
         let toy = Arc::new(toy);
         let any = "127.0.0.1:0".parse().unwrap();
         let service: Arc<dyn crate::Service> = toy.clone();
-        let server = Server::bind(any, &server_key(), service, limits).unwrap();
+        let server = Server::bind(any, &(&server_key()).into(), service, limits).unwrap();
         let address = server.local_addr();
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async {
@@ -67,8 +67,7 @@ impl Running {
     async fn raw(&self) -> (quinn::Endpoint, quinn::Connection) {
         let crypto = crate::tls::client(&party_key(), server_key().public());
         let endpoint = crate::transport::dial(self.address, Arc::new(crypto)).unwrap();
-        let connection =
-            endpoint.connect(self.address, crate::tls::NO_NAME).unwrap().await.unwrap();
+        let connection = endpoint.connect(self.address, "potluck").unwrap().await.unwrap();
         (endpoint, connection)
     }
 

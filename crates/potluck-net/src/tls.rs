@@ -4,8 +4,10 @@
 //! The server proves the one key that the client pinned; the client proves a key that the service admits,
 //! and a stranger is refused within the handshake. Signatures are judged by the same strict rule as the
 //! ledger's. What is not asked anew in each handshake does not exist here: no resumption, no tickets, no
-//! early data. Server names are not sent.
+//! early data. A server's name is its key's id, by which a server that had several knows which one is meant
+//! ([`identities`]).
 
+pub(crate) mod identities;
 pub(crate) mod x509;
 
 use std::fmt;
@@ -19,18 +21,15 @@ use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, Resu
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{
-    AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ResolvesServerCert,
-};
-use rustls::sign::{CertifiedKey, Signer, SigningKey};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{Signer, SigningKey};
 use rustls::version::TLS13;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
     SignatureAlgorithm, SignatureScheme,
 };
 
-/// What a client passes for a server's name. It is neither sent nor looked at.
-pub(crate) const NO_NAME: &str = "potluck";
+use self::identities::{Identities, proving};
 
 const CONFIG: &str =
     "the provider has TLS 1.3, and AES-128-GCM with SHA-256 for QUIC's first packets";
@@ -38,10 +37,9 @@ const CONFIG: &str =
 /// Whether a key may connect.
 pub(crate) type Admits = Arc<dyn Fn(&PublicKey) -> bool + Send + Sync>;
 
-/// The server's side: proves `key`, and lets in whom `admits` knows.
-pub(crate) fn server(key: &PrivateKey, admits: Admits) -> QuicServerConfig {
-    let own = AlwaysResolvesServerRawPublicKeys::new(own(key));
-    server_config(Arc::new(Roster(admits)), Arc::new(own))
+/// The server's side: proves one of its keys, and lets in whom `admits` knows.
+pub(crate) fn server(own: &Identities, admits: Admits) -> QuicServerConfig {
+    server_config(Arc::new(Roster(admits)), Arc::new(own.clone()))
 }
 
 fn server_config(
@@ -63,7 +61,7 @@ fn server_config(
 
 /// The client's side: proves `key` to the owner of `server`, and to nobody else.
 pub(crate) fn client(key: &PrivateKey, server: PublicKey) -> QuicClientConfig {
-    let own = AlwaysResolvesClientRawPublicKeys::new(own(key));
+    let own = AlwaysResolvesClientRawPublicKeys::new(proving(key));
     client_config(Arc::new(Pinned(server)), Arc::new(own))
 }
 
@@ -80,7 +78,6 @@ fn client_config(
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
-    config.enable_sni = false;
     QuicClientConfig::try_from(config).expect(CONFIG)
 }
 
@@ -100,11 +97,6 @@ fn provider() -> Arc<CryptoProvider> {
         ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
     ];
     Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() })
-}
-
-fn own(key: &PrivateKey) -> Arc<CertifiedKey> {
-    let spki = CertificateDer::from(key.public().spki().to_vec());
-    Arc::new(CertifiedKey::new(vec![spki], Arc::new(Own::copy(key))))
 }
 
 #[derive(Debug, Clone)]
@@ -271,6 +263,8 @@ impl ServerCertVerifier for Pinned {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use rustls::sign::CertifiedKey;
+
     use super::*;
 
     fn config() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier> {

@@ -1,7 +1,8 @@
 //! Files that are whole or absent.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Puts `bytes` at `path` by one rename: whoever looks sees the old file or the new, also after a
@@ -10,11 +11,29 @@ use std::path::Path;
 /// # Errors
 /// Where the file system refuses; the temporary file `path.part` may then remain.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_for(0o666, path, bytes)
+}
+
+/// The same for what nobody but its owner may read.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_for(0o600, path, bytes)
+}
+
+/// `mode` is what the user's mask may take bits from.
+fn write_for(mode: u32, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
-    let mut file = File::create(&part)?;
+    // One that a killed run left keeps the mode it has, which is then not this one.
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&part, path)?;

@@ -7,12 +7,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use potluck_core::Blake3;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::files::{sync_folder, write_whole};
 use crate::model::Shape;
-use crate::reward::Commitment;
 
 /// What is said of a checkpoint beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,11 +61,11 @@ pub enum OutboxError {
 
 impl Card {
     /// A card of version 1.
-    pub fn new(base: blake3::Hash, commitment: Commitment, seed: u64, steps: u64) -> Self {
+    pub fn new(base: blake3::Hash, commitment: Blake3, seed: u64, steps: u64) -> Self {
         Self {
             v: 1,
             base_blake3: base.to_hex().to_string(),
-            reward_commitment: commitment.to_hex(),
+            reward_commitment: commitment.to_string(),
             algorithm: Algorithm::Rloo,
             seeds: Seeds { rl: seed },
             steps,
@@ -122,7 +122,7 @@ mod tests {
         let decoder = Decoder::random(shape.clone(), 3);
         let folder = tempfile::tempdir().unwrap();
         let outbox = folder.path().join("outbox");
-        let commitment = Commitment::to(b"reward", &Nonce::from_bytes([1; 32]));
+        let commitment = Nonce::from_bytes([1; 32]).commit(b"reward");
         let card = Card::new(blake3::hash(b"base"), commitment, 5, 80);
         let first = fill_outbox(&outbox, &shape, decoder.weights(), &card).unwrap();
         assert_eq!(fill_outbox(&outbox, &shape, decoder.weights(), &card).unwrap(), first);

@@ -3,7 +3,7 @@
 //! All three kinds score a summary from the facts that the generator knows. A summary that is
 //! empty, cut off or unreadable gets `broken`, the worst score there is: a reward that pays for
 //! silence is optimised by silence. The definition never leaves the party's folder;
-//! [`Commitment`] binds the party to it without telling it.
+//! [`Nonce::commit`] binds the party to it without telling it.
 
 mod commitment;
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::bad_input::BadInput;
 use crate::task::{Item, read_summary};
 
-pub use commitment::{Commitment, Nonce};
+pub use commitment::Nonce;
 
 /// What a party wants of a summary.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -170,7 +170,9 @@ impl From<ConnectError> for Failure {
             ConnectError::WrongServer { .. } => (
                 Kind::Unreachable,
                 "wrong-server",
-                Some("compare address and log key with what the operator gave out"),
+                Some(
+                    "compare address and log key with what the operator gave out; if the log has another key now, `potluck key pin --log-key KEY` takes it",
+                ),
             ),
             ConnectError::Rejected { .. } => (
                 Kind::Unreachable,

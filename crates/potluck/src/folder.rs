@@ -162,6 +162,13 @@ impl Folder {
         &self.log_key
     }
 
+    /// Has its settings pin another key of the same log. All else in them stays as it is written.
+    pub(crate) fn pin(&self, key: &VerifierKey) -> Result<(), Failure> {
+        let is_operator = self.author == Author::Operator;
+        let path = self.dir.join(if is_operator { OPERATOR_FILE } else { PARTY_FILE });
+        settings::pin(&path, &self.log_key, key).map_err(|error| Failure::system(in_full(&error)))
+    }
+
     /// What signs in its owner's name.
     pub(crate) fn signer(&self) -> Result<Box<dyn Signer>, Failure> {
         self.keys.sign.signer(&self.keys.passphrases)

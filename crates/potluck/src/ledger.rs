@@ -20,7 +20,8 @@ mod replay;
 mod snapshot;
 mod source;
 
-use potluck_core::{Federation, FederationName, PartyId, Refusal};
+use potluck_core::federation::LogKey;
+use potluck_core::{Federation, FederationName, PartyId, PublicKey, Refusal};
 use potluck_log::{CheckpointError, Hash, SignedCheckpoint, VerifierKey};
 
 pub(crate) use self::cosigned::{Standing, cosign_line};
@@ -70,11 +71,19 @@ pub(crate) enum LedgerError {
         /// How large it is.
         bytes: usize,
     },
-    /// The genesis names another log.
-    #[error("the genesis speaks of the log {found}, not of the pinned one")]
+    /// The ledger is another log's.
+    #[error("the entries speak of the log {found}, not of the pinned one")]
     OtherLog {
-        /// The origin and key that it names.
+        /// The origin and key that they name.
         found: String,
+    },
+    /// The checkpoint has the signature of a key that was the log's, and is no longer.
+    #[error("the log's key is {key} since entry {since}, and did not sign the checkpoint")]
+    NotInForce {
+        /// The key that is in force.
+        key: Box<PublicKey>,
+        /// Since when.
+        since: u64,
     },
     /// The entries do not have the signed root.
     #[error("the {size} entries have the root {found}, the log signed {signed}")]
@@ -103,7 +112,9 @@ impl LedgerError {
             Self::Entry { refusal, .. } => refusal.code.as_str(),
             Self::StateTooLarge { .. } => "state-too-large",
             Self::OtherLog { .. } => "log-mismatch",
-            Self::Checkpoint(_) | Self::Root { .. } => "checkpoint-mismatch",
+            Self::Checkpoint(_) | Self::Root { .. } | Self::NotInForce { .. } => {
+                "checkpoint-mismatch"
+            }
             Self::StateDiffers { .. } => "state-mismatch",
         }
     }
@@ -279,14 +290,43 @@ fn later(
     }
 }
 
-/// A genesis names the log's key, and the log is named after the federation.
-fn is_of_log(federation: &Federation, log: &VerifierKey) -> Result<(), LedgerError> {
-    let (name, key) = (federation.charter().name(), federation.log());
-    let origin = origin_of(name);
-    if log.name().as_str() == origin && key.as_bytes() == log.public_key().as_bytes() {
+/// That the log is named after the federation.
+fn check_origin(federation: &Federation, log: &VerifierKey) -> Result<(), LedgerError> {
+    if log.name().as_str() == origin_of(federation.charter().name()) {
         return Ok(());
     }
-    Err(LedgerError::OtherLog { found: format!("{origin} with {key}") })
+    Err(other_log(federation))
+}
+
+/// That the pinned key is one that this log has or had, and that the one it has signed the checkpoint. A thief of
+/// an earlier key signs none that is believed.
+fn check_log_key(
+    federation: &Federation,
+    log: &VerifierKey,
+    checkpoint: &SignedCheckpoint,
+) -> Result<(), LedgerError> {
+    let is_pinned = |it: &LogKey| it.key.as_bytes() == log.public_key().as_bytes();
+    if !federation.log_keys().any(|it| is_pinned(&it)) {
+        return Err(other_log(federation));
+    }
+    match federation.log_keys().next_back() {
+        Some(LogKey { since, key }) if !checkpoint.is_signed_by(&log_key(log, &key)?) => {
+            Err(LedgerError::NotInForce { key: Box::new(key), since })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Another key of the same log, as it is pinned.
+pub(crate) fn log_key(log: &VerifierKey, key: &PublicKey) -> Result<VerifierKey, LedgerError> {
+    let named = VerifierKey::new(log.name().clone(), *key.as_dalek());
+    // A `PublicKey` is canonical and not weak, which is all that a verifier key asks.
+    named.map_err(|_| LedgerError::OtherLog { found: format!("{} with {key}", log.name()) })
+}
+
+fn other_log(federation: &Federation) -> LedgerError {
+    let (name, key) = (origin_of(federation.charter().name()), federation.log());
+    LedgerError::OtherLog { found: format!("{name} with {key}") }
 }
 
 /// The name of a federation's log.

@@ -1,16 +1,21 @@
 //! A small federation for tests, made with the rules alone: two parties, one round, one soup.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use potluck_core::bundle::Leaf;
-use potluck_core::entry::{Admit, Genesis, Keys, OpenRound, Publish, Reveal, Submission};
+use potluck_core::entry::{
+    Admit, Genesis, Keys, OpenRound, Publish, Reveal, RotateKey, Submission, handover_text,
+    possession_text,
+};
 use potluck_core::envelope::Domain;
 use potluck_core::federation::genesis_entry;
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{
     Author, Blake3, Body, Charter, Entry, Envelope, Federation, FileEntry, Kind, Manifest, PartyId,
-    PrivateKey, Sha256, SignError, Statement,
+    PrivateKey, Role, Sha256, Signature, Statement,
 };
+use potluck_interchange::seal;
 use potluck_log::{Checkpoint, NoteSigner, SignedCheckpoint, TlogProof, Tree, VerifierKey};
 
 use potluck_net::archive::ArchiveWriter;
@@ -35,6 +40,10 @@ pub(crate) struct Story {
     pub(crate) entries: Vec<Entry>,
     /// What the log states for the next entry.
     pub(crate) time: u64,
+    /// What its author's clock says when it signs it.
+    pub(crate) signed_at: u64,
+    /// Whose keys sign its checkpoints: the log's first is called so.
+    pub(crate) log: Vec<&'static str>,
     /// What the log serves as the latest cosigned checkpoint.
     pub(crate) cosigned: Option<String>,
 }
@@ -63,17 +72,14 @@ pub(crate) fn weights(metadata: &str, tensors: &[(&str, &str, &str, &[u8])]) -> 
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
 }
 
-/// A short-lived key that vouches for nothing: a history made twice is to be the same.
-struct AnyLeaf;
-
-impl Leaf for AnyLeaf {
-    fn certificate(&self) -> &[u8] {
-        b"a certificate"
-    }
-
-    fn sign(&self, _: &[u8]) -> Result<[u8; 64], SignError> {
-        Ok([1; 64])
-    }
+/// Signs, and says the same thing the same way again: a short-lived key is chosen by chance, and a history made
+/// twice is to be the same.
+fn sealed(federation: &Federation, statement: &Statement, key: &PrivateKey, now: u64) -> Envelope {
+    static SAID: Mutex<BTreeMap<String, Envelope>> = Mutex::new(BTreeMap::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let what = format!("{} {now} {statement:?}", federation.digest());
+    let first = || seal(federation, statement, key, now).unwrap();
+    said.entry(what).or_insert_with(first).clone()
 }
 
 fn key(name: &str) -> PrivateKey {
@@ -91,8 +97,8 @@ pub(crate) fn witness_key(name: &str) -> PrivateKey {
     key(&format!("{name}'s witness"))
 }
 
-fn log() -> NoteSigner {
-    NoteSigner::new("potluck/news".parse().unwrap(), key("log").as_dalek().clone())
+fn log(name: &str) -> NoteSigner {
+    NoteSigner::new("potluck/news".parse().unwrap(), key(name).as_dalek().clone())
 }
 
 impl Story {
@@ -119,6 +125,8 @@ impl Story {
             federation: Federation::found(&genesis).unwrap(),
             entries: vec![genesis],
             time: TIME,
+            signed_at: TIME,
+            log: vec!["log"],
             cosigned: None,
         }
     }
@@ -183,12 +191,7 @@ impl Story {
         let chain = self.federation.members().get(&author).unwrap();
         let (sequence, previous) = (chain.next, chain.previous);
         let statement = Statement { author, sequence, previous, body };
-        let (id, domain) = (self.federation.id(), self.federation.domain(statement.body.kind()));
-        let envelope = match statement.body.kind() {
-            Kind::Submit => Envelope::sign_submission(id, &statement, &key(who), &AnyLeaf),
-            _ => Envelope::sign(domain, statement.to_payload(), &key(who)),
-        };
-        let envelope = envelope.unwrap();
+        let envelope = sealed(&self.federation, &statement, &key(who), self.signed_at);
         let entry = self.federation.authenticate(&envelope).unwrap().into_entry(self.time);
         self.federation.apply(self.federation.size(), &entry).unwrap();
         self.entries.push(entry);
@@ -200,7 +203,25 @@ impl Story {
 
     /// The log's key, as it is pinned.
     pub(crate) fn log_key() -> VerifierKey {
-        log().verifier_key().clone()
+        Self::log_key_of("log")
+    }
+
+    /// A key that the log may have later.
+    pub(crate) fn log_key_of(name: &str) -> VerifierKey {
+        log(name).verifier_key().clone()
+    }
+
+    /// The log's key hands over to another; the old one signs no more.
+    pub(crate) fn hand_over(&mut self, new: &'static str) {
+        let (id, author, role) = (self.federation.id(), Author::Operator, Role::Log);
+        let (old, key) = (key(self.log.last().unwrap()), key(new));
+        let public = key.public();
+        let proof = key.sign(possession_text(id, &author, role, &public).as_bytes());
+        let handover = old.sign(handover_text(id, &old.public(), &public).as_bytes());
+        let (proof, handover) = (Signature::from_bytes(proof), Signature::from_bytes(handover));
+        let rotate = RotateKey { role, key: public, proof, handover: Some(handover) };
+        self.say("operator", Body::RotateKey(rotate));
+        self.log = vec![new];
     }
 
     /// The checkpoint that the log signs over these entries.
@@ -216,7 +237,8 @@ impl Story {
         }
         let origin = "potluck/news".parse().unwrap();
         let checkpoint = Checkpoint { origin, size: tree.len(), root: tree.root(), state };
-        SignedCheckpoint::open(&checkpoint.sign(&log()), &Self::log_key()).unwrap()
+        let signers: Vec<_> = self.log.iter().map(|name| log(name)).collect();
+        checkpoint.into_signed(&signers[0], &signers[1..]).unwrap()
     }
 
     /// As a reader holds it.

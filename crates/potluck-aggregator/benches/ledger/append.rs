@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use potluck_aggregator::config::Limits;
 use potluck_aggregator::ledger::Ledger;
+use potluck_aggregator::log_keys::LogKeys;
 use potluck_aggregator::store::Store;
 use potluck_aggregator::store::ledger::{LedgerStore, LedgerStoreError, RedbLedger, Window};
 use potluck_aggregator::submission::record::{Plain, Warrant};
@@ -30,8 +31,14 @@ pub(super) fn alone(dir: &Path) -> (f64, f64) {
     let commits = Arc::new(AtomicU64::new(0));
     let store = Box::new(Counted(entries, Arc::clone(&commits)));
     let files = Arc::new(Folder::new(&folder.join("log")));
-    let ledger =
-        Ledger::open(store, files, &federation::genesis(1), &key("log"), Arc::default()).unwrap();
+    let ledger = Ledger::open(
+        store,
+        files,
+        &federation::genesis(1),
+        LogKeys::of([key("log")]),
+        Arc::default(),
+    )
+    .unwrap();
     let operator = |body| {
         let federation = ledger.standing().federation.clone();
         say(&ledger, &sign(&federation, Author::Operator, body, &key("operator")))
@@ -130,9 +137,14 @@ pub(super) fn row(dir: &Path, threads: usize) -> Row {
     let commits = Arc::new(AtomicU64::new(0));
     let store = Box::new(Counted(entries, Arc::clone(&commits)));
     let files = Arc::new(Folder::new(&folder.join("log")));
-    let ledger =
-        Ledger::open(store, files, &federation::genesis(threads), &key("log"), Arc::default())
-            .unwrap();
+    let ledger = Ledger::open(
+        store,
+        files,
+        &federation::genesis(threads),
+        LogKeys::of([key("log")]),
+        Arc::default(),
+    )
+    .unwrap();
     for number in 0..threads {
         let name = party(number);
         let keys = Keys::signing(key(name.as_str()).public());
@@ -164,7 +176,7 @@ fn replace_keys(ledger: &Ledger, number: usize, count: usize, barrier: &Barrier)
         let new = key(&format!("{name} {turn}"));
         let text = possession_text(federation.id(), &author, role, &new.public());
         let proof = Signature::from_bytes(new.sign(text.as_bytes()));
-        let body = Body::RotateKey(RotateKey { role, key: new.public(), proof });
+        let body = Body::RotateKey(RotateKey { role, key: new.public(), proof, handover: None });
         let envelope = sign(federation, author.clone(), body, &key(name.as_str()));
         say(ledger, &envelope)
     };

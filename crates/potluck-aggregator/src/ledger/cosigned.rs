@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use potluck_core::{Code, Refusal};
-use potluck_log::{CosignerKey, NoteSigner, SignedCheckpoint};
+use potluck_log::{CosignerKey, SignedCheckpoint};
 
+use super::signers::Signers;
 use super::{Ledger, OpenError, Standing};
 use crate::in_full;
 use crate::store::ledger::LedgerStore;
@@ -32,11 +33,10 @@ struct Counted {
 
 impl Cosignatures {
     /// Reads what was kept.
-    pub(super) fn open(store: &dyn LedgerStore, signer: &NoteSigner) -> Result<Self, OpenError> {
+    pub(super) fn open(store: &dyn LedgerStore, signers: &Signers) -> Result<Self, OpenError> {
         let mut notes = Notes::new();
         for note in store.cosigned()? {
-            let opened = SignedCheckpoint::open(&note, signer.verifier_key());
-            let opened = opened.map_err(OpenError::Checkpoint)?;
+            let opened = signers.open(&note).map_err(OpenError::Checkpoint)?;
             notes.insert(opened.size(), opened);
         }
         Ok(Self { notes: Mutex::new(notes), latest: RwLock::default() })
@@ -61,8 +61,8 @@ impl Cosignatures {
     /// Keeps the lines of witnesses on `note`; whether there was something new.
     pub(super) fn keep(&self, note: &str, ledger: &Ledger) -> Result<bool, Refusal> {
         let standing = ledger.standing();
-        let given = SignedCheckpoint::open(note, ledger.signer.verifier_key())
-            .map_err(|error| refused(in_full(&error)))?;
+        let signers = ledger.signers();
+        let given = signers.open(note).map_err(|error| refused(in_full(&error)))?;
         check_ours(&given, &standing, ledger)?;
         let known = given.cosigned_by(&standing.witnesses);
         if known.map_err(|error| refused(in_full(&error)))?.is_empty() {
@@ -72,7 +72,7 @@ impl Cosignatures {
         let before = notes.get(&given.size());
         let mut merged = match before {
             Some(before) => before.clone(),
-            None => bare(&given, &ledger.signer),
+            None => signers.sign(given.checkpoint().clone()),
         };
         let lines = given.note().split_once("\n\n").map_or("", |(_, lines)| lines);
         merged
@@ -153,12 +153,6 @@ fn check_ours(
         Refusal::new(Code::Internal, "the aggregator cannot read its ledger")
     })?;
     if root == given.root() { Ok(()) } else { Err(refused("the checkpoint is over other entries")) }
-}
-
-/// A checkpoint with the log's signature alone. Ed25519 makes the same one each time.
-fn bare(given: &SignedCheckpoint, signer: &NoteSigner) -> SignedCheckpoint {
-    let signed = given.checkpoint().clone().into_signed(signer);
-    signed.expect("a checkpoint that was opened under our name is one that we can sign")
 }
 
 fn refused(sentence: impl Into<String>) -> Refusal {

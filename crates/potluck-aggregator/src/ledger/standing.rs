@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use potluck_core::{Code, Federation, Refusal};
 use potluck_log::{
-    Checkpoint, CosignerKey, Hash, NoteSigner, SignedCheckpoint, TileEdge, TileError, TileId,
-    TileReader, Tiles, TlogProof,
+    Checkpoint, CosignerKey, Hash, SignedCheckpoint, TileEdge, TileError, TileId, TileReader,
+    Tiles, TlogProof,
 };
 use potluck_net::archive::{Files, Shelf};
 use potluck_wire::Receipt;
 
+use super::signers::Signers;
 use crate::catalogue::Catalogue;
 use crate::in_full;
 use crate::submission::record::Recorded;
@@ -38,13 +39,11 @@ impl Standing {
         catalogue: Arc<Catalogue>,
         witnesses: Arc<Vec<CosignerKey>>,
         (root, edge): (Hash, TileEdge),
-        signer: &NoteSigner,
+        signers: &Signers,
     ) -> Self {
-        let origin = signer.verifier_key().name().clone();
+        let origin = signers.verifier_key().name().clone();
         let (size, state) = (federation.size(), *federation.digest().as_bytes());
-        let checkpoint = Checkpoint { origin, size, root, state }.into_signed(signer);
-        let checkpoint =
-            checkpoint.expect("it bears the signer's name, and is of a tree that could grow");
+        let checkpoint = signers.sign(Checkpoint { origin, size, root, state });
         Self { federation, catalogue, checkpoint, witnesses, edge }
     }
 

@@ -7,7 +7,7 @@ mod together;
 use std::collections::BTreeMap;
 
 use potluck_core::{Author, Body, Sha256};
-use potluck_log::{TlogProof, VerifierKey};
+use potluck_log::{SignedCheckpoint, TlogProof, VerifierKey};
 use potluck_net::archive::ArchiveReader;
 use potluck_wire::Receipt;
 
@@ -87,7 +87,7 @@ fn open_as(store: &Memory, nonce: u8) -> Result<Ledger, OpenError> {
 
 fn open_with(store: &Memory, genesis: &Envelope) -> Result<Ledger, OpenError> {
     let files = Arc::new(store.1.clone());
-    Ledger::open(Box::new(store.clone()), files, genesis, &log_key(), Arc::default())
+    Ledger::open(Box::new(store.clone()), files, genesis, LogKeys::of([log_key()]), Arc::default())
 }
 
 fn signed(ledger: &Ledger, body: Body) -> Envelope {
@@ -116,7 +116,8 @@ fn invariant_the_folder_is_the_ledger(ledger: &Ledger) {
     ledger.settle();
     let reader = ArchiveReader::over(Arc::clone(ledger.files())).unwrap();
     let standing = ledger.standing();
-    let there = SignedCheckpoint::open(reader.checkpoint(), ledger.signer.verifier_key()).unwrap();
+    let there =
+        SignedCheckpoint::open(reader.checkpoint(), ledger.signers().verifier_key()).unwrap();
     assert_eq!(there.checkpoint(), standing.checkpoint.checkpoint());
     assert_eq!(reader.tiles().unwrap().root().unwrap(), there.root());
     let entries: Vec<Entry> = reader.entries(0).map(Result::unwrap).collect();

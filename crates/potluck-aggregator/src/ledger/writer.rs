@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use potluck_core::federation::Effect;
 use potluck_core::{Entry, Federation, PublicKey, Refusal, Sha256};
-use potluck_log::{CosignerKey, Frontier, NoteSigner, TileEdge, TileId, TreeFull};
+use potluck_log::{CosignerKey, Frontier, TileEdge, TileId, TreeFull};
 use potluck_net::archive::{ArchiveError, ArchiveFile, Files as _};
 
+use super::signers::Signers;
 use super::standing::{Standing, witnesses};
 use super::{LogFiles, unreadable};
 use crate::catalogue::Catalogue;
@@ -44,6 +45,11 @@ impl Writer {
             Self { federation, catalogue, frontier, edge, filled, named, witnesses: keys };
         writer.grow(first)?;
         Ok(writer)
+    }
+
+    /// What the entries amount to.
+    pub(super) fn federation(&self) -> &Federation {
+        &self.federation
     }
 
     /// How many entries it has applied.
@@ -92,7 +98,7 @@ impl Writer {
     }
 
     /// What readers see of this, signed.
-    pub(super) fn standing(&mut self, signer: &NoteSigner) -> Standing {
+    pub(super) fn standing(&mut self, signers: &Signers) -> Standing {
         let named = self.federation.witnesses();
         if named != self.named {
             self.witnesses = Arc::new(witnesses(&self.federation));
@@ -100,7 +106,7 @@ impl Writer {
         }
         let (catalogue, witnesses) = (Arc::clone(&self.catalogue), Arc::clone(&self.witnesses));
         let tree = (self.frontier.root(), self.edge.clone());
-        Standing::signed(self.federation.clone(), catalogue, witnesses, tree, signer)
+        Standing::signed(self.federation.clone(), catalogue, witnesses, tree, signers)
     }
 
     /// Puts the tiles that were filled among the files, where receipts find them.

@@ -22,6 +22,8 @@ pub enum Role {
     Transport,
     /// Cosigns checkpoints of the log.
     Witness,
+    /// Signs checkpoints of the log. The operator's alone.
+    Log,
 }
 
 impl Role {
@@ -31,6 +33,7 @@ impl Role {
             Self::Sign => "sign",
             Self::Transport => "transport",
             Self::Witness => "witness",
+            Self::Log => "log",
         }
     }
 }
@@ -80,6 +83,11 @@ pub fn possession_text(
     key: &PublicKey,
 ) -> String {
     format!("potluck/1 possession\n{federation}\n{author}\n{role}\n{key}\n")
+}
+
+/// The text by which the log's key in force hands over to another, signed by the former.
+pub fn handover_text(federation: FederationId, old: &PublicKey, new: &PublicKey) -> String {
+    format!("potluck/1 handover\n{federation}\n{old}\n{new}\n")
 }
 
 /// The text by which an invitation is taken up, signed by the invitation's key.
@@ -188,6 +196,9 @@ pub struct RotateKey {
     pub key: PublicKey,
     /// That the author holds it.
     pub proof: Proof,
+    /// For the log's key, the old one's signature over [`handover_text`]; nothing for other roles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Signature>,
 }
 
 /// A key declared void from here on. What it signed before stays valid.

@@ -41,14 +41,17 @@ impl Member {
             Role::Sign => self.sign,
             Role::Transport => self.transport,
             Role::Witness => self.witness,
+            // The federation's, not a member's: see `Federation::log`.
+            Role::Log => None,
         }
     }
 
-    pub(super) fn key_mut(&mut self, role: Role) -> &mut Option<PublicKey> {
+    fn key_mut(&mut self, role: Role) -> Option<&mut Option<PublicKey>> {
         match role {
-            Role::Sign => &mut self.sign,
-            Role::Transport => &mut self.transport,
-            Role::Witness => &mut self.witness,
+            Role::Sign => Some(&mut self.sign),
+            Role::Transport => Some(&mut self.transport),
+            Role::Witness => Some(&mut self.witness),
+            Role::Log => None,
         }
     }
 }
@@ -221,7 +224,7 @@ impl Members {
         reason: Option<String>,
     ) {
         let Some(member) = self.authors.get_mut(author) else { return };
-        let slot = member.key_mut(role);
+        let Some(slot) = member.key_mut(role) else { return };
         if let Some(old) = std::mem::replace(slot, key) {
             self.owners.remove(&old.id());
             let retired = Retired { of: author.clone(), index, reason };

@@ -9,7 +9,7 @@
 //!            in force ─ revoke_key ─▶ retired (none is; K votes of recover_key put one there)
 //! ```
 //!
-//! A key that was ever known never comes back in any role. A signature counts by its place in the log: what was
+//! The log's own key has its rules in [`super::log_key`]. A key that was ever known never comes back in any role. A signature counts by its place in the log: what was
 //! signed before a revocation stays valid.
 
 use super::members::{Invitation, Members};
@@ -116,7 +116,7 @@ impl Federation {
 
     fn check_new_key(&self, key: &PublicKey) -> Result<(), Refusal> {
         let outside = &self.charter.witnesses().outside;
-        if *key == self.log
+        if self.is_of_log(key)
             || self.members.knows(key.id())
             || outside.values().any(|witness| witness == key)
         {
@@ -163,7 +163,12 @@ impl Federation {
 
     pub(super) fn check_rotate(&self, author: &Author, rotate: &RotateKey) -> Result<(), Refusal> {
         self.check_new_key(&rotate.key)?;
-        self.check_held(author, rotate.role, &rotate.key, &rotate.proof)
+        self.check_held(author, rotate.role, &rotate.key, &rotate.proof)?;
+        match (rotate.role, &rotate.handover) {
+            (Role::Log, _) => self.check_handover(author, rotate),
+            (_, None) => Ok(()),
+            (_, Some(_)) => refuse(Code::StatementMalformed, "only the log's key is handed over"),
+        }
     }
 
     pub(super) fn check_revoke(&self, author: &Author, revoke: &RevokeKey) -> Result<(), Refusal> {
@@ -171,6 +176,10 @@ impl Federation {
         if *author != revoke.of && *author != Author::Operator {
             let sentence = format!("{author} may revoke its own keys only");
             return refuse(Code::NotPermitted, sentence);
+        }
+        if self.log().id() == revoke.key {
+            let sentence = "a log without a key signs nothing: its key is replaced, not revoked";
+            return refuse(Code::KeyRefused, sentence);
         }
         match self.members.owner(revoke.key) {
             Some((owner, _)) if *owner == revoke.of => Ok(()),
@@ -217,6 +226,9 @@ impl Federation {
     }
 
     pub(super) fn rotate(&mut self, index: u64, author: Author, rotate: &RotateKey) -> Vec<Effect> {
+        if rotate.role == Role::Log {
+            return self.succeed(index, rotate.key);
+        }
         self.members.replace(&author, rotate.role, Some(rotate.key), index, None);
         vec![Effect::KeyChanged(author, rotate.role)]
     }
@@ -260,7 +272,7 @@ impl Federation {
         match role {
             Role::Transport => Some(author),
             Role::Sign if !separate => Some(author),
-            Role::Sign | Role::Witness => None,
+            Role::Sign | Role::Witness | Role::Log => None,
         }
     }
 

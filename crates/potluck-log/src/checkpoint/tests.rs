@@ -46,13 +46,13 @@ fn the_signed_bytes_are_known() {
 fn what_is_signed_opens_as_the_same() {
     let (origin, root) = (log().verifier_key().name().clone(), Hash::empty_root());
     let checkpoint = Checkpoint { origin, size: 7, root, state: [0xab; 32] };
-    let signed = checkpoint.clone().into_signed(&log()).unwrap();
+    let signed = checkpoint.clone().into_signed(&log(), []).unwrap();
     let opened = SignedCheckpoint::open(signed.note(), log().verifier_key()).unwrap();
     assert_eq!(signed, opened);
     let other = Checkpoint { origin: "example.com/other".parse().unwrap(), ..checkpoint.clone() };
-    assert!(matches!(other.into_signed(&log()), Err(CheckpointError::OtherLog { .. })));
+    assert!(matches!(other.into_signed(&log(), []), Err(CheckpointError::OtherLog { .. })));
     let huge = Checkpoint { size: MAX_TREE_SIZE + 1, ..checkpoint };
-    assert!(matches!(huge.into_signed(&log()), Err(CheckpointError::TreeTooBig { .. })));
+    assert!(matches!(huge.into_signed(&log(), []), Err(CheckpointError::TreeTooBig { .. })));
 }
 
 #[test]

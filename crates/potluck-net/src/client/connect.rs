@@ -13,6 +13,7 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::timeout;
 
 use super::Client;
+use crate::tls::identities::name_of;
 use crate::tls::x509::{Pki, PkiError};
 use crate::{tls, transport};
 
@@ -97,7 +98,7 @@ pub async fn connect(
     server: &PublicKey,
     identity: &PrivateKey,
 ) -> Result<Client, ConnectError> {
-    reach(address, Arc::new(tls::client(identity, *server))).await
+    reach(address, server, Arc::new(tls::client(identity, *server))).await
 }
 
 /// As [`connect`], at an address where the server asks for certificates: the authority must stand behind the
@@ -111,10 +112,14 @@ pub async fn connect_x509(
     identity: &PrivateKey,
     pki: &Pki,
 ) -> Result<Client, ConnectError> {
-    reach(address, Arc::new(tls::x509::client(identity, pki, *server)?)).await
+    reach(address, server, Arc::new(tls::x509::client(identity, pki, *server)?)).await
 }
 
-async fn reach(address: &str, crypto: Arc<QuicClientConfig>) -> Result<Client, ConnectError> {
+async fn reach(
+    address: &str,
+    server: &PublicKey,
+    crypto: Arc<QuicClientConfig>,
+) -> Result<Client, ConnectError> {
     let resolved = resolve(address).await?;
     // No division by zero: a host that resolves has an address.
     let each = DEADLINE / u32::try_from(resolved.len()).unwrap_or(1).max(1);
@@ -122,7 +127,7 @@ async fn reach(address: &str, crypto: Arc<QuicClientConfig>) -> Result<Client, C
     for socket_address in resolved {
         let endpoint =
             transport::dial(socket_address, Arc::clone(&crypto)).map_err(ConnectError::Socket)?;
-        match timeout(each, greet(&endpoint, socket_address, address)).await {
+        match timeout(each, greet(&endpoint, socket_address, server, address)).await {
             Ok(Ok(connection)) => return Ok(Client::new(address, endpoint, connection)),
             // Another address of the host may do, where nobody answers at this one; a server that answered
             // has said its word.
@@ -147,12 +152,14 @@ async fn resolve(address: &str) -> Result<Vec<SocketAddr>, ConnectError> {
 async fn greet(
     endpoint: &Endpoint,
     to: SocketAddr,
+    server: &PublicKey,
     address: &str,
 ) -> Result<Connection, ConnectError> {
-    let connecting = endpoint.connect(to, tls::NO_NAME).map_err(|error| ConnectError::Address {
-        address: address.to_owned(),
-        source: io::Error::new(io::ErrorKind::InvalidInput, error),
-    })?;
+    let connecting =
+        endpoint.connect(to, &name_of(server)).map_err(|error| ConnectError::Address {
+            address: address.to_owned(),
+            source: io::Error::new(io::ErrorKind::InvalidInput, error),
+        })?;
     let greeted = async {
         let connection = connecting.await?;
         connection.accept_uni().await?;

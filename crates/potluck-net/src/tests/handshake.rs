@@ -45,11 +45,33 @@ async fn a_server_with_another_key_is_not_spoken_to() {
 }
 
 #[tokio::test]
+async fn a_server_of_two_keys_proves_the_one_that_is_pinned() {
+    let ((old, old_public), (new, new_public), (_, other)) = (key_of(21), key_of(22), key_of(23));
+    let identities = crate::Identities::from(&old);
+    let toy: Arc<dyn crate::Service> = Arc::new(Toy::admitting([party_key().public()]));
+    let any = "127.0.0.1:0".parse().unwrap();
+    let server = Server::bind(any, &identities, toy, Limits::default()).unwrap();
+    let address = server.local_addr().to_string();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let ended = tokio::spawn(server.run(async { _ = stopped.await }));
+    let reach = async |server: &PublicKey| connect(&address, server, &party_key()).await;
+    assert!(matches!(reach(&new_public).await, Err(ConnectError::WrongServer { .. })));
+    // It came while the server ran.
+    identities.add(&new);
+    for key in [&old_public, &new_public] {
+        assert!(reach(key).await.is_ok());
+    }
+    assert!(matches!(reach(&other).await, Err(ConnectError::WrongServer { .. })));
+    drop(stop);
+    within(ended).await.unwrap();
+}
+
+#[tokio::test]
 async fn weak_keys_no_keys_and_other_protocols_do_not_get_in() {
     let running = Running::with(Toy::admitting([party_key().public()]), Limits::default());
     for crypto in crate::tls::tests::bad_clients(&party_key(), server_key().public()) {
         let endpoint = crate::transport::dial(running.address, Arc::new(crypto)).unwrap();
-        let connecting = endpoint.connect(running.address, crate::tls::NO_NAME).unwrap();
+        let connecting = endpoint.connect(running.address, "potluck").unwrap();
         let greeted = async { connecting.await?.accept_uni().await.map(|_| ()) };
         within(greeted).await.unwrap_err();
     }
@@ -79,7 +101,8 @@ async fn what_is_no_address_is_said_to_be_none() {
 async fn a_port_in_use_is_said_to_be_in_use() {
     let running = Running::start(Limits::default());
     let service: Arc<dyn crate::Service> = running.toy.clone();
-    let refused = Server::bind(running.address, &server_key(), service, Limits::default());
+    let refused =
+        Server::bind(running.address, &(&server_key()).into(), service, Limits::default());
     assert!(matches!(refused.err().unwrap(), BindError::AddressInUse(at) if at == running.address));
     running.stop().await;
 }

@@ -58,7 +58,7 @@ fn start(pki: &Pki) -> (Running, SocketAddr) {
     let any = "127.0.0.1:0".parse().unwrap();
     let toy = Arc::new(Toy::admitting([party_key().public()]));
     let service: Arc<dyn crate::Service> = toy.clone();
-    let server = Server::bind(any, &server_key(), service, Limits::default()).unwrap();
+    let server = Server::bind(any, &(&server_key()).into(), service, Limits::default()).unwrap();
     let server = server.with_x509(any, &server_key(), pki).unwrap();
     let (address, x509) = (server.local_addr(), server.x509_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
@@ -155,7 +155,7 @@ async fn raw_keys_and_certificates_do_not_mix() {
     // Nor does anybody get in who shows nothing at all.
     let crypto = crate::tls::x509::tests::keyless(&pki, server_key().public());
     let endpoint = crate::transport::dial(x509, Arc::new(crypto)).unwrap();
-    let connecting = endpoint.connect(x509, crate::tls::NO_NAME).unwrap();
+    let connecting = endpoint.connect(x509, "potluck").unwrap();
     let greeted = async { connecting.await?.accept_uni().await.map(|_| ()) };
     let refused = within(greeted).await.unwrap_err();
     let refused = crate::client::explain(refused, &at);
@@ -188,7 +188,7 @@ fn certificates_are_checked_before_anything_is_bound() {
 async fn a_certificate_of_another_key_binds_nothing() {
     let any = "127.0.0.1:0".parse().unwrap();
     let service: Arc<dyn crate::Service> = Arc::new(Toy::admitting([]));
-    let server = Server::bind(any, &server_key(), service, Limits::default()).unwrap();
+    let server = Server::bind(any, &(&server_key()).into(), service, Limits::default()).unwrap();
     let refused = server.with_x509(any, &server_key(), &authority().pki_of(&party_key()));
     assert!(matches!(refused.err().unwrap(), BindError::Pki(PkiError::OtherKey { .. })));
 }

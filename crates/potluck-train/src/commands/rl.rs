@@ -9,7 +9,7 @@ use crate::algorithm::{Expert, RunState, Stopped, WorkFolder, copy_accuracy, tra
 use crate::model::ModelFolder;
 use crate::outbox::{Card, fill_outbox};
 use crate::recipe::Recipe;
-use crate::reward::{Commitment, Nonce, RewardFile};
+use crate::reward::{Nonce, RewardFile};
 use crate::task::NewsDesk;
 
 use super::{Answer, Common, Failure, RecipeArgs};
@@ -69,7 +69,7 @@ pub(super) fn rl(args: &RlArgs) -> Result<Answer, Failure> {
     let nonce_path = args.out.join("private").join("nonce");
     let nonce = Nonce::kept_at(&nonce_path)
         .map_err(|error| Failure::Disk(nonce_path.display().to_string(), error))?;
-    let commitment = Commitment::to(&reward.definition, &nonce);
+    let commitment = nonce.commit(&reward.definition);
     let card = Card::new(base.blake3, commitment, args.seed, state.step);
     let outbox = args.out.join("outbox");
     let blake3 = fill_outbox(&outbox, &base.shape, state.decoder.weights(), &card)?;

@@ -1,26 +1,20 @@
-//! A commitment to a reward: published with an expert, opened to an agreed auditor or never.
+//! The nonce that hides a reward within its commitment, which an expert's card and its submission state.
 //!
-//! ```text
-//! commitment = BLAKE3 derive_key("potluck 1 reward commitment",
-//!              nonce (32 bytes) ‖ length of the definition (u64, little-endian) ‖ definition)
-//! ```
-//! Without the nonce, nobody can try out definitions against it.
+//! The commitment itself is [`potluck_core::reward::commitment`]: published with an expert, opened to an agreed
+//! auditor or never.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::files::write_whole;
+use potluck_core::Blake3;
+use potluck_core::reward::commitment;
 
-const CONTEXT: &str = "potluck 1 reward commitment";
+use crate::files::write_secret;
 
 /// 32 secret bytes that hide a reward within its commitment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Nonce([u8; 32]);
-
-/// What an expert's card says of the reward it was trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Commitment(blake3::Hash);
 
 impl Nonce {
     /// A nonce of these bytes.
@@ -28,7 +22,7 @@ impl Nonce {
         Self(bytes)
     }
 
-    /// The nonce kept at `path`; drawn from the operating system and written there at first.
+    /// The nonce kept at `path`; drawn from the operating system and written there at first, for its owner alone.
     ///
     /// # Errors
     /// Where the file cannot be read or written, has another length than 32 bytes, or the system
@@ -42,46 +36,43 @@ impl Nonce {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut bytes = [0; 32];
                 fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-                write_whole(path, &bytes)?;
+                write_secret(path, &bytes)?;
                 Ok(Self(bytes))
             }
             Err(error) => Err(error),
         }
     }
-}
 
-impl Commitment {
     /// Binds to the bytes of a definition.
-    pub fn to(definition: &[u8], nonce: &Nonce) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
-        hasher.update(&nonce.0).update(&(definition.len() as u64).to_le_bytes()).update(definition);
-        Self(hasher.finalize())
-    }
-
-    /// 64 hexadecimal digits.
-    pub fn to_hex(&self) -> String {
-        self.0.to_hex().to_string()
+    pub fn commit(&self, definition: &[u8]) -> Blake3 {
+        commitment(definition, &self.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
     fn a_known_answer() {
-        let commitment = Commitment::to(b"kind = \"brevity\"\n", &Nonce([7; 32]));
+        let commitment = Nonce([7; 32]).commit(b"kind = \"brevity\"\n");
         assert_eq!(
-            commitment.to_hex(),
+            commitment.to_string(),
             "3e8d7e9c201eeb812fd746fbc561bbc1777780a482a77c9531cd52ebc3653212"
         );
     }
 
     #[test]
-    fn the_nonce_is_drawn_once_and_kept() {
+    fn the_nonce_is_drawn_once_and_kept_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("private/nonce");
+        // What a killed run left, for anyone to read.
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(path.with_extension("part"), b"half").unwrap();
         let first = Nonce::kept_at(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(first == Nonce::kept_at(&path).unwrap());
         assert!(first != Nonce::kept_at(&folder.path().join("other")).unwrap());
         fs::write(&path, b"short").unwrap();

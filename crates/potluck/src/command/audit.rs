@@ -1,8 +1,8 @@
 //! `potluck audit`: everything that the aggregator says, done again by somebody who believes nothing.
 //!
 //! ```text
-//! source ─▶ ledger ─▶ replay ─▶ checkpoint ─▶ state ─▶ memory ─▶ tiles ─▶ times ─▶ keys ─▶ witnesses
-//!                                                                                └─▶ experts ─▶ soups
+//! source ─▶ ledger ─▶ replay ─▶ checkpoint ─▶ state ─▶ memory ─▶ tiles ─▶ times ─▶ keys ─▶ bundles
+//!                                                               └─▶ witnesses ─▶ experts ─▶ soups
 //! ```
 
 pub(super) mod book;
@@ -125,6 +125,7 @@ async fn steps(
     let (ledger, book) = read_ledger(args, source, door, pantry, trail).await?;
     check_times(&ledger, &book, trail)?;
     trail.keys(&ledger, &book);
+    check_bundles(&book, trail)?;
     check_witnesses(&ledger, &args.recompute, trail)?;
     recompute::experts(&ledger, &book, &args.recompute, pantry, kitchen, trail).await?;
     recompute::soups(&ledger, &book, &args.recompute, kitchen, trail)
@@ -207,6 +208,21 @@ fn check_times(ledger: &Ledger, book: &Book, trail: &mut Trail<'_>) -> Result<()
         report::utc(from),
         report::utc(latest)
     ));
+    Ok(())
+}
+
+/// What the federation's own rules leave out: that other tools take each submission for what it is.
+fn check_bundles(book: &Book, trail: &mut Trail<'_>) -> Result<(), Failure> {
+    trail.begin("bundles");
+    let bundles = book.bundles();
+    if let Some(refused) = &bundles.refused {
+        let hint = "the entry stands by the federation's rules; the operator was to refuse it at its intake";
+        return Err(Failure::unverified("bundle-refused", refused.clone()).hint(hint));
+    }
+    trail.passed(match bundles.verified {
+        0 => "no expert was handed in".to_owned(),
+        count => format!("Sigstore's tools take each of the {count} submissions for its party's"),
+    });
     Ok(())
 }
 

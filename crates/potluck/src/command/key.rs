@@ -1,5 +1,6 @@
 //! `potluck key`: the life of a member's keys, each step an entry of the ledger.
 
+mod pin;
 mod recover;
 mod revoke;
 mod rotate;
@@ -19,6 +20,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Rotate(rotate::Args),
+    Pin(pin::Args),
     Revoke(revoke::Args),
     Request(recover::RequestArgs),
     Recover(recover::Args),
@@ -28,6 +30,7 @@ enum What {
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     match &args.what {
         What::Rotate(args) => rotate::run(args, output).await,
+        What::Pin(args) => pin::run(args, output).await,
         What::Revoke(args) => revoke::run(args, output).await,
         What::Request(args) => recover::request(args, output).await,
         What::Recover(args) => recover::run(args, output).await,

@@ -1,6 +1,6 @@
 //! `potluck members`: who is in, by which keys, and what became of old ones.
 
-use potluck_core::federation::{Invitation, Member, Retired};
+use potluck_core::federation::{Invitation, LogKey, Member, Retired};
 use potluck_core::{Author, Federation, KeyId, Role};
 use serde_json::{Value, json};
 
@@ -42,6 +42,9 @@ fn report(federation: &Federation, output: &Output) {
             }
         }
     }
+    for LogKey { since, key } in federation.log_keys() {
+        output.line(format!("the log's key since entry {since}: {key}"));
+    }
     for (key, retired) in members.all_retired() {
         output.line(format!(
             "void: {} of {}, since entry {}{}",
@@ -59,6 +62,7 @@ fn report(federation: &Federation, output: &Output) {
     }
     output.result(&json!({
         "members": members.iter().map(|(author, member)| as_json(author, member)).collect::<Vec<_>>(),
+        "log_keys": federation.log_keys().map(|it| json!({"key": it.key, "since": it.since})).collect::<Vec<_>>(),
         "retired": members.all_retired().map(|(key, retired)| retired_json(*key, retired)).collect::<Vec<_>>(),
         "invitations": members.invitations().map(|(key, it)| invitation_json(*key, it)).collect::<Vec<_>>(),
     }));

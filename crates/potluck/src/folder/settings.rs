@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::key_source::KeySource;
+use crate::durable::{self, Readers};
 
 /// The operator's settings.
 pub(crate) const OPERATOR_FILE: &str = "operator.toml";
@@ -28,6 +29,22 @@ pub(crate) enum SettingsError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file spells its log key in an unusual way.
+    #[error("{} does not hold its log_key as it is written out; put {new} there by hand", path.display())]
+    Unusual {
+        /// Which file.
+        path: PathBuf,
+        /// What belongs there.
+        new: Box<VerifierKey>,
     },
     /// No TOML, an unknown key, or a value of another type.
     #[error("{}, line {line}: {message}", path.display())]
@@ -145,6 +162,18 @@ pub(crate) fn party_text(party: &PartyId, address: &str, log_key: &VerifierKey) 
         quoted(address),
         quoted(&log_key.to_string())
     )
+}
+
+/// Puts one log key in the place of another in a file of settings, whole or not at all.
+pub(super) fn pin(path: &Path, old: &VerifierKey, new: &VerifierKey) -> Result<(), SettingsError> {
+    let failed = |source| SettingsError::Write { path: path.to_owned(), source };
+    let text = fs::read_to_string(path)
+        .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+    let pinned = text.replace(&old.to_string(), &new.to_string());
+    if pinned == text {
+        return Err(SettingsError::Unusual { path: path.to_owned(), new: Box::new(new.clone()) });
+    }
+    durable::write(path, pinned.as_bytes(), Readers::Anyone).map_err(failed)
 }
 
 /// Reads a log key as the operator hands it out.

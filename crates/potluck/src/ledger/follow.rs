@@ -11,7 +11,7 @@ use potluck_log::{SignedCheckpoint, VerifierKey};
 
 use super::replay::{Leaves, Line, Replay};
 use super::source::Source;
-use super::{LedgerError, is_of_log};
+use super::{LedgerError, check_log_key, check_origin};
 use crate::failure::Failure;
 
 /// After so many bytes of entries the state is measured again. It grows by no more than what entries say.
@@ -104,7 +104,7 @@ pub(crate) async fn follow(
             replay
         }
     };
-    is_of_log(replay.federation(), log).map_err(wrong)?;
+    check_origin(replay.federation(), log).map_err(wrong)?;
     let cosigned_size = cosigned.as_ref().map(SignedCheckpoint::size);
     watch.iter().copied().chain(cosigned_size).for_each(|size| replay.watch(size));
     loop {
@@ -127,6 +127,7 @@ pub(crate) async fn follow(
             return Err(wrong(LedgerError::Count { sent, signed }));
         }
     }
+    check_log_key(replay.federation(), log, &checkpoint).map_err(wrong)?;
     replay.agrees(&checkpoint).map_err(wrong)?;
     Ok(Followed { replay, checkpoint, cosigned })
 }

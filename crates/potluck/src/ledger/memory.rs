@@ -155,7 +155,7 @@ impl Held {
 
     /// Remembers a ledger that extends what was seen. The checkpoint comes first: a snapshot that is older than it
     /// only costs time.
-    pub(super) fn remember(self, ledger: &Ledger) -> Result<(), MemoryError> {
+    pub(crate) fn remember(self, ledger: &Ledger) -> Result<(), MemoryError> {
         let note = ledger.checkpoint().note();
         let cosigned = ledger.cosigned().map(SignedCheckpoint::note);
         if let Some(note) = cosigned.filter(|note| self.cosigned.as_deref() != Some(note)) {

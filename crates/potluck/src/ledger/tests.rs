@@ -84,8 +84,11 @@ fn a_log_of_another_name_is_another_log() {
     let federation = story.federation();
     let name = "potluck/olds".parse().unwrap();
     let other = VerifierKey::new(name, *Story::log_key().public_key()).unwrap();
-    assert_eq!(is_of_log(federation, &other).unwrap_err().code(), "log-mismatch");
-    assert!(is_of_log(federation, &Story::log_key()).is_ok());
+    assert_eq!(
+        check_log_key(federation, &other, &story.checkpoint()).unwrap_err().code(),
+        "log-mismatch"
+    );
+    assert!(check_log_key(federation, &Story::log_key(), &story.checkpoint()).is_ok());
 }
 
 /// Counts what is asked of a story.
@@ -293,4 +296,29 @@ fn a_cosigned_checkpoint_from_before_the_snapshot_is_placed_by_a_whole_reading()
     let ledger = read(&story, home.path()).unwrap();
     assert!(!ledger.is_cosigned_unplaced());
     assert_eq!(ledger.cosigned().unwrap().size(), 6);
+}
+
+#[test]
+fn the_checkpoint_is_that_of_the_key_in_force() {
+    let mut story = Story::published();
+    story.hand_over("log 2");
+    let read = |story: &Story, log: &VerifierKey| {
+        block_on(Ledger::read_whole(story, log, None, &mut unseen)).map(|it| it.replay.len())
+    };
+    let (old, new) = (Story::log_key(), Story::log_key_of("log 2"));
+    // Signed by the new key alone: whoever pinned the old one must be told of it; whoever pins the new one may.
+    assert_eq!(read(&story, &new).unwrap(), 10);
+    assert_eq!(read(&story, &old).unwrap_err().code(), "checkpoint-mismatch");
+    // By both, either is good.
+    story.log = vec!["log 2", "log"];
+    assert_eq!((read(&story, &old).unwrap(), read(&story, &new).unwrap()), (10, 10));
+    // By the old one, which a thief may hold, neither is.
+    story.log = vec!["log"];
+    let thief = read(&story, &old).unwrap_err();
+    assert!(thief.message().contains("since entry 9"), "{thief}");
+    assert_eq!(read(&story, &new).unwrap_err().code(), "checkpoint-mismatch");
+    // A key that the log never had.
+    story.log = vec!["log 2", "another"];
+    let other = read(&story, &Story::log_key_of("another")).unwrap_err();
+    assert_eq!(other.code(), "log-mismatch");
 }

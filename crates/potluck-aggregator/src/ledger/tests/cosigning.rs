@@ -1,7 +1,7 @@
 //! Lines of witnesses are kept where they are true, and shown where they are enough.
 
 use potluck_core::PrivateKey;
-use potluck_log::{ConsistencyProof, Cosigner, Hash};
+use potluck_log::{ConsistencyProof, Cosigner, Hash, SignedCheckpoint};
 
 use super::*;
 use crate::fixture::{genesis_under, party, party_key, witness_key};
@@ -16,7 +16,7 @@ fn cosigner(name: &str, seed: u8) -> Cosigner {
 
 /// The checkpoint with one more line.
 fn cosigned_by(cosigner: &Cosigner, note: &str, ledger: &Ledger, time: u64) -> String {
-    let checkpoint = SignedCheckpoint::open(note, ledger.signer.verifier_key()).unwrap();
+    let checkpoint = SignedCheckpoint::open(note, ledger.signers().verifier_key()).unwrap();
     let none = ConsistencyProof::from_hashes(vec![]).unwrap();
     let consistent =
         none.verify(0, &Hash::empty_root(), checkpoint.size(), &checkpoint.root()).unwrap();

@@ -9,7 +9,7 @@ const NAMES: [&str; 2] = ["agency", "readers"];
 fn open_over(disk: &Disk, files: &Shelves) -> Option<Ledger> {
     let store = Box::new(open_on(disk.clone()).ok()?);
     let files = Arc::new(files.clone());
-    Ledger::open(store, files, &genesis(0), &log_key(), Arc::default()).ok()
+    Ledger::open(store, files, &genesis(0), LogKeys::of([log_key()]), Arc::default()).ok()
 }
 
 /// Appends until something fails; the receipts that were handed out, and whether something did.

@@ -4,9 +4,10 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use potluck_core::PartyId;
-use potluck_log::{Checkpoint, Tree};
+use potluck_core::{PartyId, PrivateKey};
+use potluck_log::{Checkpoint, NoteSigner, Tree};
 
+use super::signers::origin;
 use super::*;
 use crate::fixture::{genesis_under, party, party_key, witness_key};
 use crate::store::ledger::disk::{Disk, open_on};
@@ -44,7 +45,8 @@ fn crowded(store: &dyn LedgerStore, parties: usize) -> Envelope {
 
 fn open_on_disk(disk: &Disk, genesis: &Envelope, files: &Shelves) -> Ledger {
     let store = Box::new(open_on(disk.clone()).unwrap());
-    Ledger::open(store, Arc::new(files.clone()), genesis, &log_key(), Arc::default()).unwrap()
+    Ledger::open(store, Arc::new(files.clone()), genesis, LogKeys::of([log_key()]), Arc::default())
+        .unwrap()
 }
 
 /// What each of the crowd has to say.

@@ -81,7 +81,7 @@ fn an_answer_that_was_lost_is_had_again_although_the_key_is_void() {
     let (new, role) = (key(43), Role::Sign);
     let text = possession_text(federation.id(), &party("agency"), role, &new.public());
     let proof = signed_by(&new, &text);
-    let body = Body::RotateKey(RotateKey { role, key: new.public(), proof });
+    let body = Body::RotateKey(RotateKey { role, key: new.public(), proof, handover: None });
     let envelope = aggregator.signed(party("agency"), body);
     let receipt = aggregator.append(&new.public(), &envelope).unwrap();
     let again = aggregator.append(&new.public(), &envelope).unwrap();

@@ -22,10 +22,11 @@ struct Served {
 
 impl Served {
     fn start(folder: &Folder) -> Self {
-        let (aggregator, key) = Aggregator::open(&folder.settings()).unwrap();
+        let aggregator = Aggregator::open(&folder.settings()).unwrap();
         let service = Arc::new(aggregator.clone());
         let listen = folder.settings().listen;
-        let server = Server::bind(listen, &key, service, Limits::default()).unwrap();
+        let identities = aggregator.log_keys().identities();
+        let server = Server::bind(listen, identities, service, Limits::default()).unwrap();
         let (stop, stopped) = oneshot::channel();
         let address = server.local_addr();
         let task = tokio::spawn(server.run(async {

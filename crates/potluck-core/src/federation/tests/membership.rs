@@ -1,10 +1,12 @@
 //! The life of members and keys: a story for each rule. `model` has random histories.
 
+mod log_key;
 mod model;
 
 use super::*;
 use crate::entry::{
-    Invite, Join, Proof, RecoverKey, RevokeKey, RotateKey, join_text, possession_text,
+    Invite, Join, Proof, RecoverKey, RevokeKey, RotateKey, handover_text, join_text,
+    possession_text,
 };
 use crate::ids::KeyId;
 use crate::signature::Signature;
@@ -32,7 +34,8 @@ impl Ledger {
 
     fn rotate(&mut self, who: &str, role: Role, old: &PrivateKey, new: &PrivateKey) -> Outcome {
         let proof = self.proof(&author(who), role, new);
-        self.say_with(who, Body::RotateKey(RotateKey { role, key: new.public(), proof }), old)
+        let (key, handover) = (new.public(), None);
+        self.say_with(who, Body::RotateKey(RotateKey { role, key, proof, handover }), old)
     }
 
     fn revoke(&mut self, by: &str, of: &str, key: KeyId, with: &PrivateKey) -> Outcome {
@@ -154,7 +157,8 @@ fn a_rotated_key_is_void_and_what_it_signed_stays() {
     let mut ledger = Ledger::with_round();
     let (old, new) = (party_key("agency"), key(80));
     let proof = ledger.proof(&author("readers"), Role::Sign, &new);
-    let unheld = Body::RotateKey(RotateKey { role: Role::Sign, key: new.public(), proof });
+    let (role, handover) = (Role::Sign, None);
+    let unheld = Body::RotateKey(RotateKey { role, key: new.public(), proof, handover });
     assert_eq!(code(ledger.say_with("agency", unheld, &old)), Code::KeyRefused);
     ledger.rotate("agency", Role::Sign, &old, &new).unwrap();
     let late = ledger.say_with("agency", submission(b"base", b"x"), &old);

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use potluck_core::federation::Effect;
-use potluck_core::{Blake3, Federation, FileEntry, PartyId};
+use potluck_core::{Author, Blake3, Federation, FileEntry, PartyId};
+use potluck_interchange::verify_interchange;
 
+use crate::failure::in_full;
 use crate::ledger::Line;
 
 /// An expert that was submitted.
@@ -21,11 +23,21 @@ pub(in crate::command) struct Submitted {
     pub(in crate::command) weights: FileEntry,
 }
 
+/// What became of the halves of the bundles that are for other tools, which no rule of the federation asks about.
+#[derive(Debug, Default)]
+pub(in crate::command) struct Bundles {
+    /// How many were verified.
+    pub(in crate::command) verified: u64,
+    /// The first that other tools would refuse, in words.
+    pub(in crate::command) refused: Option<String>,
+}
+
 /// Experts by party and the digest of their manifests, and what else is told of the entries.
 #[derive(Debug, Default)]
 pub(in crate::command) struct Book {
     experts: BTreeMap<(PartyId, Blake3), Submitted>,
     in_force: BTreeMap<PartyId, (Blake3, Submitted)>,
+    bundles: Bundles,
     count: u64,
     first_time: Option<u64>,
 }
@@ -49,13 +61,36 @@ impl Book {
         self.first_time.get_or_insert(line.record.time);
         for effect in line.effects {
             match effect {
-                Effect::Submitted(party) => self.submitted(line.federation, party),
+                Effect::Submitted(party) => {
+                    self.bundled(line, party);
+                    self.submitted(line.federation, party);
+                }
                 Effect::Opened(_) => {
                     let round = line.federation.rounds().last();
                     let experts = round.map(|round| round.experts.iter()).into_iter().flatten();
                     experts.for_each(|(party, manifest)| self.keep(party, manifest));
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Verifies the bundle as its readers' tools do, at the time that the log stated.
+    fn bundled(&mut self, line: &Line<'_>, party: &PartyId) {
+        let author = Author::Party(party.clone());
+        let key = line.federation.members().get(&author).and_then(|member| member.sign);
+        let verified = match key {
+            Some(key) => verify_interchange(line.entry.envelope(), &key, line.record.time)
+                .map_err(|error| in_full(&error)),
+            // A submission is signed by its author's key and changes none.
+            None => Err("its author has no key to sign with".to_owned()),
+        };
+        match verified {
+            Ok(()) => self.bundles.verified += 1,
+            Err(why) => {
+                let index = line.index;
+                let said = || format!("entry {index}, the expert of {party}: {why}");
+                self.bundles.refused.get_or_insert_with(said);
             }
         }
     }
@@ -96,6 +131,11 @@ impl Book {
     /// All that a round took up, and all that are in force.
     pub(in crate::command) fn all(&self) -> impl Iterator<Item = &Submitted> {
         self.experts.values().chain(self.waiting())
+    }
+
+    /// The halves of the bundles that are for other tools.
+    pub(in crate::command) fn bundles(&self) -> &Bundles {
+        &self.bundles
     }
 
     /// How many entries went by.

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use potluck_core::entry::Role;
-use potluck_core::federation::{Member, Round};
+use potluck_core::federation::{LogKey, Member, Round};
 use potluck_core::{Author, Federation};
 
 use super::verdict::{Mark, Verdict};
@@ -116,6 +116,14 @@ fn members(page: &mut String, federation: &Federation) {
     );
     for (author, member) in federation.members().iter() {
         member_rows(page, author, member);
+    }
+    for LogKey { since, key } in federation.log_keys() {
+        push(
+            page,
+            format_args!(
+                "<tr><td>the log</td><td>since entry {since}</td><td><code>{key}</code></td></tr>"
+            ),
+        );
     }
     page.push_str("</table>");
     let mut void = federation.members().all_retired().peekable();

@@ -44,8 +44,9 @@ fn a_mirror_is_audited_without_a_network() {
     ended.unwrap();
     assert_eq!((&verdict["ok"], &verdict["entries"]), (&true.into(), &9.into()));
     let steps: Vec<_> = verdict["steps"].as_array().unwrap().iter().map(|it| &it["step"]).collect();
-    let passed = ["source", "ledger", "replay", "checkpoint", "state", "tiles", "times", "keys"];
-    assert_eq!(steps[..8], passed);
+    let passed =
+        ["source", "ledger", "replay", "checkpoint", "state", "tiles", "times", "keys", "bundles"];
+    assert_eq!(steps[..9], passed);
     // No expert was copied, so no soup is made again, and the verdict says so.
     assert_eq!(verdict["skipped_rounds"], serde_json::json!([1]));
 
@@ -143,12 +144,27 @@ fn a_log_from_the_future_is_remarked() {
     let home = tempfile::tempdir().unwrap();
     let mut story = Story::published();
     story.time = now().unwrap() + TOLERANCE + 60;
+    story.signed_at = story.time;
     story.submit("agency", "another");
     mirror_of(&story, home.path());
     let (verdict, ended) = audited(&args(home.path()));
     ended.unwrap();
     let times = verdict["steps"].as_array().unwrap().iter().find(|it| it["step"] == "times");
     assert_eq!(times.unwrap()["mark"], "warned");
+}
+
+#[test]
+fn a_bundle_that_other_tools_would_refuse_is_found() {
+    let home = tempfile::tempdir().unwrap();
+    let mut story = Story::published();
+    // The short-lived key ended before the log took the expert in.
+    story.time += 2 * potluck_interchange::certificate::LIFETIME;
+    story.submit("agency", "another");
+    mirror_of(&story, home.path());
+    let (step, code) = failed_at(home.path());
+    assert_eq!((step.as_str(), code.as_str()), ("bundles", "bundle-refused"));
+    let (_, ended) = audited(&args(home.path()));
+    assert!(ended.unwrap_err().to_string().contains("entry 9, the expert of agency"));
 }
 
 #[test]

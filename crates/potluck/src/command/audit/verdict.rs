@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use potluck_core::entry::Role;
+use potluck_core::federation::LogKey;
 use potluck_core::{Blake3, Federation, PartyId};
 use potluck_log::{SignedCheckpoint, VerifierKey};
 use serde::Serialize;
@@ -159,6 +160,13 @@ impl<'a> Trail<'a> {
             "{in_force} in force, {void} void; none of the {} entries is signed by a void one",
             book.count()
         ));
+        if let Some(LogKey { since, key }) = ledger.federation().log_keys().nth(1) {
+            let now = ledger.federation().log();
+            self.passed(format!(
+                "the log's first key handed over at entry {since}{}; {now} is in force, and signed the checkpoint",
+                if *now == key { "" } else { ", and others after it" }
+            ));
+        }
         let suspended: Vec<_> = members
             .iter()
             .filter(|(_, member)| member.suspended.is_some())

@@ -10,14 +10,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use potluck_core::entry::{RotateKey, possession_text};
-use potluck_core::{Author, Body, PrivateKey, Role, Signature};
+use potluck_core::entry::{RotateKey, handover_text, possession_text};
+use potluck_core::{Author, Body, Federation, PrivateKey, PublicKey, Role, Signature};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::folder::{
-    Folder, OPERATOR_KEY, PARTY_KEY, Passphrases, TRANSPORT_KEY, WITNESS_KEY, create_key, read_key,
+    Folder, LOG_KEY, OPERATOR_KEY, PARTY_KEY, Passphrases, TRANSPORT_KEY, WITNESS_KEY, create_key,
+    read_key,
 };
+use crate::ledger::log_key;
 use crate::output::Output;
 use crate::place::Member;
 use crate::session::MemberSession;
@@ -25,6 +27,10 @@ use crate::session::MemberSession;
 /// Put a new key in the place of one of your own
 ///
 /// The old key signs for the new one, and is void from then on. The old file is kept as keys/NAME.old-ID.pem.
+///
+/// The log's key is rotated in the federation's folder, while the aggregator runs: it takes the new one from there. As long
+/// as it finds the old file too, it signs with both, for those who have not followed yet with `potluck key pin`; move
+/// the old file away and start it again when they have, or at once if somebody else may hold the key.
 ///
 /// Example: potluck key rotate --dir mine
 #[derive(Debug, clap::Args)]
@@ -45,6 +51,8 @@ enum RoleName {
     Transport,
     /// Cosigns checkpoints
     Witness,
+    /// Signs the log's checkpoints: the operator's alone, on the aggregator's machine
+    Log,
 }
 
 impl From<RoleName> for Role {
@@ -53,6 +61,7 @@ impl From<RoleName> for Role {
             RoleName::Sign => Self::Sign,
             RoleName::Transport => Self::Transport,
             RoleName::Witness => Self::Witness,
+            RoleName::Log => Self::Log,
         }
     }
 }
@@ -67,16 +76,23 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let new = if next.exists() { read_key(&next, &passphrases)? } else { create_key(&next, None)? };
 
     let mut session = MemberSession::open(&args.member, &folder).await?;
-    let in_force = session.federation().members().get(&author).and_then(|member| member.key(role));
+    let in_force = in_force(session.federation(), &author, role);
     let index = if in_force == Some(new.public()) {
         None
     } else {
         let text = possession_text(session.federation().id(), &author, role, &new.public());
         let proof = Signature::from_bytes(new.sign(text.as_bytes()));
-        let body = Body::RotateKey(RotateKey { role, key: new.public(), proof });
+        let handover = match role {
+            Role::Log => Some(hand_over(session.federation(), &place, &new, &passphrases)?),
+            _ => None,
+        };
+        let body = Body::RotateKey(RotateKey { role, key: new.public(), proof, handover });
         Some(session.say(body).await?.index)
     };
     session.close().await;
+    if role == Role::Log {
+        folder.pin(&log_key(folder.log_key(), &new.public())?)?;
+    }
     let kept = put_in_place(&place, &next, &passphrases)?;
     report(role, &new, index, kept.as_deref(), output);
     Ok(())
@@ -88,7 +104,31 @@ fn file(role: Role, author: &Author) -> &'static str {
         (Role::Sign, Author::Party(_)) => PARTY_KEY,
         (Role::Transport, _) => TRANSPORT_KEY,
         (Role::Witness, _) => WITNESS_KEY,
+        (Role::Log, _) => LOG_KEY,
     }
+}
+
+fn in_force(federation: &Federation, author: &Author, role: Role) -> Option<PublicKey> {
+    match role {
+        Role::Log => Some(*federation.log()),
+        role => federation.members().get(author).and_then(|member| member.key(role)),
+    }
+}
+
+/// The old log key's word for the new one.
+fn hand_over(
+    federation: &Federation,
+    place: &Path,
+    new: &PrivateKey,
+    passphrases: &Passphrases,
+) -> Result<Signature, Failure> {
+    let old = read_key(place, passphrases)?;
+    if old.public() != *federation.log() {
+        let message = format!("{} is not the log's key in force", place.display());
+        return Err(Failure::input(message));
+    }
+    let text = handover_text(federation.id(), &old.public(), &new.public());
+    Ok(Signature::from_bytes(old.sign(text.as_bytes())))
 }
 
 /// That the signing key in force is the one in the folder's own place: elsewhere its owner keeps it.
@@ -98,8 +138,16 @@ fn check_place(
     place: &Path,
     passphrases: &Passphrases,
 ) -> Result<(), Failure> {
-    if role != Role::Sign {
-        return Ok(());
+    match role {
+        Role::Sign => {}
+        Role::Log if *folder.author() != Author::Operator => {
+            return Err(Failure::input(format!("{folder} is a party's, and a party has no log")));
+        }
+        Role::Log if !place.exists() && !place.with_extension("next.pem").exists() => {
+            return Err(Failure::input(format!("there is no {}", place.display()))
+                .hint("run this in the federation's folder, where the aggregator has its keys"));
+        }
+        _ => return Ok(()),
     }
     let signs = folder.signer()?.public();
     if place.exists() && read_key(place, passphrases)?.public() == signs {
@@ -146,6 +194,9 @@ fn report(role: Role, new: &PrivateKey, index: Option<u64>, kept: Option<&Path>,
     }
     if let Some(kept) = kept {
         output.line(format!("The old one is void; it is kept as {}.", kept.display()));
+    }
+    if role == Role::Log {
+        output.line("Members follow with `potluck key pin`; give new readers the new log_key of operator.toml.");
     }
     output.result(&json!({
         "role": role, "key": key.to_string(), "id": key.id(), "index": index, "old": kept,
