@@ -305,6 +305,7 @@ fn check_log_key(
     log: &VerifierKey,
     checkpoint: &SignedCheckpoint,
 ) -> Result<(), LedgerError> {
+    check_origin(federation, log)?;
     let is_pinned = |it: &LogKey| it.key.as_bytes() == log.public_key().as_bytes();
     if !federation.log_keys().any(|it| is_pinned(&it)) {
         return Err(other_log(federation));

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::replay::{Proposals, Replay};
-use super::{LedgerError, check_log_key, check_origin};
+use super::{LedgerError, check_log_key};
 
 const FORMAT: &str = "potluck-snapshot/1";
 
@@ -107,9 +107,7 @@ fn parse(text: &[u8], log: &VerifierKey) -> Result<(Replay, SignedCheckpoint), R
     let frontier: Frontier = text.frontier.parse().map_err(ResumeError::Frontier)?;
     let federation =
         Federation::from_snapshot(text.state.get().as_bytes()).map_err(ResumeError::State)?;
-    check_origin(&federation, log)
-        .and_then(|()| check_log_key(&federation, log, &checkpoint))
-        .map_err(ResumeError::Lies)?;
+    check_log_key(&federation, log, &checkpoint).map_err(ResumeError::Lies)?;
     let replay = Replay::resume(federation, frontier, text.proposals);
     replay.agrees(&checkpoint).map_err(ResumeError::Lies)?;
     Ok((replay, checkpoint))
