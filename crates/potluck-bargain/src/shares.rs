@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::{One as _, Signed, ToPrimitive as _};
+
 /// One, in parts per million.
 pub const MILLION: u32 = 1_000_000;
 
@@ -59,6 +63,25 @@ impl Shares {
         let missing = MILLION - floors.iter().sum::<u32>();
         for &(_, coordinate) in remainders.iter().take(missing as usize) {
             floors[coordinate] += 1;
+        }
+        Some(Self(floors))
+    }
+
+    /// Rounds exact shares to parts per million, as [`Self::from_weights`] does.
+    ///
+    /// Returns `None` where one is negative or they do not sum to one.
+    pub fn nearest(exact: &[BigRational]) -> Option<Self> {
+        if exact.iter().any(Signed::is_negative) || !exact.iter().sum::<BigRational>().is_one() {
+            return None;
+        }
+        let scaled: Vec<_> = exact.iter().map(|share| share * BigInt::from(MILLION)).collect();
+        let floors = scaled.iter().map(|share| share.floor().to_integer().to_u32());
+        let mut floors: Vec<u32> = floors.collect::<Option<_>>()?;
+        let mut remainders: Vec<_> = scaled.iter().map(|share| share.fract()).zip(0..).collect();
+        remainders.sort_by(|a: &(BigRational, usize), b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        let missing = MILLION - floors.iter().sum::<u32>();
+        for (_, coordinate) in remainders.iter().take(missing as usize) {
+            floors[*coordinate] += 1;
         }
         Some(Self(floors))
     }
