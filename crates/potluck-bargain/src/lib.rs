@@ -11,6 +11,11 @@ pub mod shares;
 pub mod mean;
 pub mod phantom;
 
+pub mod table;
+pub mod bargain;
+
+pub use bargain::{Alpha, Decision, Rule, choose};
 pub use mean::{MeanError, weighted_mean};
 pub use phantom::{PhantomError, Phantoms};
 pub use shares::{MILLION, Shares, SharesError};
+pub use table::{Bounds, Candidate, Exclusion, Party, Score, Table, TableError};
