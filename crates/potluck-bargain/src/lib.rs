@@ -14,6 +14,11 @@ pub mod phantom;
 pub mod table;
 pub mod bargain;
 
+pub mod design;
+pub mod surrogate;
+
+pub mod front;
+
 pub use bargain::{Alpha, Decision, Rule, choose};
 pub use mean::{MeanError, weighted_mean};
 pub use phantom::{PhantomError, Phantoms};
