@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use potluck_bargain::{MILLION, Phantoms};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{FederationName, PartyId};
@@ -46,6 +47,11 @@ pub enum CharterError {
         /// How many could vote.
         voters: usize,
     },
+    /// Floors that leave nothing to negotiate.
+    #[error(
+        "the parties' floors sum to {0} parts per million; they must leave something below {MILLION} to decide"
+    )]
+    Floors(u64),
     /// A limit that would refuse everything.
     #[error("limits.{0} is 0, which would refuse every expert")]
     Limit(&'static str),
@@ -55,8 +61,16 @@ pub enum CharterError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
-    /// The weighted mean of the proposed λ.
+    /// The weighted mean of the proposed λ. Whoever asks for more than it wants is given more.
     Mean,
+    /// Moving phantoms, each of which rewards nobody for a false proposal ([`Phantoms`]): proportional.
+    IndependentMarkets,
+    /// Moving phantoms: proportional, and nearest to the mean.
+    Ladder,
+    /// Moving phantoms: the least sum of distances, so that a majority decides alone.
+    Utilitarian,
+    /// Moving phantoms: proportional, with another fairness bound.
+    PiecewiseUniform,
 }
 
 impl Rule {
@@ -64,6 +78,21 @@ impl Rule {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mean => "mean",
+            Self::IndependentMarkets => "independent_markets",
+            Self::Ladder => "ladder",
+            Self::Utilitarian => "utilitarian",
+            Self::PiecewiseUniform => "piecewise_uniform",
+        }
+    }
+
+    /// Its phantoms, where it has some.
+    pub fn phantoms(self) -> Option<Phantoms> {
+        match self {
+            Self::Mean => None,
+            Self::IndependentMarkets => Some(Phantoms::IndependentMarkets),
+            Self::Ladder => Some(Phantoms::Ladder),
+            Self::Utilitarian => Some(Phantoms::Utilitarian),
+            Self::PiecewiseUniform => Some(Phantoms::PiecewiseUniform),
         }
     }
 }
@@ -84,6 +113,9 @@ pub enum Audience {
 pub struct Seat {
     /// Its weight in every decision, at least 1.
     pub weight: u32,
+    /// The least share of λ that any proposal must give its expert, in parts per million.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub floor_ppm: u32,
     /// Why it has this weight, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -190,6 +222,11 @@ impl Charter {
         &self.0.parties
     }
 
+    /// The least share of λ for a party's expert, in parts per million.
+    pub fn floor(&self, party: &PartyId) -> u32 {
+        self.0.parties.get(party).map_or(0, |seat| seat.floor_ppm)
+    }
+
     /// What admission lets through.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -220,6 +257,10 @@ impl TryFrom<CharterText> for Charter {
         if let Some((party, _)) = text.parties.iter().find(|(_, seat)| seat.weight == 0) {
             return Err(CharterError::Weight(party.clone()));
         }
+        let floors = text.parties.values().map(|seat| u64::from(seat.floor_ppm)).sum();
+        if floors >= u64::from(MILLION) {
+            return Err(CharterError::Floors(floors));
+        }
         if text.limits.expert_bytes == 0 {
             return Err(CharterError::Limit("expert_bytes"));
         }
@@ -234,6 +275,10 @@ impl TryFrom<CharterText> for Charter {
         }
         Ok(Self(text))
     }
+}
+
+fn is_zero(floor: &u32) -> bool {
+    *floor == 0
 }
 
 fn check_witnesses(text: &CharterText) -> Result<(), CharterError> {
@@ -284,6 +329,8 @@ mod tests {
         };
         assert!(error("rule", "ruel").contains("ruel"));
         assert!(error("'mean'", "'coin'").contains("coin"));
+        let floors = error("weight = 2", "weight = 2\nfloor_ppm = 1000000");
+        assert!(floors.contains("floors sum to 1000000"), "{floors}");
         assert!(error("weight = 2", "weight = 0").contains("parties.b.weight is 0"));
         assert!(
             error("weight = 2", "weight = 2\n[limits]\nexpert_bytes = 0\nchange_permille = 1")

@@ -24,6 +24,7 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Charter(command::charter::Args),
     New(command::new::Args),
     Serve(command::serve::Args),
     Keygen(command::keygen::Args),

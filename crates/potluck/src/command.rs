@@ -1,6 +1,7 @@
 //! The commands, one file each: arguments whose doc comments are the help, and one function that reads like a
 //! table of contents.
 
+pub(crate) mod charter;
 pub(crate) mod new;
 pub(crate) mod serve;
 pub(crate) mod keygen;
@@ -39,6 +40,7 @@ use crate::output::Output;
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         // Those that become another program, or need no network.
+        Command::Charter(args) => charter::run(&args, output),
         Command::New(args) => new::run(&args, output),
         Command::Serve(args) => serve::run(args, output),
         Command::Keygen(args) => keygen::run(&args, output),

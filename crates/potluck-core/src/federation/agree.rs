@@ -1,6 +1,6 @@
 //! The agreement that follows from a round's proposals.
 
-use potluck_bargain::{Shares, weighted_mean};
+use potluck_bargain::{Shares, phantom, weighted_mean};
 use serde::{Deserialize, Serialize};
 
 use crate::charter::{Charter, Rule};
@@ -34,8 +34,12 @@ pub(super) fn agreement(charter: &Charter, round: &Round) -> Option<Agreement> {
         })
         .collect::<Option<_>>()?;
     let proposals: Vec<_> = proposals.iter().map(|(weight, shares)| (*weight, shares)).collect();
-    let lambda = match charter.rule() {
-        Rule::Mean => Lambda::from_shares(parties, &weighted_mean(&proposals).ok()?)?,
+    let floors: Vec<_> = parties.iter().map(|party| charter.floor(party)).collect();
+    // No proposal is below a floor, or it would have been refused; then neither is their mean.
+    let shares = match charter.rule().phantoms() {
+        None => weighted_mean(&proposals).ok()?,
+        Some(phantoms) => phantom::decide(phantoms, &proposals, &floors).ok()?,
     };
+    let lambda = Lambda::from_shares(parties, &shares)?;
     Some(Agreement { round: round.number, rule: charter.rule(), lambda })
 }

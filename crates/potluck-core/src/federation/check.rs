@@ -88,7 +88,17 @@ impl Federation {
                 format!("λ must name exactly the round's parties: {}", parties.join(", "));
             return Err(Refusal::new(Code::LambdaRefused, sentence));
         }
-        Ok(())
+        let below = |(party, share): &(&PartyId, &u32)| **share < self.charter.floor(party);
+        match reveal.lambda.ppm().iter().find(below) {
+            Some((party, share)) => {
+                let floor = self.charter.floor(party);
+                let sentence = format!(
+                    "λ gives {party} {share} ppm, below its floor of {floor} ppm in the charter"
+                );
+                Err(Refusal::new(Code::LambdaRefused, sentence))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_publish(&self, publish: &Publish) -> Result<(), Refusal> {

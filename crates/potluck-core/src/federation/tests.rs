@@ -1,5 +1,6 @@
 //! The ledger's rules, told as one story, its refusals, and invariants over random histories.
 
+mod agree;
 mod membership;
 
 use std::collections::BTreeMap;
@@ -42,9 +43,14 @@ fn weights(content: &[u8]) -> FileEntry {
 }
 
 fn genesis_with(nonce: u8) -> Entry {
-    let charter = "name = 'news'\nrule = 'mean'\n[parties.agency]\nweight = 1\n\
+    genesis_of(CHARTER, nonce)
+}
+
+const CHARTER: &str = "name = 'news'\nrule = 'mean'\n[parties.agency]\nweight = 1\n\
                    [parties.checkers]\nweight = 1\n[parties.readers]\nweight = 2\n[limits]\n\
                    expert_bytes = 1000\nchange_permille = 100\n[keys]\nrecovery = 2\n";
+
+fn genesis_of(charter: &str, nonce: u8) -> Entry {
     let genesis = Genesis {
         charter: Charter::from_toml(charter).unwrap(),
         operator: operator().public(),
@@ -133,13 +139,17 @@ impl Ledger {
 
     /// Three experts in, round 1 open.
     fn with_round() -> Self {
-        let mut ledger = Self::new();
+        Self::new().opened()
+    }
+
+    fn opened(mut self) -> Self {
+        let ledger = &mut self;
         for party in PARTIES {
             ledger.admit(party).unwrap();
             ledger.submit(party, party.as_bytes()).unwrap();
         }
         ledger.say("operator", Body::OpenRound(OpenRound { round: 1 })).unwrap();
-        ledger
+        self
     }
 
     fn replay(&self) -> Federation {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+pub(in crate::command) use self::founding::read_charter;
 use self::founding::{Founded, Plan};
 use crate::failure::Failure;
 use crate::output::Output;

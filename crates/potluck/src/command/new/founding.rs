@@ -41,7 +41,7 @@ pub(super) fn check_target(dir: &Path) -> Result<(), Failure> {
 }
 
 /// Reads a charter; the error names file and key.
-pub(super) fn read_charter(path: &Path) -> Result<Charter, Failure> {
+pub(in crate::command) fn read_charter(path: &Path) -> Result<Charter, Failure> {
     let text = fs::read_to_string(path).map_err(|error| {
         Failure::input(format!("cannot read the charter {}: {error}", path.display()))
             .hint("configs/charter.toml is a commented example")

@@ -56,7 +56,7 @@ fn a_log_key_is_not_revoked_and_nothing_else_is_handed_over() {
     assert_eq!(code(revoked), Code::KeyRefused);
     let (role, new) = (Role::Sign, key(60));
     let proof = ledger.proof(&author("agency"), role, &new);
-    let handover = Some(proof.clone());
+    let handover = Some(proof);
     let body = RotateKey { role, key: new.public(), proof, handover };
     let said = ledger.say_with("agency", Body::RotateKey(body), &party_key("agency"));
     assert_eq!(code(said), Code::StatementMalformed);
