@@ -164,7 +164,7 @@ impl Teller {
         let operator = Author::Operator;
         teller.say(&operator, "operator", Body::OpenRound(OpenRound { round: 1 }));
         for (name, lambda) in [("a", "a=0.75,b=0.25"), ("b", "a=0.25,b=0.75")] {
-            let reveal = Reveal { round: 1, lambda: lambda.parse().unwrap() };
+            let reveal = Reveal { round: 1, lambda: lambda.parse().unwrap(), nonce: None };
             teller.say(&Author::Party(party(name)), name, Body::Reveal(reveal));
         }
         let recipe = teller.federation.recipe(&teller.federation.rounds()[0]).unwrap();

@@ -12,6 +12,7 @@ mod log_key;
 mod witness;
 mod ledger_vectors;
 mod agree;
+mod round;
 mod audit;
 mod interchange;
 mod mix;

@@ -75,7 +75,9 @@ impl Catalogue {
                 | Effect::KeyRevoked(..)
                 | Effect::Vouched(_)
                 | Effect::Opened(_)
+                | Effect::Committed(_)
                 | Effect::Revealed(_)
+                | Effect::Voided(_)
                 | Effect::Agreed(_) => {}
             }
         }

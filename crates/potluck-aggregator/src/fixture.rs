@@ -141,7 +141,7 @@ pub(crate) fn open_round(round: u64) -> Body {
 }
 
 pub(crate) fn reveal(round: u64, lambda: &str) -> Body {
-    Body::Reveal(Reveal { round, lambda: lambda.parse().unwrap() })
+    Body::Reveal(Reveal { round, lambda: lambda.parse().unwrap(), nonce: None })
 }
 
 pub(crate) fn submission(federation: &Federation, content: &[u8]) -> Body {

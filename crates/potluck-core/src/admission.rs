@@ -98,6 +98,12 @@ codes! {
     ChangeTooLarge = "change-too-large",
     /// The round is not the one that this needs.
     RoundWrong = "round-wrong",
+    /// The round's time for this is not come.
+    RoundEarly = "round-early",
+    /// The round's time for this is over.
+    RoundLate = "round-late",
+    /// The proposal is not what its party committed to.
+    CommitmentMismatch = "commitment-mismatch",
     /// The λ does not speak of exactly the round's parties.
     LambdaRefused = "lambda-refused",
     /// The recipe is not the one that follows from the ledger.

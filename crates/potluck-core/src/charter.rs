@@ -1,10 +1,13 @@
 //! The federation's rules, fixed at its genesis.
 
+mod rounds;
+
 use std::collections::BTreeMap;
 
 use potluck_bargain::{MILLION, Phantoms};
 use serde::{Deserialize, Serialize};
 
+pub use self::rounds::RoundRules;
 use crate::ids::{FederationName, PartyId};
 use crate::keys::PublicKey;
 use crate::lambda::MAX_PARTIES;
@@ -52,6 +55,9 @@ pub enum CharterError {
         "the parties' floors sum to {0} parts per million; they must leave something below {MILLION} to decide"
     )]
     Floors(u64),
+    /// Rules of rounds that contradict each other.
+    #[error("rounds: {0}")]
+    Rounds(&'static str),
     /// A limit that would refuse everything.
     #[error("limits.{0} is 0, which would refuse every expert")]
     Limit(&'static str),
@@ -194,6 +200,8 @@ struct CharterText {
     witnesses: Witnesses,
     #[serde(default)]
     keys: KeyRules,
+    #[serde(default, skip_serializing_if = "RoundRules::is_default")]
+    rounds: RoundRules,
 }
 
 impl Charter {
@@ -242,6 +250,11 @@ impl Charter {
         &self.0.witnesses
     }
 
+    /// How a round goes.
+    pub fn rounds(&self) -> &RoundRules {
+        &self.0.rounds
+    }
+
     /// How lost keys are replaced.
     pub fn keys(&self) -> &KeyRules {
         &self.0.keys
@@ -267,6 +280,7 @@ impl TryFrom<CharterText> for Charter {
         if text.limits.change_permille == 0 {
             return Err(CharterError::Limit("change_permille"));
         }
+        text.rounds.check()?;
         check_witnesses(&text)?;
         // The operator and every party but the one that lost its key.
         let voters = text.parties.len();
@@ -336,6 +350,15 @@ mod tests {
             error("weight = 2", "weight = 2\n[limits]\nexpert_bytes = 0\nchange_permille = 1")
                 .contains("limits.expert_bytes")
         );
+        for (rounds, why) in [
+            ("commit_seconds = 5", "sealed = true"),
+            ("sealed = true\ncommit_seconds = 5", "for both"),
+            ("reveal_seconds = 5\nquorum_permille = 1001", "more than 1000"),
+            ("quorum_permille = 500", "has no effect"),
+        ] {
+            let refused = error("weight = 2", &format!("weight = 2\n[rounds]\n{rounds}"));
+            assert!(refused.contains(why), "{refused}");
+        }
         assert!(
             error("[parties.b]\nweight = 2\n", "[parties.B]\nweight = 2\n").contains("no name")
         );

@@ -5,6 +5,7 @@
 //! halves disagree is refused.
 
 mod membership;
+mod round;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,6 @@ use crate::charter::Charter;
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::ids::{Blake3, KeyId, PartyId, Sha256};
 use crate::keys::PublicKey;
-use crate::lambda::Lambda;
 use crate::manifest::{FileEntry, Manifest};
 use crate::recipe::Recipe;
 
@@ -20,6 +20,7 @@ pub use self::membership::{
     Admit, Invite, Join, Keys, Proof, RecoverKey, Reinstate, RevokeKey, Role, RotateKey, Suspend,
     handover_text, join_text, possession_text,
 };
+pub use self::round::{CloseRound, Commit, OpenRound, Reveal, commitment};
 
 /// The largest record, in bytes of its JSON text.
 pub const MAX_RECORD: usize = 1024;
@@ -69,8 +70,12 @@ kinds! {
     Submit = "submit",
     /// The operator opens a round over the experts that are in.
     OpenRound = "open_round",
+    /// A party binds itself to the λ that it proposes.
+    Commit = "commit",
     /// A party shows the λ that it proposes.
     Reveal = "reveal",
+    /// Somebody ends a round whose deadline is over.
+    CloseRound = "close_round",
     /// The operator publishes the soup of an agreement.
     Publish = "publish",
 }
@@ -146,8 +151,12 @@ pub enum Body {
     Submit(Submission),
     /// See [`Kind::OpenRound`].
     OpenRound(OpenRound),
+    /// See [`Kind::Commit`].
+    Commit(Commit),
     /// See [`Kind::Reveal`].
     Reveal(Reveal),
+    /// See [`Kind::CloseRound`].
+    CloseRound(CloseRound),
     /// See [`Kind::Publish`].
     Publish(Publish),
 }
@@ -167,7 +176,9 @@ impl Body {
             Self::RecoverKey(_) => Kind::RecoverKey,
             Self::Submit(_) => Kind::Submit,
             Self::OpenRound(_) => Kind::OpenRound,
+            Self::Commit(_) => Kind::Commit,
             Self::Reveal(_) => Kind::Reveal,
+            Self::CloseRound(_) => Kind::CloseRound,
             Self::Publish(_) => Kind::Publish,
         }
     }
@@ -210,24 +221,6 @@ pub struct Submission {
     /// BLAKE3 over the reward's definition and a nonce, so that the party can show later what it optimised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward_commitment: Option<Blake3>,
-}
-
-/// The opening of a round over the experts that stand in the ledger at this entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OpenRound {
-    /// Counts from 1.
-    pub round: u64,
-}
-
-/// A proposed λ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reveal {
-    /// The open round.
-    pub round: u64,
-    /// What the party proposes, over exactly the round's parties.
-    pub lambda: Lambda,
 }
 
 /// A soup published: the recipe that follows from the round's agreement, and what came out.

@@ -5,7 +5,7 @@
 //! anybody: it follows here from the proposals.
 //!
 //! ```text
-//! genesis ─▶ (admit | invite, join)* ─▶ submit* ─▶ open_round ─▶ reveal* ─▶ (agreement) ─▶ publish ─▶ open_round …
+//! genesis ─▶ (admit | invite, join)* ─▶ submit* ─▶ open_round ─▶ commit*, reveal* ─▶ (agreement) ─▶ publish ─▶ open_round …
 //! ```
 //!
 //! An author's entries form a chain of their own (sequence and previous digest), so what was signed once can
@@ -17,6 +17,7 @@ mod check;
 mod log_key;
 mod members;
 mod membership;
+mod round;
 mod snapshot;
 
 use std::collections::BTreeMap;
@@ -28,17 +29,17 @@ pub use self::authenticate::{Authentic, genesis_entry};
 pub use self::log_key::LogKey;
 pub use self::members::{Invitation, Member, Members, Retired};
 pub use self::membership::{MAX_REASON, witness_name};
+pub use self::round::{Phase, Round};
 pub use self::snapshot::{MAX_SNAPSHOT, SnapshotError};
 use crate::admission::{Code, Refusal};
 use crate::charter::Charter;
 use crate::entry::{
-    Admit, Author, Body, Entry, Genesis, Keys, OpenRound, Publish, Record, Reinstate, Reveal, Role,
-    Statement, Submission, Suspend,
+    Admit, Author, Body, Commit, Entry, Genesis, Keys, OpenRound, Publish, Record, Reinstate,
+    Reveal, Role, Statement, Submission, Suspend,
 };
 use crate::envelope::Domain;
 use crate::ids::{Blake3, FederationId, PartyId};
 use crate::keys::PublicKey;
-use crate::lambda::Lambda;
 use crate::manifest::{FileEntry, Manifest, WEIGHTS};
 use crate::recipe::Recipe;
 
@@ -52,22 +53,6 @@ pub struct Expert {
     pub manifest: Manifest,
     /// The party's commitment to its reward.
     pub reward_commitment: Option<Blake3>,
-}
-
-/// One negotiation of λ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Round {
-    /// Counts from 1.
-    pub number: u64,
-    /// The manifest of each party's expert when the round was opened.
-    pub experts: BTreeMap<PartyId, Blake3>,
-    /// What the parties proposed.
-    pub proposals: BTreeMap<PartyId, Lambda>,
-    /// What follows, once every party of the round has proposed.
-    pub agreement: Option<Agreement>,
-    /// The soup, once it is published.
-    pub soup: Option<Soup>,
 }
 
 /// A published soup.
@@ -103,10 +88,14 @@ pub enum Effect {
     Submitted(PartyId),
     /// A round is open.
     Opened(u64),
+    /// A party is bound to a proposal.
+    Committed(PartyId),
     /// A party proposed.
     Revealed(PartyId),
     /// The last proposal was in: this follows.
     Agreed(Agreement),
+    /// A round was closed without an agreement.
+    Voided(u64),
     /// A soup is in force.
     Published(u64),
 }
@@ -196,7 +185,7 @@ impl Federation {
         self.check(&authentic, time)?;
         let digest = authentic.digest();
         let Statement { author, body, .. } = authentic.into_statement();
-        let effects = self.step(self.size, &author, body);
+        let effects = self.step(self.size, time, &author, body);
         let member = self.members.get_mut(&author);
         let member =
             member.expect("authenticate found the author or it just joined; none is removed");
@@ -208,7 +197,7 @@ impl Federation {
     }
 
     /// Carries out what [`Self::check`] let through.
-    fn step(&mut self, index: u64, author: &Author, body: Body) -> Vec<Effect> {
+    fn step(&mut self, index: u64, time: u64, author: &Author, body: Body) -> Vec<Effect> {
         match (author.clone(), body) {
             (_, Body::Admit(Admit { party, keys })) => {
                 self.members.insert(Author::Party(party.clone()), &keys, index);
@@ -228,20 +217,11 @@ impl Federation {
                 self.experts.insert(party.clone(), Expert { index, manifest, reward_commitment });
                 vec![Effect::Submitted(party)]
             }
-            (_, Body::OpenRound(OpenRound { round })) => {
-                let experts = self.experts.iter().filter(|(party, _)| self.is_active(party));
-                let experts = experts
-                    .map(|(party, expert)| (party.clone(), expert.manifest.digest()))
-                    .collect();
-                self.rounds.push(Round {
-                    number: round,
-                    experts,
-                    proposals: BTreeMap::new(),
-                    agreement: None,
-                    soup: None,
-                });
-                vec![Effect::Opened(round)]
+            (_, Body::OpenRound(OpenRound { round })) => self.open(round, time),
+            (Author::Party(party), Body::Commit(Commit { commitment, .. })) => {
+                self.commit(party, commitment)
             }
+            (_, Body::CloseRound(_)) => self.close(),
             (Author::Party(party), Body::Reveal(Reveal { lambda, .. })) => {
                 self.reveal(party, lambda)
             }
@@ -254,20 +234,16 @@ impl Federation {
         }
     }
 
-    fn reveal(&mut self, party: PartyId, lambda: Lambda) -> Vec<Effect> {
-        let round = self.rounds.last_mut().expect("check_reveal found the round");
-        round.proposals.insert(party.clone(), lambda);
-        round.agreement = agree::agreement(&self.charter, round);
-        let agreed = round.agreement.clone().map(Effect::Agreed);
-        std::iter::once(Effect::Revealed(party)).chain(agreed).collect()
-    }
-
     /// The recipe that follows from a round's agreement.
     ///
     /// # Errors
     /// [`Code::RoundWrong`] where the round has no agreement yet.
     pub fn recipe(&self, round: &Round) -> Result<Recipe, Refusal> {
         let agreement = round.agreement.as_ref().ok_or_else(|| {
+            if round.is_void {
+                let sentence = format!("round {} was closed without an agreement", round.number);
+                return Refusal::new(Code::RoundWrong, sentence);
+            }
             let missing: Vec<_> = round
                 .experts
                 .keys()

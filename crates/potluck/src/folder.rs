@@ -6,6 +6,7 @@
 //! keys/transport.pem            connects; without it, the signing key does
 //! keys/witness.pem              cosigns checkpoints, where its owner is a witness
 //! receipts/<index>-<kind>.json  what the log acknowledged
+//! rounds/<id>-<round>.json      a sealed proposal, until it is shown
 //! state/checkpoint              the last verified checkpoint
 //! ```
 //!
@@ -213,6 +214,11 @@ impl Folder {
     /// Where receipts are kept.
     pub(crate) fn receipts(&self) -> PathBuf {
         self.dir.join("receipts")
+    }
+
+    /// Where sealed proposals are kept.
+    pub(crate) fn rounds(&self) -> PathBuf {
+        self.dir.join("rounds")
     }
 
     /// What it has seen of the ledger.

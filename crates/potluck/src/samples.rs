@@ -174,7 +174,10 @@ impl Story {
     }
 
     pub(crate) fn propose(&mut self, party: &str, lambda: &str) {
-        self.say(party, Body::Reveal(Reveal { round: 1, lambda: lambda.parse().unwrap() }));
+        self.say(
+            party,
+            Body::Reveal(Reveal { round: 1, lambda: lambda.parse().unwrap(), nonce: None }),
+        );
     }
 
     pub(crate) fn publish(&mut self) {

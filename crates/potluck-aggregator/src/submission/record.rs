@@ -53,7 +53,9 @@ impl Plain {
             | Body::RevokeKey(_)
             | Body::RecoverKey(_)
             | Body::OpenRound(_)
-            | Body::Reveal(_) => Ok(Self(authentic)),
+            | Body::Commit(_)
+            | Body::Reveal(_)
+            | Body::CloseRound(_) => Ok(Self(authentic)),
             Body::Submit(_) => {
                 let sentence = "an expert is handed in by submit, with its content, not by append";
                 Err(Refusal::new(Code::ProtocolError, sentence))

@@ -164,7 +164,7 @@ fn bundles_that_are_not_exactly_ours_are_refused() {
 fn a_submission_is_a_bundle_and_nothing_else_is() {
     let domain = Domain { kind: Kind::Submit, federation: Some(federation()) };
     assert!(Envelope::sign(domain, statement().to_payload(), &key()).is_err());
-    let reveal = Reveal { round: 1, lambda: "agency=1".parse().unwrap() };
+    let reveal = Reveal { round: 1, lambda: "agency=1".parse().unwrap(), nonce: None };
     let statement = Statement { body: Body::Reveal(reveal), ..statement() };
     assert!(Envelope::sign_submission(federation(), &statement, &key(), &AnyLeaf).is_err());
 

@@ -1,9 +1,8 @@
 //! Whether a statement may stand: what its author, its kind and the state demand.
 
 use crate::admission::{Code, Refusal};
-use crate::entry::{Author, Body, OpenRound, Publish, Reveal, Submission};
-use crate::federation::{Authentic, Federation, Round};
-use crate::ids::PartyId;
+use crate::entry::{Author, Body, Publish, Submission};
+use crate::federation::{Authentic, Federation};
 use crate::manifest::WEIGHTS;
 
 impl Federation {
@@ -25,7 +24,9 @@ impl Federation {
             (Author::Operator, Body::OpenRound(open)) => self.check_open(open),
             (Author::Operator, Body::Publish(publish)) => self.check_publish(publish),
             (Author::Party(_), Body::Submit(submission)) => self.check_submission(submission),
-            (Author::Party(party), Body::Reveal(reveal)) => self.check_reveal(party, reveal),
+            (Author::Party(party), Body::Reveal(reveal)) => self.check_reveal(party, reveal, time),
+            (Author::Party(party), Body::Commit(commit)) => self.check_commit(party, commit, time),
+            (_, Body::CloseRound(close)) => self.check_close(close, time),
             (author, body) => {
                 let sentence =
                     format!("{author} may not make an entry of kind {}", body.kind().as_str());
@@ -56,51 +57,6 @@ impl Federation {
         Ok(())
     }
 
-    fn check_open(&self, open: &OpenRound) -> Result<(), Refusal> {
-        let refused = |sentence: String| Err(Refusal::new(Code::RoundWrong, sentence));
-        let next = self.rounds.len() as u64 + 1;
-        if open.round != next {
-            return refused(format!("round {} came where round {next} is next", open.round));
-        }
-        if self.rounds.last().is_some_and(|round| round.soup.is_none()) {
-            return refused(format!("round {} is still open", next - 1));
-        }
-        if !self.experts.keys().any(|party| self.is_active(party)) {
-            return refused("no active party has submitted an expert yet".to_owned());
-        }
-        Ok(())
-    }
-
-    fn check_reveal(&self, party: &PartyId, reveal: &Reveal) -> Result<(), Refusal> {
-        let round = self.current(reveal.round)?;
-        if round.agreement.is_some() {
-            let sentence = format!("round {} has its agreement already", round.number);
-            return Err(Refusal::new(Code::RoundWrong, sentence));
-        }
-        if !round.experts.contains_key(party) || round.proposals.contains_key(party) {
-            let sentence =
-                format!("{party} has no expert in round {} or proposed already", round.number);
-            return Err(Refusal::new(Code::RoundWrong, sentence));
-        }
-        if !reveal.lambda.ppm().keys().eq(round.experts.keys()) {
-            let parties: Vec<_> = round.experts.keys().map(PartyId::as_str).collect();
-            let sentence =
-                format!("λ must name exactly the round's parties: {}", parties.join(", "));
-            return Err(Refusal::new(Code::LambdaRefused, sentence));
-        }
-        let below = |(party, share): &(&PartyId, &u32)| **share < self.charter.floor(party);
-        match reveal.lambda.ppm().iter().find(below) {
-            Some((party, share)) => {
-                let floor = self.charter.floor(party);
-                let sentence = format!(
-                    "λ gives {party} {share} ppm, below its floor of {floor} ppm in the charter"
-                );
-                Err(Refusal::new(Code::LambdaRefused, sentence))
-            }
-            None => Ok(()),
-        }
-    }
-
     fn check_publish(&self, publish: &Publish) -> Result<(), Refusal> {
         let round = self.current(publish.round)?;
         if round.soup.is_some() {
@@ -116,16 +72,5 @@ impl Federation {
             return Err(Refusal::new(Code::ManifestRefused, sentence));
         }
         Ok(())
-    }
-
-    /// The round called `number`, if it is the latest.
-    fn current(&self, number: u64) -> Result<&Round, Refusal> {
-        self.rounds.last().filter(|round| round.number == number).ok_or_else(|| {
-            let sentence = match self.rounds.last() {
-                Some(last) => format!("round {number} is not the current one, {} is", last.number),
-                None => "no round has been opened yet".to_owned(),
-            };
-            Refusal::new(Code::RoundWrong, sentence)
-        })
     }
 }

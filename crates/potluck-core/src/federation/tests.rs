@@ -2,6 +2,7 @@
 
 mod agree;
 mod membership;
+mod round;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::envelope::Envelope;
 
 use crate::ids::Sha256;
 use crate::keys::PrivateKey;
+use crate::lambda::Lambda;
 
 const PARTIES: [&str; 3] = ["agency", "checkers", "readers"];
 
@@ -129,7 +131,10 @@ impl Ledger {
     }
 
     fn propose(&mut self, party: &str, round: u64, lambda: &str) -> Result<Vec<Effect>, Refusal> {
-        self.say(party, Body::Reveal(Reveal { round, lambda: lambda.parse().unwrap() }))
+        self.say(
+            party,
+            Body::Reveal(Reveal { round, lambda: lambda.parse().unwrap(), nonce: None }),
+        )
     }
 
     fn publish(&mut self, round: u64) -> Result<Vec<Effect>, Refusal> {
@@ -224,7 +229,8 @@ fn strangers_and_forgers_are_told_apart() {
 #[test]
 fn a_statement_is_spelt_in_one_way() {
     let mut ledger = Ledger::with_round();
-    let proposal = Reveal { round: 1, lambda: "agency=1,checkers=0,readers=0".parse().unwrap() };
+    let proposal =
+        Reveal { round: 1, lambda: "agency=1,checkers=0,readers=0".parse().unwrap(), nonce: None };
     let signed =
         ledger.sign(&Author::Party(id("agency")), Body::Reveal(proposal), &party_key("agency"));
     let text = String::from_utf8(signed.unverified_payload().to_vec()).unwrap();
@@ -358,7 +364,7 @@ fn try_out(ledger: &mut Ledger, attempt: Attempt) {
             *shares.get_mut(&first).unwrap() += ppm;
             *shares.get_mut(&last).unwrap() += 1_000_000 - ppm;
             let lambda = Lambda::new(shares).unwrap();
-            ledger.say(PARTIES[party], Body::Reveal(Reveal { round, lambda }))
+            ledger.say(PARTIES[party], Body::Reveal(Reveal { round, lambda, nonce: None }))
         }
         Attempt::Publish(round) if ledger.federation.rounds().is_empty() => {
             ledger.say("operator", Body::OpenRound(OpenRound { round }))

@@ -76,8 +76,10 @@ fn effects(effects: &[Effect]) -> Vec<String> {
         Effect::Vouched(author) => format!("a vote for a new key of {author}"),
         Effect::Submitted(party) => format!("the expert of {party} is in"),
         Effect::Opened(round) => format!("round {round} is open"),
+        Effect::Committed(party) => format!("{party} is committed to a proposal"),
         Effect::Revealed(party) => format!("{party} proposed"),
         Effect::Agreed(agreement) => format!("agreed on {}", agreement.lambda),
+        Effect::Voided(round) => format!("round {round} was closed without an agreement"),
         Effect::Published(round) => format!("the soup of round {round} is published"),
     };
     effects.iter().map(words).collect()

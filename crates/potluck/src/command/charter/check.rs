@@ -32,6 +32,7 @@ pub(super) fn meaning(charter: &Charter) -> Vec<String> {
         lines.push(line);
     }
     lines.push(decision(charter.rule()).to_owned());
+    lines.push(rounds(charter));
     let recovery = charter.keys().recovery;
     lines.push(match recovery {
         0 => "A lost signing key cannot be replaced.".to_owned(),
@@ -59,6 +60,37 @@ pub(super) fn meaning(charter: &Charter) -> Vec<String> {
         f64::from(limits.change_permille) / 10.0
     ));
     lines
+}
+
+fn rounds(charter: &Charter) -> String {
+    let rules = charter.rounds();
+    let sealed = match (rules.sealed, rules.commit_seconds) {
+        (false, _) => String::new(),
+        (true, 0) => {
+            "Parties first commit to their proposals, and show them when all have. ".to_owned()
+        }
+        (true, seconds) => {
+            format!("Parties first commit to their proposals, within {}. ", duration(seconds))
+        }
+    };
+    match rules.reveal_seconds {
+        0 => format!("{sealed}A round waits until everybody has proposed."),
+        seconds => format!(
+            "{sealed}Proposals are taken for {}; then a round that is closed leads to an agreement if {} of the weight \
+             proposed, and is void otherwise.",
+            duration(seconds),
+            percent(u64::from(rules.quorum_permille) * 1000)
+        ),
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    for (unit, name) in [(86_400, "days"), (3600, "hours"), (60, "minutes")] {
+        if seconds >= unit && seconds.is_multiple_of(unit) {
+            return format!("{} {name}", seconds / unit);
+        }
+    }
+    format!("{seconds} seconds")
 }
 
 fn decision(rule: Rule) -> &'static str {
@@ -103,10 +135,24 @@ pub(super) fn warnings(charter: &Charter) -> Vec<Warning> {
             format!("{party} holds more than half of the weight, and decides alone"),
         );
     }
-    if parties.len() > 1 {
-        let text = "a round has no deadline: one party that never proposes holds it up until the operator suspends it \
-                    before the next round";
+    let rounds = charter.rounds();
+    if parties.len() > 1 && rounds.reveal_seconds == 0 {
+        let text = "a round has no deadline: one party that never proposes holds it up for good; set [rounds] \
+                    reveal_seconds";
         warn("one-blocks-a-round", text.to_owned());
+    }
+    let blocking = parties.iter().find(|(_, seat)| {
+        (total - u64::from(seat.weight)) * 1000 < total * u64::from(rounds.quorum_permille)
+    });
+    if let Some((party, _)) = blocking.filter(|_| parties.len() > 1 && rounds.reveal_seconds > 0) {
+        let text = format!(
+            "{party} alone can make a round void by staying away: without it there is no quorum"
+        );
+        warn("one-voids-a-round", text);
+    }
+    if parties.len() > 1 && !rounds.sealed {
+        let text = "proposals are open: who proposes last has seen all others";
+        warn("last-one-sees-all", text.to_owned());
     }
     let floors: u64 = parties.values().map(|seat| u64::from(seat.floor_ppm)).sum();
     if floors > 800_000 {
@@ -177,16 +223,18 @@ mod tests {
         let expected = [
             "one-decides",
             "one-blocks-a-round",
+            "last-one-sees-all",
             "little-to-decide",
             "floor-above-weight",
             "lost-keys-stay-lost",
             "one-blocks-a-soup",
         ];
         assert_eq!(codes(&charter("utilitarian", rest)), expected);
-        let rest = "[parties.a]\nweight = 1\n[parties.b]\nweight = 1\n[keys]\nrecovery = 1\n";
+        let rest = "[parties.a]\nweight = 1\n[parties.b]\nweight = 1\n[keys]\nrecovery = 1\n\
+                    [rounds]\nsealed = true\ncommit_seconds = 86400\nreveal_seconds = 5400\n";
         let expected = [
             "not-truthful",
-            "one-blocks-a-round",
+            "one-voids-a-round",
             "one-takes-a-seat",
             "no-witnesses",
             "closed-audit",

@@ -1,9 +1,10 @@
 //! `potluck round status`: how the latest round stands, in plain words.
 
-use potluck_core::PartyId;
-use potluck_core::federation::{Agreement, Round};
+use potluck_core::federation::{Agreement, Phase, Round};
+use potluck_core::{Federation, PartyId};
 use serde_json::{Value, json};
 
+use crate::clock::{now, utc};
 use crate::failure::Failure;
 use crate::output::{Output, bytes};
 use crate::place::Reader;
@@ -21,11 +22,9 @@ pub(super) struct Args {
 /// Reads the ledger and says what it amounts to.
 pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let session = Session::open(args.reader.door()?).await?;
-    let round = session.federation().rounds().last();
-    for line in words(round) {
-        output.line(line);
-    }
-    output.result(&as_json(round));
+    let (federation, now) = (session.federation(), now()?);
+    words(federation, now).into_iter().for_each(|line| output.line(line));
+    output.result(&as_json(federation, now));
     session.close().await;
     Ok(())
 }
@@ -37,52 +36,79 @@ pub(super) fn agreement_json(agreement: &Agreement) -> Value {
     })
 }
 
-fn missing(round: &Round) -> Vec<&PartyId> {
-    round.experts.keys().filter(|party| !round.proposals.contains_key(*party)).collect()
+/// The latest round.
+pub(super) fn latest(federation: &Federation) -> Result<&Round, Failure> {
+    federation.rounds().last().ok_or_else(|| {
+        Failure::unverified("round-wrong", "no round has been opened yet")
+            .hint("the operator opens one with `potluck round open`")
+    })
 }
 
-fn words(round: Option<&Round>) -> Vec<String> {
-    let Some(round) = round else {
+fn words(federation: &Federation, now: u64) -> Vec<String> {
+    let (charter, Some(round)) = (federation.charter(), federation.rounds().last()) else {
         return vec!["No round has been opened yet; the operator opens one.".to_owned()];
     };
     let mut words = vec![format!("Round {} is over these experts:", round.number)];
     words.extend(round.experts.iter().map(|(party, manifest)| {
-        let proposal = round.proposals.get(party);
-        let proposal = proposal
-            .map_or("has not proposed yet".to_owned(), |lambda| format!("proposes {lambda}"));
-        format!("  {party:<12} {}  {proposal}", manifest.short())
+        let said = match (round.proposals.get(party), round.commitments.contains_key(party)) {
+            (Some(lambda), _) => format!("proposes {lambda}"),
+            (None, true) => "is committed".to_owned(),
+            (None, false) => "has not proposed yet".to_owned(),
+        };
+        format!("  {party:<12} {}  {said}", manifest.short())
     }));
-    words.push(match (&round.agreement, &round.soup) {
-        (None, _) => {
-            let missing: Vec<_> = missing(round).into_iter().map(PartyId::as_str).collect();
-            format!("It waits for {}.", missing.join(", "))
+    let names =
+        || -> Vec<&str> { round.missing(charter, now).into_iter().map(PartyId::as_str).collect() };
+    let (rules, opened) = (charter.rounds(), round.opened.unwrap_or(0));
+    let until =
+        |end: Option<u64>| end.map_or_else(String::new, |end| format!(", until {}", utc(end)));
+    words.push(match (round.phase(charter, now), &round.agreement, &round.soup) {
+        (Phase::Commit, ..) => {
+            format!(
+                "It waits for the commitments of {}{}.",
+                names().join(", "),
+                until(rules.commits_end(opened))
+            )
         }
-        (Some(agreement), None) => format!(
-            "All have proposed; by the rule '{}' they agreed on {}. The operator can publish the soup.",
+        (Phase::Reveal, ..) => {
+            format!("It waits for {}{}.", names().join(", "), until(rules.reveals_end(opened)))
+        }
+        (Phase::Close, ..) => {
+            "Its deadline is over; any member closes it with `potluck round close`.".to_owned()
+        }
+        (_, Some(agreement), None) => format!(
+            "By the rule '{}' they agreed on {}. The operator can publish the soup.",
             agreement.rule.as_str(),
             agreement.lambda
         ),
-        (Some(agreement), Some(soup)) => format!(
+        (_, Some(agreement), Some(soup)) => format!(
             "They agreed on {}; the soup is published: {} of BLAKE3 {}.",
             agreement.lambda,
             bytes(soup.file.size),
             soup.file.blake3
         ),
+        (_, None, _) => {
+            "It was closed without an agreement: too few proposed. The operator can open another."
+                .to_owned()
+        }
     });
     words
 }
 
-fn as_json(round: Option<&Round>) -> Value {
-    let Some(round) = round else {
+fn as_json(federation: &Federation, now: u64) -> Value {
+    let (charter, Some(round)) = (federation.charter(), federation.rounds().last()) else {
         return json!({
-            "round": null, "state": "none", "experts": {}, "proposals": {}, "missing": [],
-            "agreement": null, "soup": null,
+            "round": null, "state": "none", "experts": {}, "commitments": {}, "proposals": {},
+            "missing": [], "agreement": null, "soup": null,
         });
     };
-    let state = match (&round.agreement, &round.soup) {
-        (None, _) => "open",
-        (Some(_), None) => "agreed",
-        (Some(_), Some(_)) => "published",
+    let state = match round.phase(charter, now) {
+        Phase::Commit => "committing",
+        Phase::Reveal => "open",
+        Phase::Close => "late",
+        Phase::Publish => "agreed",
+        Phase::Over if round.is_void => "void",
+        Phase::Over => "published",
     };
     let soup = round.soup.as_ref().map(|soup| {
         json!({
@@ -90,9 +116,13 @@ fn as_json(round: Option<&Round>) -> Value {
             "sha256": soup.file.sha256, "size": soup.file.size,
         })
     });
+    let opened = round.opened.unwrap_or(0);
     json!({
         "round": round.number, "state": state, "experts": round.experts,
-        "proposals": round.proposals, "missing": missing(round),
+        "commitments": round.commitments, "proposals": round.proposals,
+        "missing": round.missing(charter, now),
+        "commits_end": charter.rounds().commits_end(opened),
+        "reveals_end": charter.rounds().reveals_end(opened),
         "agreement": round.agreement.as_ref().map(agreement_json), "soup": soup,
     })
 }
@@ -104,11 +134,11 @@ mod tests {
 
     #[test]
     fn each_state_has_its_words() {
-        assert!(words(None)[0].contains("No round"));
+        assert!(words(Story::founded().federation(), 0)[0].contains("No round"));
         let mut story = Story::with_round();
         let last = |story: &Story| {
-            let round = story.federation().rounds().last();
-            (words(round).pop().unwrap(), as_json(round)["state"].clone())
+            let federation = story.federation();
+            (words(federation, 0).pop().unwrap(), as_json(federation, 0)["state"].clone())
         };
         assert_eq!(last(&story), ("It waits for agency, readers.".to_owned(), "open".into()));
         story.propose("agency", "agency=0.75,readers=0.25");

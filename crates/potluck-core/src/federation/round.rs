@@ -1,0 +1,331 @@
+//! A round, from its opening to its agreement, or to none.
+//!
+//! ```text
+//!  open_round ─▶ commit*  ─ all have, or the deadline ─▶ reveal* ─ all have ─────────────▶ agreed ─▶ publish
+//!                (sealed rounds only)                       └─ the deadline ─ close_round ─▶ agreed, or void
+//! ```
+//!
+//! Time is the log's, as each record states it. Who is late, or commits and then shows nothing, is left out of the
+//! decision, in which it could have gained nothing by that; its expert stays in the round.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Agreement, Effect, Federation, Soup, agree};
+use crate::admission::{Code, Refusal};
+use crate::charter::Charter;
+use crate::entry::{CloseRound, Commit, OpenRound, Reveal, commitment};
+use crate::ids::{Blake3, PartyId};
+use crate::lambda::Lambda;
+
+/// One negotiation of λ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Round {
+    /// Counts from 1.
+    pub number: u64,
+    /// The manifest of each party's expert when the round was opened.
+    pub experts: BTreeMap<PartyId, Blake3>,
+    /// What the parties proposed.
+    pub proposals: BTreeMap<PartyId, Lambda>,
+    /// What follows, once every party of the round has proposed, or the round was closed.
+    pub agreement: Option<Agreement>,
+    /// The soup, once it is published.
+    pub soup: Option<Soup>,
+    /// The log's time when it was opened, where the charter sets deadlines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<u64>,
+    /// What the parties are bound to, where rounds are sealed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub commitments: BTreeMap<PartyId, Blake3>,
+    /// Whether it was closed without an agreement.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_void: bool,
+}
+
+/// What a round is waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Commitments.
+    Commit,
+    /// Proposals.
+    Reveal,
+    /// Somebody who closes it: the deadline is over.
+    Close,
+    /// The operator, who publishes the soup.
+    Publish,
+    /// Nothing: there is a soup, or there will be none.
+    Over,
+}
+
+impl Round {
+    fn new(number: u64, experts: BTreeMap<PartyId, Blake3>, opened: Option<u64>) -> Self {
+        Self {
+            number,
+            experts,
+            proposals: BTreeMap::new(),
+            agreement: None,
+            soup: None,
+            opened,
+            commitments: BTreeMap::new(),
+            is_void: false,
+        }
+    }
+
+    /// What it is waiting for at the log's `time`.
+    pub fn phase(&self, charter: &Charter, time: u64) -> Phase {
+        let rules = charter.rounds();
+        let is_past = |end: Option<u64>| end.is_some_and(|end| time > end);
+        let opened = self.opened.unwrap_or(0);
+        if self.soup.is_some() || self.is_void {
+            Phase::Over
+        } else if self.agreement.is_some() {
+            Phase::Publish
+        } else if is_past(rules.reveals_end(opened)) {
+            Phase::Close
+        } else if rules.sealed
+            && !self.commitments.keys().eq(self.experts.keys())
+            && !is_past(rules.commits_end(opened))
+        {
+            Phase::Commit
+        } else {
+            Phase::Reveal
+        }
+    }
+
+    /// Whose proposals it waits for in [`Phase::Reveal`], and whose commitments in [`Phase::Commit`].
+    pub fn missing(&self, charter: &Charter, time: u64) -> Vec<&PartyId> {
+        let is_sealed = charter.rounds().sealed;
+        let due = |party: &&PartyId| match self.phase(charter, time) {
+            Phase::Commit => !self.commitments.contains_key(*party),
+            Phase::Reveal => {
+                let may = !is_sealed || self.commitments.contains_key(*party);
+                may && !self.proposals.contains_key(*party)
+            }
+            Phase::Close | Phase::Publish | Phase::Over => false,
+        };
+        self.experts.keys().filter(due).collect()
+    }
+
+    /// Whether nobody who may still propose has not.
+    fn is_complete(&self, is_sealed: bool) -> bool {
+        match is_sealed {
+            true => self.proposals.keys().eq(self.commitments.keys()),
+            false => self.proposals.keys().eq(self.experts.keys()),
+        }
+    }
+
+    /// Whether as much weight proposed as the charter asks for.
+    fn has_quorum(&self, charter: &Charter) -> bool {
+        let weight =
+            |party: &PartyId| charter.parties().get(party).map_or(0, |seat| u64::from(seat.weight));
+        let all: u64 = self.experts.keys().map(weight).sum();
+        let proposed: u64 = self.proposals.keys().map(weight).sum();
+        u128::from(proposed) * 1000
+            >= u128::from(all) * u128::from(charter.rounds().quorum_permille)
+    }
+}
+
+impl Federation {
+    pub(super) fn check_open(&self, open: &OpenRound) -> Result<(), Refusal> {
+        let next = self.rounds.len() as u64 + 1;
+        if open.round != next {
+            return wrong(format!("round {} came where round {next} is next", open.round));
+        }
+        if self.rounds.last().is_some_and(|round| round.soup.is_none() && !round.is_void) {
+            return wrong(format!("round {} is still open", next - 1));
+        }
+        if !self.experts.keys().any(|party| self.is_active(party)) {
+            return wrong("no active party has submitted an expert yet".to_owned());
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_commit(
+        &self,
+        party: &PartyId,
+        commit: &Commit,
+        time: u64,
+    ) -> Result<(), Refusal> {
+        let round = self.current(commit.round)?;
+        if !self.charter.rounds().sealed {
+            return wrong("the charter has open proposals: nothing is committed to".to_owned());
+        }
+        if !round.experts.contains_key(party) {
+            return wrong(format!("{party} has no expert in round {}", round.number));
+        }
+        if round.commitments.contains_key(party) {
+            return wrong(format!("{party} is committed in round {} already", round.number));
+        }
+        match round.phase(&self.charter, time) {
+            Phase::Commit => Ok(()),
+            Phase::Reveal | Phase::Close => late(round, "commitments"),
+            Phase::Publish | Phase::Over => decided(round),
+        }
+    }
+
+    pub(super) fn check_reveal(
+        &self,
+        party: &PartyId,
+        reveal: &Reveal,
+        time: u64,
+    ) -> Result<(), Refusal> {
+        let round = self.current(reveal.round)?;
+        match round.phase(&self.charter, time) {
+            Phase::Reveal => {}
+            Phase::Commit => {
+                let missing = round.missing(&self.charter, time);
+                let missing: Vec<_> = missing.into_iter().map(PartyId::as_str).collect();
+                let sentence = format!(
+                    "proposals of round {} are shown once all are committed, or the time for that is over: {} can still \
+                     commit",
+                    round.number,
+                    missing.join(", ")
+                );
+                return Err(Refusal::new(Code::RoundEarly, sentence));
+            }
+            Phase::Close => return late(round, "proposals"),
+            Phase::Publish | Phase::Over => return decided(round),
+        }
+        if !round.experts.contains_key(party) || round.proposals.contains_key(party) {
+            let sentence =
+                format!("{party} has no expert in round {} or proposed already", round.number);
+            return wrong(sentence);
+        }
+        self.check_opens(party, round, reveal)?;
+        if !reveal.lambda.ppm().keys().eq(round.experts.keys()) {
+            let parties: Vec<_> = round.experts.keys().map(PartyId::as_str).collect();
+            let sentence =
+                format!("λ must name exactly the round's parties: {}", parties.join(", "));
+            return Err(Refusal::new(Code::LambdaRefused, sentence));
+        }
+        let below = |(party, share): &(&PartyId, &u32)| **share < self.charter.floor(party);
+        match reveal.lambda.ppm().iter().find(below) {
+            Some((party, share)) => {
+                let floor = self.charter.floor(party);
+                let sentence = format!(
+                    "λ gives {party} {share} ppm, below its floor of {floor} ppm in the charter"
+                );
+                Err(Refusal::new(Code::LambdaRefused, sentence))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// That a proposal is what its party committed to, where it had to.
+    fn check_opens(&self, party: &PartyId, round: &Round, reveal: &Reveal) -> Result<(), Refusal> {
+        match (self.charter.rounds().sealed, reveal.nonce, round.commitments.get(party)) {
+            (false, None, _) => Ok(()),
+            (false, Some(_), _) => {
+                let sentence = "the charter has open proposals: a proposal has no nonce";
+                Err(Refusal::new(Code::StatementMalformed, sentence))
+            }
+            (true, _, None) => {
+                let sentence = format!("{party} committed to nothing in round {}", round.number);
+                Err(Refusal::new(Code::CommitmentMismatch, sentence))
+            }
+            (true, Some(nonce), Some(bound))
+                if commitment(self.id, round.number, party, &nonce, &reveal.lambda) == *bound =>
+            {
+                Ok(())
+            }
+            (true, _, Some(bound)) => {
+                let sentence = format!(
+                    "the proposal and its nonce are not what {party} committed to, {}",
+                    bound.short()
+                );
+                Err(Refusal::new(Code::CommitmentMismatch, sentence))
+            }
+        }
+    }
+
+    pub(super) fn check_close(&self, close: &CloseRound, time: u64) -> Result<(), Refusal> {
+        let round = self.current(close.round)?;
+        match round.phase(&self.charter, time) {
+            Phase::Close => Ok(()),
+            Phase::Publish | Phase::Over => decided(round),
+            Phase::Commit | Phase::Reveal => {
+                let end = self.charter.rounds().reveals_end(round.opened.unwrap_or(0));
+                let sentence = match end {
+                    Some(end) => format!(
+                        "round {} takes proposals for {} seconds more",
+                        round.number,
+                        end.saturating_sub(time).saturating_add(1)
+                    ),
+                    None => "the charter sets no deadline: a round waits for everybody".to_owned(),
+                };
+                Err(Refusal::new(Code::RoundEarly, sentence))
+            }
+        }
+    }
+
+    /// The round called `number`, if it is the latest.
+    pub(super) fn current(&self, number: u64) -> Result<&Round, Refusal> {
+        self.rounds.last().filter(|round| round.number == number).ok_or_else(|| {
+            let sentence = match self.rounds.last() {
+                Some(last) => format!("round {number} is not the current one, {} is", last.number),
+                None => "no round has been opened yet".to_owned(),
+            };
+            Refusal::new(Code::RoundWrong, sentence)
+        })
+    }
+
+    pub(super) fn open(&mut self, number: u64, time: u64) -> Vec<Effect> {
+        let experts = self.experts.iter().filter(|(party, _)| self.is_active(party));
+        let experts = experts.map(|(party, expert)| (party.clone(), expert.manifest.digest()));
+        let opened = (self.charter.rounds().reveal_seconds > 0).then_some(time);
+        self.rounds.push(Round::new(number, experts.collect(), opened));
+        vec![Effect::Opened(number)]
+    }
+
+    pub(super) fn commit(&mut self, party: PartyId, commitment: Blake3) -> Vec<Effect> {
+        let round = self.rounds.last_mut().expect("check_commit found the round");
+        round.commitments.insert(party.clone(), commitment);
+        vec![Effect::Committed(party)]
+    }
+
+    pub(super) fn reveal(&mut self, party: PartyId, lambda: Lambda) -> Vec<Effect> {
+        let round = self.rounds.last_mut().expect("check_reveal found the round");
+        round.proposals.insert(party.clone(), lambda);
+        if round.is_complete(self.charter.rounds().sealed) && round.has_quorum(&self.charter) {
+            round.agreement = agree::agreement(&self.charter, round);
+        }
+        let agreed = round.agreement.clone().map(Effect::Agreed);
+        std::iter::once(Effect::Revealed(party)).chain(agreed).collect()
+    }
+
+    pub(super) fn close(&mut self) -> Vec<Effect> {
+        let round = self.rounds.last_mut().expect("check_close found the round");
+        if round.has_quorum(&self.charter) {
+            round.agreement = agree::agreement(&self.charter, round);
+        }
+        match &round.agreement {
+            Some(agreement) => vec![Effect::Agreed(agreement.clone())],
+            None => {
+                round.is_void = true;
+                vec![Effect::Voided(round.number)]
+            }
+        }
+    }
+}
+
+fn wrong<T>(sentence: String) -> Result<T, Refusal> {
+    Err(Refusal::new(Code::RoundWrong, sentence))
+}
+
+fn late<T>(round: &Round, what: &str) -> Result<T, Refusal> {
+    let sentence = format!("the time for {what} of round {} is over", round.number);
+    Err(Refusal::new(Code::RoundLate, sentence))
+}
+
+fn decided<T>(round: &Round) -> Result<T, Refusal> {
+    wrong(match round.is_void {
+        true => format!("round {} was closed without an agreement", round.number),
+        false => format!("round {} has its agreement already", round.number),
+    })
+}
+
+fn is_false(it: &bool) -> bool {
+    !*it
+}
