@@ -18,4 +18,5 @@ mod mix;
 mod inspect;
 
 mod kill;
+mod faults;
 mod bad_input;
