@@ -20,4 +20,5 @@ mod mix;
 mod inspect;
 
 mod kill;
+mod faults;
 mod bad_input;

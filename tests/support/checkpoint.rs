@@ -22,6 +22,8 @@ pub struct Shape {
 pub const SMALL: Shape = Shape { rows: 4, tensors: 2 };
 /// 64 MiB: long enough in the air to be interrupted.
 pub const LARGE: Shape = Shape { rows: 8192, tensors: 8 };
+/// 256 MiB: long enough to be interrupted many times.
+pub const HUGE: Shape = Shape { rows: 32_768, tensors: 8 };
 
 /// Weights between -1 and 1 that depend on the seed alone; `drift` moves them by at most that much.
 pub fn weights(shape: Shape, seed: u64, drift: f32, drift_seed: u64) -> Result<Vec<u8>> {

@@ -87,7 +87,14 @@ impl Store {
             durable::make_folder(&path).map_err(|source| unusable(&path, source))?;
             Ok::<_, StoreError>(path)
         };
-        let blobs = Blobs::new(made("blobs")?);
+        let path = made("blobs")?;
+        // The store's own name, then those in it: see `settle`.
+        let above = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let settled = durable::sync_folder(above.unwrap_or(Path::new(".")))
+            .and_then(|()| durable::sync_folder(folder))
+            .and_then(|()| durable::settle(&path));
+        settled.map_err(|source| unusable(&path, source))?;
+        let blobs = Blobs::new(path);
         let path = made("quarantine")?;
         let quarantine = Quarantine::open(path.clone(), limits.quarantine_bytes)
             .map_err(|source| unusable(&path, source))?;

@@ -12,13 +12,14 @@
 //! against the root is what is there. Sync, bounded memory; the server and the client run it on their
 //! blocking threads.
 
-mod disk;
+pub mod disk;
+
 mod import;
 mod partial;
 mod send;
 
-pub use import::{ImportError, import, outboard};
+pub use import::{ImportError, import, import_on, outboard};
 pub use partial::{Partial, ReceiveError};
-pub use send::{Hashed, SendError, send};
+pub use send::{Hashed, SendError, send, send_on};
 
 pub(crate) use import::root_of;

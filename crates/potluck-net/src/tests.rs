@@ -3,6 +3,9 @@
 mod download;
 mod handshake;
 mod hostile;
+mod lossy;
+mod many;
+mod slow;
 mod toy;
 mod upload;
 mod x509;

@@ -29,6 +29,20 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes the names in `folder`, and in the folders below it, durable.
+///
+/// A process that was killed between a rename and its sync leaves a name that everybody sees and a power cut takes
+/// away. Whoever opens a store does this first, so that what is found there may be spoken of in a receipt.
+pub(super) fn settle(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            settle(&entry.path())?;
+        }
+    }
+    sync_folder(folder)
+}
+
 /// Writes a small file so that it is there whole or not at all.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("unfinished");

@@ -7,11 +7,11 @@ use std::path::Path;
 use bao_tree::BaoTree;
 use bao_tree::blake3::Hash;
 use bao_tree::io::outboard::{EmptyOutboard, PreOrderOutboard};
-use bao_tree::io::sync::{CreateOutboard as _, WriteAt};
+use bao_tree::io::sync::{CreateOutboard as _, ReadAt, WriteAt};
 use potluck_core::Blake3;
 use potluck_wire::ranges::BLOCK_SIZE;
 
-use super::disk;
+use super::disk::{self, Disk, DiskFile as _, FromStart, System};
 
 /// A file that was not imported.
 #[derive(Debug, thiserror::Error)]
@@ -36,24 +36,32 @@ pub fn import(
     data_target: &Path,
     outboard_target: &Path,
 ) -> Result<(), ImportError> {
-    let part = disk::with_suffix(data_target, ".part");
-    copy(source, &part)?;
-    let copied = File::open(&part)?;
-    let obao = disk::with_suffix(outboard_target, ".part");
-    if hash_to(&copied, &obao)? != (*blake3, size) {
-        disk::remove(&part)?;
-        disk::remove(&obao)?;
-        return Err(ImportError::Differs);
-    }
-    disk::publish(&obao, outboard_target)?;
-    Ok(disk::publish(&part, data_target)?)
+    import_on(&System, source, (blake3, size), data_target, outboard_target)
 }
 
-/// Unlike `fs::copy`, leaves the source's permissions behind: a store's files are its owner's to replace.
-fn copy(source: &Path, target: &Path) -> io::Result<()> {
-    let mut copied = File::create(target)?;
-    io::copy(&mut File::open(source)?, &mut copied)?;
-    copied.sync_all()
+/// As [`import`], on a disk of the caller's.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_on(
+    disk: &impl Disk,
+    source: &Path,
+    expected: (&Blake3, u64),
+    data_target: &Path,
+    outboard_target: &Path,
+) -> Result<(), ImportError> {
+    let part = disk::with_suffix(data_target, ".part");
+    disk.copy(source, &part)?;
+    let copied = disk.open(&part)?;
+    let obao = disk::with_suffix(outboard_target, ".part");
+    let (blake3, size) = hash_to(disk, &copied, &obao)?;
+    if (&blake3, size) != expected {
+        disk::remove(disk, &part)?;
+        disk::remove(disk, &obao)?;
+        return Err(ImportError::Differs);
+    }
+    disk::publish(disk, &obao, outboard_target)?;
+    Ok(disk::publish(disk, &part, data_target)?)
 }
 
 /// Writes the outboard of a file that stays where it is to `outboard_target`, durably, and says the file's
@@ -63,8 +71,8 @@ fn copy(source: &Path, target: &Path) -> io::Result<()> {
 /// What the file system says; the target is not made then.
 pub fn outboard(data: &Path, outboard_target: &Path) -> io::Result<(Blake3, u64)> {
     let obao = disk::with_suffix(outboard_target, ".part");
-    let hashed = hash_to(&File::open(data)?, &obao)?;
-    disk::publish(&obao, outboard_target)?;
+    let hashed = hash_to(&System, &File::open(data)?, &obao)?;
+    disk::publish(&System, &obao, outboard_target)?;
     Ok(hashed)
 }
 
@@ -76,21 +84,20 @@ pub(crate) fn root_of(data: &File) -> io::Result<Blake3> {
     Ok(Blake3::from_bytes(*root.as_bytes()))
 }
 
-/// Computes the hashes of `data`, which is read from where it stands, into `outboard`, whose tree says how
-/// much there is.
+/// Computes the hashes of `data` into `outboard`, whose tree says how much there is.
 pub(super) fn write_outboard(
-    data: &File,
+    data: &impl ReadAt,
     outboard: &mut PreOrderOutboard<impl WriteAt>,
 ) -> io::Result<()> {
-    outboard.init_from(data)
+    outboard.init_from(FromStart::of(data))
 }
 
-fn hash_to(data: &File, obao: &Path) -> io::Result<(Blake3, u64)> {
-    let size = data.metadata()?.len();
+fn hash_to<D: Disk>(disk: &D, data: &D::File, obao: &Path) -> io::Result<(Blake3, u64)> {
+    let size = data.length()?;
     let tree = BaoTree::new(size, BLOCK_SIZE);
     let root = Hash::from_bytes([0; 32]);
-    let mut outboard = PreOrderOutboard { root, tree, data: File::create(obao)? };
+    let mut outboard = PreOrderOutboard { root, tree, data: disk.create(obao)? };
     write_outboard(data, &mut outboard)?;
-    outboard.data.sync_all()?;
+    outboard.data.sync()?;
     Ok((Blake3::from_bytes(*outboard.root.as_bytes()), size))
 }

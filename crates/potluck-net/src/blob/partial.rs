@@ -1,6 +1,5 @@
 //! A file that is coming in, perhaps not for the first time.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,7 @@ use potluck_core::{Blake3, Code, Refusal};
 use potluck_wire::Ranges;
 use potluck_wire::ranges::{BLOCK_SIZE, MAX_SIZE};
 
-use super::disk;
+use super::disk::{self, Disk, DiskFile as _, System};
 use super::import::write_outboard;
 
 /// A file of known size and digest, of which some groups are there.
@@ -21,11 +20,12 @@ use super::import::write_outboard;
 /// It holds `<stem>.part` under an exclusive lock, so that two uploads never write one file, in this process
 /// or another. Memory does not grow with the file. Dropped, it leaves both files for the next time.
 #[derive(Debug)]
-pub struct Partial {
+pub struct Partial<D: Disk = System> {
+    disk: D,
     part: PathBuf,
     obao: PathBuf,
-    data: File,
-    outboard: PreOrderOutboard<File>,
+    data: D::File,
+    outboard: PreOrderOutboard<D::File>,
     /// What verified, in whole groups.
     valid: ChunkRanges,
 }
@@ -98,20 +98,30 @@ impl Partial {
     /// [`io::ErrorKind::WouldBlock`] where somebody else holds it, [`io::ErrorKind::InvalidInput`] where no
     /// file can be so (too large, or empty with another digest), and what the file system says.
     pub fn at(stem: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
+        Self::on(System, stem, blake3, size)
+    }
+}
+
+impl<D: Disk> Partial<D> {
+    /// As [`Partial::at`], on a disk of the caller's.
+    ///
+    /// # Errors
+    /// As [`Partial::at`].
+    pub fn on(disk: D, stem: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
         let root = bao_tree::blake3::Hash::from_bytes(*blake3.as_bytes());
         if size > MAX_SIZE || (size == 0 && root != bao_tree::blake3::hash(b"")) {
             let sentence = "no file has this size and digest";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
         }
         let (part, obao) = (disk::with_suffix(stem, ".part"), disk::with_suffix(stem, ".obao"));
-        let data = open(&part)?;
-        lock(&data)?;
-        if data.metadata()?.len() > size {
-            data.set_len(size)?;
+        let data = disk.edit(&part)?;
+        data.lock()?;
+        if data.length()? > size {
+            data.set_length(size)?;
         }
         let tree = BaoTree::new(size, BLOCK_SIZE);
-        let outboard = PreOrderOutboard { root, tree, data: open(&obao)? };
-        let mut partial = Self { part, obao, data, outboard, valid: ChunkRanges::empty() };
+        let outboard = PreOrderOutboard { root, tree, data: disk.edit(&obao)? };
+        let mut partial = Self { disk, part, obao, data, outboard, valid: ChunkRanges::empty() };
         partial.restore_outboard()?;
         partial.rescan()?;
         Ok(partial)
@@ -120,11 +130,11 @@ impl Partial {
     /// A file that is all there, but for its outboard, was interrupted between the two renames of
     /// [`Self::finish`]: its hashes can be computed again. If they are others, the rescan will see it.
     fn restore_outboard(&self) -> io::Result<()> {
-        let whole = self.data.metadata()?.len() == self.outboard.tree.size();
-        if whole && self.outboard.data.metadata()?.len() == 0 {
+        let whole = self.data.length()? == self.outboard.tree.size();
+        if whole && self.outboard.data.length()? == 0 {
             // Of a handle of its own: computing sets the root to what the data hash to, and ours must stay
             // the one that was asked for.
-            let data = self.outboard.data.try_clone()?;
+            let data = self.outboard.data.again()?;
             let (root, tree) = (self.outboard.root, self.outboard.tree);
             write_outboard(&self.data, &mut PreOrderOutboard { root, tree, data })?;
         }
@@ -190,8 +200,8 @@ impl Partial {
     /// [`io::ErrorKind::InvalidInput`] where something is missing, and what the file system says.
     pub fn finish(self, data_target: &Path, outboard_target: &Path) -> io::Result<()> {
         self.sync()?;
-        disk::publish(&self.obao, outboard_target)?;
-        disk::publish(&self.part, data_target)
+        disk::publish(&self.disk, &self.obao, outboard_target)?;
+        disk::publish(&self.disk, &self.part, data_target)
     }
 
     /// Makes the data durable and gives it its name; the outboard is not kept.
@@ -200,31 +210,18 @@ impl Partial {
     /// As [`Self::finish`].
     pub fn finish_data(self, data_target: &Path) -> io::Result<()> {
         self.sync()?;
-        disk::publish(&self.part, data_target)?;
-        disk::remove(&self.obao)
+        disk::publish(&self.disk, &self.part, data_target)?;
+        disk::remove(&self.disk, &self.obao)
     }
 
     fn sync(&self) -> io::Result<()> {
         if !self.missing().is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is not complete"));
         }
-        self.outboard.data.set_len(self.outboard.tree.outboard_size())?;
-        self.outboard.data.sync_all()?;
-        self.data.sync_all()
+        self.outboard.data.set_length(self.outboard.tree.outboard_size())?;
+        self.outboard.data.sync()?;
+        self.data.sync()
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
-}
-
-fn lock(file: &File) -> io::Result<()> {
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => {
-            io::Error::new(io::ErrorKind::WouldBlock, "another transfer of this file is under way")
-        }
-        TryLockError::Error(error) => error,
-    })
 }
 
 #[cfg(test)]

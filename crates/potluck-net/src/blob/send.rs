@@ -13,6 +13,8 @@ use potluck_core::Blake3;
 use potluck_wire::Ranges;
 use potluck_wire::ranges::BLOCK_SIZE;
 
+use super::disk::{Disk, DiskFile as _, FromStart, ReadAt, System};
+
 /// Content that could not be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -69,19 +71,34 @@ pub fn send(
     let Some(outboard) = outboard else {
         return Hashed::new(data, blake3, ranges.size())?.send(ranges, to);
     };
-    let file = open(data, ranges.size())?;
+    send_on(&System, data, outboard, blake3, ranges, to)
+}
+
+/// As [`send`] with an outboard, on a disk of the caller's.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_on(
+    disk: &impl Disk,
+    data: &Path,
+    outboard: &Path,
+    blake3: &Blake3,
+    ranges: &Ranges,
+    to: &mut dyn Write,
+) -> Result<(), SendError> {
+    let file = open(disk, data, ranges.size())?;
     let outboard = PreOrderOutboard {
         root: Hash::from_bytes(*blake3.as_bytes()),
         tree: BaoTree::new(ranges.size(), BLOCK_SIZE),
-        data: File::open(outboard).map_err(SendError::File)?,
+        data: disk.open(outboard).map_err(SendError::File)?,
     };
     Ok(encode_ranges_validated(&file, outboard, &ranges.to_chunks(), to)?)
 }
 
 /// A file that has no outboard on disk, with its hashes in memory: 0.1 % of its size.
 #[derive(Debug)]
-pub struct Hashed {
-    file: File,
+pub struct Hashed<F = File> {
+    file: F,
     outboard: PreOrderMemOutboard,
 }
 
@@ -91,13 +108,28 @@ impl Hashed {
     /// # Errors
     /// [`SendError::Corrupt`] where it is not the file of `blake3` and `size`, and [`SendError::File`].
     pub fn new(data: &Path, blake3: &Blake3, size: u64) -> Result<Self, SendError> {
-        let file = open(data, size)?;
+        Self::on(&System, data, blake3, size)
+    }
+}
+
+impl<F: ReadAt> Hashed<F> {
+    /// As [`Hashed::new`], on a disk of the caller's.
+    ///
+    /// # Errors
+    /// As [`Hashed::new`].
+    pub fn on<D: Disk<File = F>>(
+        disk: &D,
+        data: &Path,
+        blake3: &Blake3,
+        size: u64,
+    ) -> Result<Self, SendError> {
+        let file = open(disk, data, size)?;
         let tree = BaoTree::new(size, BLOCK_SIZE);
         let length = usize::try_from(tree.outboard_size())
             .map_err(|_| SendError::File(io::ErrorKind::OutOfMemory.into()))?;
         let root = Hash::from_bytes(*blake3.as_bytes());
         let mut outboard = PreOrderMemOutboard { root, tree, data: vec![0; length] };
-        if bao_tree::io::sync::outboard(&file, tree, &mut outboard)? != root {
+        if bao_tree::io::sync::outboard(FromStart::of(&file), tree, &mut outboard)? != root {
             return Err(SendError::Corrupt { offset: 0 });
         }
         Ok(Self { file, outboard })
@@ -112,9 +144,9 @@ impl Hashed {
     }
 }
 
-fn open(data: &Path, size: u64) -> Result<File, SendError> {
-    let file = File::open(data).map_err(SendError::File)?;
-    match file.metadata().map_err(SendError::File)?.len() {
+fn open<D: Disk>(disk: &D, data: &Path, size: u64) -> Result<D::File, SendError> {
+    let file = disk.open(data).map_err(SendError::File)?;
+    match file.length().map_err(SendError::File)? {
         length if length == size => Ok(file),
         _ => Err(SendError::Corrupt { offset: 0 }),
     }

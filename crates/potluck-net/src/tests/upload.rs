@@ -86,7 +86,7 @@ async fn an_interrupted_upload_sends_only_what_is_missing() {
 }
 
 /// Takes the client's part by hand: asks, waits for the offer, and sends a stream of its own making.
-async fn by_hand(
+pub(super) async fn by_hand(
     connection: &quinn::Connection,
     envelope: &potluck_core::Envelope,
     stream: &[u8],
@@ -102,7 +102,7 @@ async fn by_hand(
     (send, frames)
 }
 
-async fn reply(frames: &mut crate::stream::Frames) -> potluck_wire::Reply {
+pub(super) async fn reply(frames: &mut crate::stream::Frames) -> potluck_wire::Reply {
     loop {
         let body = frames.next(potluck_wire::frame::MAX_REPLY).await.unwrap();
         match potluck_wire::Reply::parse(&body).unwrap() {
@@ -112,7 +112,7 @@ async fn reply(frames: &mut crate::stream::Frames) -> potluck_wire::Reply {
     }
 }
 
-fn stream_of(content: &Content) -> Vec<u8> {
+pub(super) fn stream_of(content: &Content) -> Vec<u8> {
     let all = crate::Ranges::all(content.file.size).unwrap();
     let mut stream = Vec::new();
     crate::blob::send(&content.path, None, &content.file.blake3, &all, &mut stream).unwrap();

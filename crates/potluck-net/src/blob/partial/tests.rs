@@ -1,5 +1,7 @@
 //! Files on their way in: any interruption, any damage, and nothing wrong ever kept.
 
+mod faulty;
+
 use std::fs;
 
 use proptest::prelude::*;

@@ -1,0 +1,274 @@
+//! A party: pushes what it has, then pulls, and begins again after each interruption.
+
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+
+use potluck_core::envelope::Domain;
+use potluck_core::{Envelope, Kind, PrivateKey};
+use potluck_net::blob::{Hashed, Partial, SendError};
+use potluck_wire::frame::{Decoder, MAX_REPLY};
+use potluck_wire::session::client::{Ended, FetchCall, Offered, SendingCall, Step, SubmitCall};
+use potluck_wire::{Receipt, Reply, Wanted};
+
+use crate::content;
+use crate::disk::{SimDisk, SimFile};
+use crate::invariants::{
+    invariant_a_cut_loses_little, invariant_honest_sides_agree,
+    invariant_no_verified_byte_is_sent_twice, invariant_what_is_pulled_is_whole,
+};
+use crate::link::{Incoming, LinkId, Outgoing, Way};
+use crate::program::Cpu;
+use crate::server::{next_frame, take_in};
+use crate::world::Acknowledged;
+
+/// What a party wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Its machine.
+    pub(crate) machine: usize,
+    /// The files that it hands in, under one envelope.
+    pub(crate) pushes: Vec<usize>,
+    /// The file that it fetches then.
+    pub(crate) pulls: usize,
+}
+
+fn key() -> PrivateKey {
+    PrivateKey::from_seed(&[7; 32])
+}
+
+/// Where a party keeps a file that it hands in.
+pub(crate) fn source(file: usize) -> PathBuf {
+    format!("/outbox/{file}").into()
+}
+
+fn target(file: usize) -> PathBuf {
+    format!("/in/{file}").into()
+}
+
+/// The files that an envelope speaks of, if a party signed it.
+pub(crate) fn signed(envelope: &Envelope) -> Option<Vec<usize>> {
+    let payload = std::str::from_utf8(envelope.open(&key().public()).ok()?).ok()?.to_owned();
+    let files = payload.lines().next()?.split(' ');
+    files.map(|file| file.parse().ok().filter(|file| *file < content::all().len())).collect()
+}
+
+impl Plan {
+    /// The envelope: its files, and whose they are.
+    fn envelope(&self) -> Envelope {
+        let files: Vec<String> = self.pushes.iter().map(usize::to_string).collect();
+        let payload = format!("{}\n{}\n", files.join(" "), self.machine);
+        let domain = Domain { kind: Kind::Reveal, federation: None };
+        Envelope::sign(domain, payload.into_bytes(), &key()).unwrap()
+    }
+}
+
+/// Runs until the party has all that it wants.
+pub(crate) fn party(cpu: &Cpu, plan: &Plan) {
+    let party = Party { cpu, plan, disk: SimDisk { cpu, machine: plan.machine } };
+    let envelope = plan.envelope();
+    while party.push(&envelope).is_none() {
+        party.rest();
+    }
+    while party.pull().is_none() {
+        party.rest();
+    }
+    cpu.note("party: done", plan.machine as u64, 0);
+    cpu.world(|world| world.done[plan.machine] = true);
+}
+
+struct Party<'c> {
+    cpu: &'c Cpu<'c>,
+    plan: &'c Plan,
+    disk: SimDisk<'c>,
+}
+
+type Sources<'c> = Vec<(usize, Hashed<SimFile<'c>>)>;
+
+/// The replies on a connection.
+struct Replies<'c> {
+    incoming: Incoming<'c>,
+    decoder: Decoder,
+}
+
+impl Replies<'_> {
+    fn next(&mut self) -> Option<Reply> {
+        let body = next_frame(&mut self.decoder, &mut self.incoming, MAX_REPLY).ok()?;
+        match Reply::parse(&body) {
+            Ok(reply) => Some(reply),
+            Err(error) => {
+                invariant_honest_sides_agree(self.incoming.cpu, &error.to_string());
+                None
+            }
+        }
+    }
+}
+
+impl<'c> Party<'c> {
+    fn rest(&self) {
+        let time = self.cpu.world(|world| 1000 + world.random.below(2_000_000));
+        self.cpu.sleep(time);
+    }
+
+    fn call(&self) -> (LinkId, Outgoing<'c>, Replies<'c>) {
+        let (cpu, machine) = (self.cpu, self.plan.machine);
+        let link = cpu.world(|world| world.dial(machine));
+        cpu.note("party: calls", machine as u64, link as u64);
+        let incoming = Incoming { cpu, link, way: Way::Down };
+        let replies = Replies { incoming, decoder: Decoder::default() };
+        (link, Outgoing { cpu, link, way: Way::Up, content: false }, replies)
+    }
+
+    fn agreed<T>(&self, step: Result<T, Ended>) -> Option<T> {
+        match step {
+            Ok(step) => Some(step),
+            Err(Ended::Refused(_)) => None,
+            Err(Ended::Violation(seen)) => {
+                invariant_honest_sides_agree(self.cpu, &seen);
+                None
+            }
+        }
+    }
+
+    fn push(&self, envelope: &Envelope) -> Option<()> {
+        let mut sources = Vec::new();
+        for number in &self.plan.pushes {
+            let file = &content::all()[*number].file;
+            let hashed = Hashed::on(&self.disk, &source(*number), &file.blake3, file.size);
+            sources.push((*number, hashed.ok()?));
+        }
+        let (link, outgoing, replies) = self.call();
+        let receipt = self.submit(envelope, &sources, outgoing, replies);
+        self.cpu.world(|world| {
+            invariant_a_cut_loses_little(world, link);
+            world.cut(link, std::io::ErrorKind::ConnectionAborted);
+        });
+        let receipt = receipt?;
+        let envelope = envelope.sha256().to_string();
+        if receipt.record != envelope {
+            invariant_honest_sides_agree(self.cpu, "a receipt for another envelope");
+        }
+        let said = Acknowledged { envelope, files: self.plan.pushes.clone() };
+        self.cpu.world(|world| {
+            world.tally.uploads += 1;
+            world.acknowledged.push(said);
+        });
+        Some(())
+    }
+
+    fn submit(
+        &self,
+        envelope: &Envelope,
+        sources: &Sources<'c>,
+        mut outgoing: Outgoing<'c>,
+        mut replies: Replies<'c>,
+    ) -> Option<Receipt> {
+        let files = self.plan.pushes.iter().map(|file| content::all()[*file].file.clone());
+        let (mut call, request) = SubmitCall::new(envelope, files.collect());
+        outgoing.write_all(&request.to_frame().ok()?).ok()?;
+        let wanted = loop {
+            match self.agreed(call.on(replies.next()?))? {
+                Step::Done(Offered::Recorded(receipt)) => return Some(receipt),
+                Step::Done(Offered::Wanted(wanted)) => break wanted,
+                Step::More | Step::Progress(..) => (),
+            }
+        };
+        outgoing.content = true;
+        match send_all(sources, &wanted, &mut outgoing) {
+            Ok(()) => outgoing.finish(),
+            // The server wants no more: its answer says why.
+            Err(SendError::Gone) => (),
+            Err(_) => return None,
+        }
+        self.await_receipt(call.sending(), replies)
+    }
+
+    fn await_receipt(&self, mut call: SendingCall, mut replies: Replies<'c>) -> Option<Receipt> {
+        loop {
+            if let Step::Done(receipt) = self.agreed(call.on(replies.next()?))? {
+                return Some(receipt);
+            }
+        }
+    }
+
+    fn pull(&self) -> Option<()> {
+        let number = self.plan.pulls;
+        let (content, target) = (&content::all()[number], target(number));
+        let file = &content.file;
+        let there = Hashed::on(&self.disk, &target, &file.blake3, file.size).is_ok();
+        if !there {
+            let partial = Partial::on(self.disk, &target, &file.blake3, file.size).ok()?;
+            let partial = if partial.missing().is_empty() { partial } else { self.fetch(partial)? };
+            partial.finish_data(&target).ok()?;
+        }
+        let machine = self.plan.machine;
+        self.cpu.world(|world| {
+            world.tally.downloads += 1;
+            invariant_what_is_pulled_is_whole(world, machine, &target, content, !there);
+        });
+        Some(())
+    }
+
+    fn fetch(&self, mut partial: Partial<SimDisk<'c>>) -> Option<Partial<SimDisk<'c>>> {
+        let (content, target) = (&content::all()[self.plan.pulls], target(self.plan.pulls));
+        let (missing, machine) = (partial.missing(), self.plan.machine);
+        self.cpu.world(|world| {
+            invariant_no_verified_byte_is_sent_twice(world, machine, &target, content, &missing);
+        });
+        let (link, mut outgoing, mut replies) = self.call();
+        let received = (|| {
+            let (mut call, request) = FetchCall::new(content.file.blake3, &missing);
+            outgoing.write_all(&request.to_frame().ok()?).ok()?;
+            outgoing.finish();
+            while self.agreed(call.on(replies.next()?))? != Step::Done(()) {}
+            let Replies { incoming, decoder } = replies;
+            let mut from = std::io::Cursor::new(decoder.into_rest()).chain(incoming);
+            take_in(
+                self.cpu,
+                machine,
+                &target,
+                content,
+                &mut partial,
+                &missing,
+                &mut from,
+                &mut |_| (),
+            )
+            .ok()
+        })();
+        self.cpu.world(|world| world.cut(link, std::io::ErrorKind::ConnectionAborted));
+        received.map(|()| partial)
+    }
+}
+
+fn send_all(
+    sources: &Sources<'_>,
+    wanted: &[Wanted],
+    outgoing: &mut Outgoing<'_>,
+) -> Result<(), SendError> {
+    for wanted in wanted {
+        let source =
+            sources.iter().find(|(number, _)| content::all()[*number].file.blake3 == wanted.blake3);
+        // The call refused an offer that wants what was not announced.
+        let Some((_, hashed)) = source else { continue };
+        hashed.send(&wanted.ranges, outgoing)?;
+    }
+    Ok(())
+}
+
+/// What the network heard, said again.
+pub(crate) fn replay(cpu: &Cpu, link: LinkId, heard: &[u8]) {
+    let mut outgoing = Outgoing { cpu, link, way: Way::Up, content: false };
+    // The request comes first, as it did; nothing may follow it before it is answered.
+    let length = heard.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+    let (request, content) = heard.split_at(heard.len().min(4 + length));
+    let said = outgoing.write_all(request).and_then(|()| {
+        let pause = cpu.world(|world| 4 * world.latency + world.random.below(10_000));
+        cpu.sleep(pause);
+        outgoing.write_all(content)
+    });
+    if said.is_ok() {
+        outgoing.finish();
+    }
+    let mut answer = [0; 4096];
+    let mut incoming = Incoming { cpu, link, way: Way::Down };
+    while incoming.read(&mut answer).is_ok_and(|count| count > 0) {}
+}
