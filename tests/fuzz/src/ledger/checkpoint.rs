@@ -23,7 +23,7 @@ pub fn checkpoint(bytes: &[u8]) {
     let Checkpoint { origin, size, root, state } = opened.checkpoint().clone();
     assert_eq!(&origin, key.name());
     // One checkpoint has one text: written anew from what it says, and signed again (Ed25519 draws nothing).
-    assert_eq!(Checkpoint { origin, size, root, state }.sign(&signer), text);
+    assert_eq!(Checkpoint { origin, size, root, state }.sign(signer), text);
     assert_eq!(Note::parse(text.as_bytes()).unwrap().text().as_bytes(), bytes);
 
     let theirs = tlog_tiles::Checkpoint::from_bytes(bytes).unwrap();

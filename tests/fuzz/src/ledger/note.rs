@@ -6,8 +6,7 @@ use super::world::signer;
 
 /// Reads a note.
 pub fn note(bytes: &[u8]) {
-    let key = signer();
-    let key = key.verifier_key();
+    let key = signer().verifier_key();
     let Ok(note) = Note::parse(bytes) else {
         let text = std::str::from_utf8(bytes);
         return assert!(text.is_err() || SignedCheckpoint::open(text.unwrap(), key).is_err());

@@ -10,7 +10,7 @@ use super::steps::Steps;
 use super::world::{LEAVES, histories, signer};
 
 /// The most requests of one play.
-const REQUESTS: usize = 24;
+const REQUESTS: usize = 12;
 
 /// Reads a request as it would arrive, and plays a log that asks again and again.
 pub fn witness(bytes: &[u8]) {

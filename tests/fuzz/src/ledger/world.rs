@@ -55,8 +55,12 @@ pub(super) struct Histories {
     pub(super) hashes: Vec<Hash>,
 }
 
-pub(super) fn signer() -> NoteSigner {
-    NoteSigner::new("example.org/log".parse().unwrap(), SigningKey::from_bytes(&[1; 32]))
+/// The log's key. Made once: a play of many requests would else do little but make it again.
+pub(super) fn signer() -> &'static NoteSigner {
+    static SIGNER: OnceLock<NoteSigner> = OnceLock::new();
+    SIGNER.get_or_init(|| {
+        NoteSigner::new("example.org/log".parse().unwrap(), SigningKey::from_bytes(&[1; 32]))
+    })
 }
 
 pub(super) fn record(history: usize, leaf: u64) -> Vec<u8> {
@@ -101,6 +105,6 @@ impl Histories {
 fn checkpoint(size: u64, root: Hash, state: [u8; 32]) -> SignedCheckpoint {
     let signer = signer();
     let origin = signer.verifier_key().name().clone();
-    let note = Checkpoint { origin, size, root, state }.sign(&signer);
+    let note = Checkpoint { origin, size, root, state }.sign(signer);
     SignedCheckpoint::open(&note, signer.verifier_key()).unwrap()
 }
