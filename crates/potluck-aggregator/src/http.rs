@@ -28,30 +28,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use potluck_net::BindError;
 use potluck_net::archive::ArchiveFile;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use potluck_net::tcp::{Caller, Leave, Manners, attend};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 
 use crate::server::Aggregator;
 
-/// Connections at once. Each holds at most one file, which has at most 1 MiB.
-const CONNECTIONS: usize = 256;
-
 /// Files that are read at once: more would only wait for the disk.
 const READS: usize = 16;
-
-/// How long a client may take to send its next request.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// How long a connection may last. Mirrors of long logs come again.
-const LIFE: Duration = Duration::from_secs(600);
-
-/// How long an answer under way may take once the connection is to end.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// How long to wait where the system has no socket for one who knocks.
-const PAUSE: Duration = Duration::from_millis(100);
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const NO_STORE: &str = "no-store";
@@ -90,51 +74,15 @@ impl HttpServer {
     }
 
     /// Serves until the other end of `ended` is gone, then lets the answers under way finish.
-    pub async fn run(self, mut ended: watch::Receiver<()>) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                // Dropped without loss: it completes at once when it is asked again.
-                _ = ended.changed() => break,
-                // Dropped without loss: a permit goes back, and who knocks keeps waiting in the listener.
-                Some((stream, place)) = self.next(&places) => {
-                    let serving = serve(stream, Arc::clone(&self.shared), ended.clone(), place);
-                    connections.spawn(serving);
-                }
-                // Dropped without loss: an ended task stays in the set.
-                Some(_) = connections.join_next() => (),
-            }
-        }
-        drop(self.listener);
-        let drained = async { while connections.join_next().await.is_some() {} };
-        if timeout(2 * GRACE, drained).await.is_err() {
-            tracing::warn!(left = connections.len(), "readers of the log were cut at shutdown");
-        }
-        connections.shutdown().await;
-    }
-
-    /// The next that knocks, once there is a place: permit first, then accept.
-    async fn next(&self, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => return Some((stream, place)),
-                Err(error) => {
-                    tracing::debug!(%error, "a reader of the log was not let in");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
+    pub async fn run(self, ended: watch::Receiver<()>) {
+        let manners = Manners::default();
+        let (shared, patience) = (self.shared, manners.patience);
+        let serve = |caller, leave| serve(caller, leave, patience, Arc::clone(&shared));
+        attend(self.listener, manners, ended, serve).await;
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    shared: Arc<Shared>,
-    mut ended: watch::Receiver<()>,
-    _place: OwnedSemaphorePermit,
-) {
+async fn serve(caller: Caller, leave: Leave, patience: Duration, shared: Arc<Shared>) {
     let service = service_fn(|request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(answer(&request, &shared).await) }
@@ -142,18 +90,16 @@ async fn serve(
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(PATIENCE)
-            .serve_connection(TokioIo::new(stream), service)
+            .header_read_timeout(patience)
+            .serve_connection(TokioIo::new(caller), service)
     );
     tokio::select! {
         // It holds the connection: polled again below unless it has completed.
         _ = connection.as_mut() => return,
-        _ = ended.changed() => (),
-        () = sleep(LIFE) => (),
+        () = leave.asked() => (),
     }
     connection.as_mut().graceful_shutdown();
-    // Past the limit it is cut: its reader stalls.
-    let _ = timeout(GRACE, connection).await;
+    let _ = connection.await;
 }
 
 async fn answer(request: &Request<Incoming>, shared: &Shared) -> Answer {

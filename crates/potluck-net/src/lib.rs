@@ -5,12 +5,16 @@
 //! which knows the ledger and nothing of sockets. No host names, no early data, no resumption: a key is either
 //! pinned or in the roster, and is asked for in every handshake. An organisation that runs an authority of its
 //! own may ask for its certificates beside that ([`Pki`]).
+//!
+//! What is served to anybody at all goes over TCP instead, in whatever the program speaks: [`tcp`] bounds what such
+//! callers cost.
 
 pub mod archive;
 pub mod blob;
 pub mod client;
 pub mod server;
 pub mod service;
+pub mod tcp;
 
 mod bridge;
 mod stream;

@@ -9,6 +9,7 @@
 
 mod cli;
 mod clock;
+mod duration;
 mod command;
 
 mod place;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::toolchain::{Toolchain, bare_cargo, run};
+use crate::toolchain::{Toolchain, bare_cargo, root, run, target_dir};
 use crate::{test, tidy};
 
 /// Runs every step and stops at the first that fails.
@@ -17,6 +17,7 @@ pub(crate) fn run_all() -> Result<()> {
     let toolchain = step("libtorch", Toolchain::set_up)?;
     step("clippy", || clippy(&toolchain))?;
     step("docs", || docs(&toolchain))?;
+    step("fuzz targets", fuzz_targets)?;
     step("test", || test::run_all(test::Args::default()))
 }
 
@@ -24,6 +25,16 @@ fn clippy(toolchain: &Toolchain) -> Result<()> {
     let mut clippy = toolchain.cargo();
     clippy.args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     run(&mut clippy)
+}
+
+/// They are a workspace of their own, which needs a nightly compiler to fuzz and none to be looked at; its lock file must
+/// be that of today's manifests.
+fn fuzz_targets() -> Result<()> {
+    let folder = root().join("tests/fuzz");
+    let mut check = bare_cargo();
+    check.args(["check", "--quiet", "--locked", "--bins", "--manifest-path"]);
+    check.arg(folder.join("Cargo.toml")).arg("--target-dir").arg(target_dir().join("fuzz"));
+    run(&mut check)
 }
 
 fn docs(toolchain: &Toolchain) -> Result<()> {

@@ -1,5 +1,5 @@
-//! Feeds `potluck_fuzz::header` with whatever the fuzzer thinks of.
+//! Feeds `potluck_fuzz::soup::header` with whatever the fuzzer thinks of.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| potluck_fuzz::header(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| potluck_fuzz::soup::header(bytes));

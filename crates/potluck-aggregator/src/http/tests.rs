@@ -5,6 +5,7 @@ use std::fs;
 use potluck_core::Author;
 use potluck_log::{SignedCheckpoint, VerifierKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -42,7 +43,7 @@ impl Served {
 
     async fn stop(self) {
         drop(self.end);
-        timeout(3 * GRACE, self.task).await.unwrap().unwrap();
+        self.task.await.unwrap();
     }
 }
 

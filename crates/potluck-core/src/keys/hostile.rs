@@ -114,6 +114,8 @@ struct Edge {
     nonce: Written,
     message: Vec<u8>,
     signature: [u8; 64],
+    /// The hash, as a scalar.
+    k: Scalar,
     /// Whether a part of small order is left over in S·B = R + k·A.
     has_residue: bool,
     /// Whether k is the hash of the encodings as they are written.
@@ -134,37 +136,44 @@ impl Edge {
     }
 }
 
+/// The edge that one message leads to, with the hash over the encodings as they are written, or over canonical ones.
+fn edge(key: &Written, nonce: &Written, number: u32, hashes_as_written: bool) -> Edge {
+    let hashed = |point: &Written| match hashes_as_written {
+        true => point.bytes,
+        false => point.point.compress().0,
+    };
+    let message = format!("edge {number}").into_bytes();
+    let hash = Sha512::new().chain_update(hashed(nonce)).chain_update(hashed(key));
+    let hash = hash.chain_update(&message).finalize();
+    let k = Scalar::from_bytes_mod_order_wide(&hash.into());
+    let s = nonce.large + k * key.large;
+    let residue = BASE * s - (nonce.point + key.point * k);
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&nonce.bytes);
+    signature[32..].copy_from_slice(s.as_bytes());
+    let has_residue = residue != EdwardsPoint::default();
+    let (key, nonce) = (key.clone(), nonce.clone());
+    Edge { key, nonce, message, signature, k, has_residue, hashes_as_written }
+}
+
+/// The first edge of one pair of points that is as wanted.
+fn first(
+    (key, nonce): (&Written, &Written),
+    hashes_as_written: bool,
+    is_wanted: impl Fn(&Edge) -> bool,
+) -> Option<Edge> {
+    (0..64).map(|number| edge(key, nonce, number, hashes_as_written)).find(is_wanted)
+}
+
 /// The edges of one pair of points: each that some message leads to.
 fn edges(key: &Written, nonce: &Written) -> Vec<Edge> {
-    let mut hashings = vec![(true, key.bytes, nonce.bytes)];
-    if !key.is_canonical() || !nonce.is_canonical() {
-        hashings.push((false, key.point.compress().0, nonce.point.compress().0));
-    }
+    let is_canonical = key.is_canonical() && nonce.is_canonical();
+    let hashings = if is_canonical { &[true][..] } else { &[true, false] };
     let mut found = Vec::new();
-    for (hashes_as_written, key_bytes, nonce_bytes) in hashings {
+    for hashes_as_written in hashings {
         for wanted in [false, true] {
-            let edge = (0u32..64).find_map(|number| {
-                let message = format!("edge {number}").into_bytes();
-                let hash = Sha512::new().chain_update(nonce_bytes).chain_update(key_bytes);
-                let hash = hash.chain_update(&message).finalize();
-                let k = Scalar::from_bytes_mod_order_wide(&hash.into());
-                let s = nonce.large + k * key.large;
-                let residue = BASE * s - (nonce.point + key.point * k);
-                let has_residue = residue != EdwardsPoint::default();
-                let mut signature = [0; 64];
-                signature[..32].copy_from_slice(&nonce.bytes);
-                signature[32..].copy_from_slice(s.as_bytes());
-                let (key, nonce) = (key.clone(), nonce.clone());
-                (has_residue == wanted).then_some(Edge {
-                    key,
-                    nonce,
-                    message,
-                    signature,
-                    has_residue,
-                    hashes_as_written,
-                })
-            });
-            found.extend(edge);
+            let is_wanted = |edge: &Edge| edge.has_residue == wanted;
+            found.extend(first((key, nonce), *hashes_as_written, is_wanted));
         }
     }
     found
@@ -202,23 +211,89 @@ fn small_and_misspelt_keys_are_not_enrolled_at_all() {
     }
 }
 
+/// Adds ℓ to S, to who does not look the same S; nothing past 256 bits.
+fn respelt(mut signature: [u8; 64]) -> Option<[u8; 64]> {
+    let mut carry = 0;
+    for (at, order) in ORDER.iter().enumerate() {
+        let sum = u16::from(signature[32 + at]) + u16::from(*order) + carry;
+        signature[32 + at] = (sum & 0xff) as u8;
+        carry = sum >> 8;
+    }
+    (carry == 0).then_some(signature)
+}
+
 #[test]
 fn a_signature_has_one_spelling_of_s() {
     let key = PrivateKey::from_seed(&[7; 32]);
-    let mut signature = key.sign(b"message");
-    // S + n·ℓ, for as long as it fits 256 bits, is the same S to who does not look.
-    for _ in 0..15 {
-        let mut carry = 0;
-        for (at, order) in ORDER.iter().enumerate() {
-            let sum = u16::from(signature[32 + at]) + u16::from(*order) + carry;
-            signature[32 + at] = (sum & 0xff) as u8;
-            carry = sum >> 8;
-        }
-        if carry != 0 {
-            break;
-        }
+    let spellings: Vec<_> =
+        std::iter::successors(respelt(key.sign(b"message")), |it| respelt(*it)).collect();
+    assert!(spellings.len() >= 14, "{}", spellings.len());
+    for signature in spellings {
         assert_eq!(key.public().verify(b"message", &signature), Err(BadSignature));
     }
+}
+
+/// The twelve conditions of "Taming the Many EdDSAs" (Chalkias, Garillot, Nikolaenko, 2020, section 5), by which
+/// implementations are told apart; the signatures here are our own. Each satisfies the equation, with the cofactor at
+/// least, so that what refuses it is what stands beside it below.
+fn twelve() -> Vec<Edge> {
+    let (keys, nonces): (Vec<_>, Vec<_>) =
+        (mixed(scalar(b"key")).collect(), mixed(scalar(b"nonce")).collect());
+    // Number 1 of the eight points of small order has order 8, number 0 is the identity.
+    let (mixed_key, mixed_nonce, plain_key, plain_nonce) =
+        (&keys[1], &nonces[1], &keys[0], &nonces[0]);
+    let small = small();
+    let order_8 = |it: &&Written| it.point == EIGHT_TORSION[1];
+    let small_point = small.iter().find(order_8).unwrap();
+    // Of those that have a second spelling, the ones of order 4: the identity could not be half of something mixed.
+    let order_4 = |it: &Written| it.point + it.point != EdwardsPoint::default();
+    let misspelt = small.iter().find(|it| !it.is_canonical() && order_4(it)).unwrap();
+    let whole = |edge: &Edge| !edge.has_residue;
+    let of = |pair, written, is_wanted: &dyn Fn(&Edge) -> bool| first(pair, written, is_wanted);
+    // 8k, once reduced modulo ℓ, is no multiple of 8 any more: whoever reduces first is left with a residue.
+    let reduced_first = |edge: &Edge| {
+        let reduced = Scalar::from(8u8) * edge.k;
+        edge.has_residue && !reduced.as_bytes()[0].is_multiple_of(8)
+    };
+    let honest = || edge(plain_key, plain_nonce, 0, true);
+    let above = |times: usize| {
+        let mut spelt = std::iter::successors(Some(honest().signature), |it| respelt(*it));
+        spelt.nth(times).map(|signature| Edge { signature, ..honest() })
+    };
+    let cases = [
+        // S = 0; key and nonce are of small order.
+        of((small_point, small_point), true, &whole),
+        // The key is of small order, and then the nonce.
+        of((small_point, mixed_nonce), true, &whole),
+        of((mixed_key, small_point), true, &whole),
+        // Both are of mixed order: with nothing left over, and with something that only the cofactor takes away.
+        of((mixed_key, mixed_nonce), true, &whole),
+        of((mixed_key, mixed_nonce), true, &|edge| edge.has_residue),
+        // The cofactor takes it away unless 8k is reduced first.
+        of((mixed_key, plain_nonce), true, &reduced_first),
+        // An honest signature, but for S, which is above ℓ; and so far above that its top bits show it.
+        above(1),
+        above(14),
+        // A misspelt nonce, then a misspelt key; the hash is over its canonical spelling, or over the one that is sent.
+        of((mixed_key, misspelt), false, &whole),
+        of((mixed_key, misspelt), true, &whole),
+        of((misspelt, &nonces[2]), false, &whole),
+        of((misspelt, &nonces[2]), true, &whole),
+    ];
+    cases.into_iter().map(Option::unwrap).collect()
+}
+
+#[test]
+fn the_twelve_conditions_are_judged_as_strict_verification_is_known_to() {
+    let twelve = twelve();
+    let verdicts = twelve.iter().map(|edge| if edge.verifies() { 'V' } else { 'x' });
+    assert_eq!(verdicts.collect::<String>(), "xxxVxxxxxxxx");
+    // What 6 and 7 were made from is as good as any.
+    let [key, nonce] =
+        [b"key".as_slice(), b"nonce"].map(|word| mixed(scalar(word)).next().unwrap());
+    assert!(edge(&key, &nonce, 0, true).verifies());
+    // S = 0 in the first alone.
+    assert!(twelve.iter().enumerate().all(|(at, it)| (it.signature[32..] == [0; 32]) == (at == 0)));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use potluck_core::{Body, PartyId};
 use serde_json::json;
 
 use crate::clock::now;
+use crate::duration::duration;
 use crate::failure::Failure;
 use crate::folder::{Folder, random_seed};
 use crate::invitation::Invitation;
@@ -59,34 +60,4 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
         "invite": key.id(), "expires": expires, "receipt": said.receipt,
     }));
     Ok(())
-}
-
-/// A number of minutes, hours or days.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is no time: write 30m, 12h or 7d");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let seconds = match unit {
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds = number.checked_mul(seconds).filter(|seconds| *seconds > 0).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_numbers_with_a_unit() {
-        assert_eq!(duration("30m"), Ok(Duration::from_secs(1800)));
-        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
-        for bad in ["", "7", "d", "-1h", "0d", "1é", "99999999999999999999d", "9999999999999999d"]
-        {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
 }

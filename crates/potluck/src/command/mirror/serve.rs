@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use potluck_net::archive::{ArchiveFile, Files as _, Folder};
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::http::{listen, serve, words};
@@ -27,16 +28,19 @@ struct Served {
     readers: Semaphore,
 }
 
-/// Serves the folder until the process ends.
-pub(super) async fn run(
+/// Serves the folder until the process ends, or what this returns is dropped.
+pub(super) async fn begin(
     folder: &Path,
     address: SocketAddr,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<JoinSet<()>, Failure> {
     let (listener, bound) = listen(address).await?;
     output.line(format!("Serving {} on http://{bound}/checkpoint", folder.display()));
     output.result(&json!({"serving": bound.to_string(), "out": folder}));
-    serve(listener, router(folder)).await
+    // On a task of its own: whoever reads does not wait while the copy is brought up to date.
+    let mut serving = JoinSet::new();
+    serving.spawn(serve(listener, router(folder)));
+    Ok(serving)
 }
 
 /// The answers to requests for a folder's files.
@@ -85,6 +89,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::http::tests::slow_callers_are_cut;
     use crate::samples::block_on;
 
     fn get(folder: &Path, method: &str, path: &str) -> (u16, Vec<u8>) {
@@ -117,5 +122,13 @@ mod tests {
         // A file longer than any of its kind is not served.
         std::fs::write(folder.join("tile/0/000"), [7; 8193]).unwrap();
         assert_eq!(get(&folder, "GET", "/tile/0/000").0, 500);
+    }
+
+    #[test]
+    fn a_slow_reader_keeps_nobody_from_reading() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join("tile/0")).unwrap();
+        std::fs::write(home.path().join("tile/0/000"), [7; 8192]).unwrap();
+        slow_callers_are_cut(router(home.path()), "/tile/0/000");
     }
 }

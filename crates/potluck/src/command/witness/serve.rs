@@ -57,7 +57,8 @@ pub(super) async fn run(plan: Plan<'_>, output: &Output) -> Result<(), Failure> 
     output.line(format!("Witness key: {key}"));
     output.line(format!("Serving on http://{bound}/add-checkpoint"));
     output.result(&json!({"serving": bound.to_string(), "key": key}));
-    serve(listener, router(serving)).await
+    serve(listener, router(serving)).await;
+    Ok(())
 }
 
 fn router(serving: Serving) -> Router {
@@ -174,6 +175,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::http::tests::slow_callers_are_cut;
     use crate::samples::{Story, block_on, witness_key};
 
     fn open(state: &Path) -> Result<Router, Failure> {
@@ -257,5 +259,11 @@ mod tests {
         drop(router);
         fs::write(file_of(home.path(), story.checkpoint().origin()), "half").unwrap();
         assert_eq!(open(home.path()).map(|_| ()).unwrap_err().kind(), crate::failure::Kind::Input);
+    }
+
+    #[test]
+    fn a_slow_log_keeps_nobody_from_being_answered() {
+        let home = tempfile::tempdir().unwrap();
+        slow_callers_are_cut(open(home.path()).unwrap(), "/add-checkpoint");
     }
 }

@@ -1,0 +1,5 @@
+//! Feeds `potluck_fuzz::ledger::envelope` with whatever the fuzzer thinks of.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| potluck_fuzz::ledger::envelope(bytes));
