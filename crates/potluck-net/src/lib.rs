@@ -14,6 +14,7 @@ pub mod service;
 
 mod bridge;
 mod stream;
+mod throttle;
 mod tls;
 mod transport;
 

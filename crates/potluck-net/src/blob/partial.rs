@@ -56,6 +56,10 @@ impl ReceiveError {
                 Code::ContentCorrupt,
                 format!("the bytes of {blob} are not those of the digest, at byte {offset}"),
             ),
+            Self::Cut(source) if source.kind() == io::ErrorKind::TimedOut => Refusal::new(
+                Code::TooSlow,
+                format!("the bytes of {blob} came too slowly; send them again, what came is kept"),
+            ),
             Self::Cut(_) => Refusal::new(
                 Code::ProtocolError,
                 format!("the bytes of {blob} broke off; send them again, what came is kept"),
