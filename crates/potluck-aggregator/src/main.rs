@@ -13,6 +13,7 @@ use clap::Parser as _;
 use potluck_aggregator::config::LogFormat;
 use potluck_aggregator::http::HttpServer;
 use potluck_aggregator::outside::ask_witnesses;
+use potluck_aggregator::sweep::keep_sweeping;
 use potluck_aggregator::{Aggregator, Arguments, Settings};
 use potluck_net::Server;
 use tokio::runtime::Runtime;
@@ -58,6 +59,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         announce(&server, http.as_ref(), &aggregator)?;
         let (end, ended) = watch::channel(());
         let asking = ask_witnesses(aggregator.clone(), settings.witnesses.clone(), ended.clone());
+        let sweeping = keep_sweeping(aggregator.clone(), settings.limits, ended.clone());
         let files = async {
             match http {
                 Some(http) => http.run(ended).await,
@@ -68,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             server.run(stop).await;
             drop(end);
         };
-        tokio::join!(parties, files, asking);
+        tokio::join!(parties, files, asking, sweeping);
         Ok::<_, Failure>(())
     };
     complete(runtime, serving)?;

@@ -41,6 +41,7 @@ pub fn append(aggregator: &Aggregator, envelope: &Envelope) -> Result<Receipt, R
         Heard::Before(recorded) => return Ok(recorded.into_receipt()),
         Heard::New(authentic) => *authentic,
     };
+    aggregator.store.disk.check_ledger()?;
     let warrant = match &authentic.statement().body {
         Body::Publish(_) => Warrant::Soup(publish::compare(aggregator, authentic)?),
         _ => Warrant::Plain(Plain::new(authentic)?),
@@ -117,8 +118,9 @@ fn hand_in(
     awaited: Awaited,
     content: &mut dyn Read,
 ) -> Result<Receipt, Refusal> {
-    let received = awaited.receive(content)?;
+    let (received, _hold) = awaited.receive(content)?;
     let admitted = received.inspect(aggregator)?;
+    aggregator.store.disk.check_ledger()?;
     let recorded = log(aggregator.ledger.record(Warrant::Expert(admitted)))?;
     Ok(recorded.into_receipt())
 }

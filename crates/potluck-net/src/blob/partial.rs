@@ -64,6 +64,17 @@ impl ReceiveError {
                 Code::ProtocolError,
                 format!("the bytes of {blob} broke off; send them again, what came is kept"),
             ),
+            Self::File(source)
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                let sentence = format!(
+                    "the aggregator's disk is full; what came of {blob} is kept, send the rest later"
+                );
+                Refusal::new(Code::StorageFull, sentence).retry_after(600)
+            }
             Self::File(_) => {
                 Refusal::new(Code::Internal, format!("the bytes of {blob} could not be stored"))
             }
