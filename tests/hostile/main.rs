@@ -59,7 +59,7 @@ fn main() -> ExitCode {
             println!("{{\"let_through\":true}}");
             ExitCode::SUCCESS
         }
-        Ok(Some(Refusal { code, sentence })) => {
+        Ok(Some(Refusal { code, sentence, .. })) => {
             println!("{}", serde_json::json!({"error": {"code": code, "message": sentence}}));
             ExitCode::from(4)
         }

@@ -4,11 +4,11 @@
 //! experts in force, while a round may mix, and an auditor may ask for, one that was replaced since. Bytes
 //! that no entry speaks of are not served, whoever asks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use potluck_core::charter::{Access, Audience};
 use potluck_core::federation::Effect;
-use potluck_core::{Blake3, Federation, FileEntry, Manifest};
+use potluck_core::{Blake3, Federation, FileEntry, Manifest, PartyId};
 
 /// What the ledger says of one blob. One blob may be several things.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +34,10 @@ pub struct Listed {
 pub struct Catalogue {
     blobs: HashMap<Blake3, Mention>,
     experts: HashMap<Blake3, FileEntry>,
+    /// The weights of each party's expert in force.
+    in_force: HashMap<PartyId, FileEntry>,
+    /// Weights that another expert of their party replaced, and the log's time when it last did.
+    replaced: HashMap<Blake3, (FileEntry, u64)>,
 }
 
 impl Catalogue {
@@ -58,6 +62,10 @@ impl Catalogue {
                     self.mention_inputs(manifest);
                     if let Some(weights) = manifest.weights() {
                         self.experts.insert(manifest.digest(), weights.clone());
+                        let before = self.in_force.insert(party.clone(), weights.clone());
+                        if let Some(before) = before.filter(|it| it.blake3 != weights.blake3) {
+                            self.replaced.insert(before.blake3, (before, federation.time()));
+                        }
                     }
                 }
                 Effect::Published(_) => {
@@ -95,6 +103,22 @@ impl Catalogue {
     /// The weights of the expert whose manifest has this digest, if the ledger ever held it.
     pub fn expert(&self, manifest: Blake3) -> Option<&FileEntry> {
         self.experts.get(&manifest)
+    }
+
+    /// The weights of experts that were replaced before a time of the log's, and on which nothing rests: they are
+    /// in force for nobody, no round took them up, and they are neither the base nor a soup. Audits and mirrors ask
+    /// for none of them.
+    pub fn unneeded(&self, federation: &Federation, before: u64) -> Vec<FileEntry> {
+        let taken_up = federation.rounds().iter().flat_map(|round| round.experts.values());
+        let taken_up = taken_up.filter_map(|manifest| self.expert(*manifest));
+        let in_force = federation.experts().values().flat_map(|expert| expert.manifest.files());
+        let needed = in_force.chain(federation.base().files()).chain(taken_up);
+        let needed: HashSet<Blake3> = needed.map(|file| file.blake3).collect();
+        let is_soup = |blob| self.blobs.get(blob).is_none_or(|mention| mention.soup);
+        let replaced = self.replaced.iter().filter(|(blob, (_, since))| {
+            *since < before && !needed.contains(*blob) && !is_soup(blob)
+        });
+        replaced.map(|(_, (file, _))| file.clone()).collect()
     }
 
     fn mention_inputs(&mut self, manifest: &Manifest) {

@@ -4,6 +4,7 @@
 //! here: the log's key is a file of the federation's folder. `configs/aggregator.toml` is the commented
 //! example.
 
+mod limits;
 mod x509;
 
 use std::fs;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
+pub use limits::Limits;
 pub use x509::{X509, X509Error};
 
 use crate::outside::{NoWitnessUrl, WitnessUrl};
@@ -73,33 +75,6 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// Bounds on what strangers and parties can make the server hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The most connections at one time.
-    pub connections: u32,
-    /// The most bytes of unfinished uploads on disk.
-    pub quarantine_bytes: u64,
-    /// The most bytes of refused experts kept for the operator.
-    pub refused_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        // One 70-billion-parameter expert in BF16 on its way, and one to look at.
-        Self { connections: 256, quarantine_bytes: 200_000_000_000, refused_bytes: 160_000_000_000 }
-    }
-}
-
-impl Limits {
-    /// What of them is the network's; the rest is as its own defaults.
-    pub fn network(&self) -> potluck_net::Limits {
-        let connections = usize::try_from(self.connections).unwrap_or(usize::MAX);
-        potluck_net::Limits { connections, ..potluck_net::Limits::default() }
-    }
-}
-
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -131,13 +106,15 @@ pub enum SettingsError {
         /// What should.
         source: NoWitnessUrl,
     },
-    /// A value that would refuse everything.
-    #[error("{}: {key} is 0, which would refuse everything", path.display())]
-    Zero {
+    /// A limit that cannot be.
+    #[error("{}: limits.{key} {wrong}", path.display())]
+    Limit {
         /// The settings' file.
         path: PathBuf,
         /// Which key.
         key: &'static str,
+        /// What is wrong with it.
+        wrong: String,
     },
 }
 
@@ -204,14 +181,10 @@ fn parse(path: &Path, text: &str) -> Result<File, SettingsError> {
         let message = error.message().lines().next().unwrap_or_default().to_owned();
         SettingsError::Malformed { path: path.to_owned(), line, message }
     })?;
-    let zero = |key| Err(SettingsError::Zero { path: path.to_owned(), key });
-    if file.limits.connections == 0 {
-        return zero("limits.connections");
+    match file.limits.fault() {
+        Some((key, wrong)) => Err(SettingsError::Limit { path: path.to_owned(), key, wrong }),
+        None => Ok(file),
     }
-    if file.limits.quarantine_bytes == 0 {
-        return zero("limits.quarantine_bytes");
-    }
-    Ok(file)
 }
 
 fn witnesses(path: &Path, witnesses: &Witnesses) -> Result<Vec<WitnessUrl>, SettingsError> {
@@ -282,6 +255,20 @@ mod tests {
         assert!(error("listen = 'nowhere'").contains("line 1: invalid socket address"));
         let zero = error("listen = '127.0.0.1:1'\n[limits]\nconnections = 0\n");
         assert!(zero.contains("limits.connections is 0"), "{zero}");
+        let limit = |text: &str| error(&format!("listen = '127.0.0.1:1'\n[limits]\n{text}\n"));
+        let wrong = limit("idle_seconds = 0");
+        assert!(wrong.contains("limits.idle_seconds is 0"), "{wrong}");
+        let wrong = limit("bytes_per_second_per_party = 0");
+        assert!(
+            wrong.contains("line 3: invalid value: integer `0`, expected a nonzero"),
+            "{wrong}"
+        );
+        let wrong = limit("uploads = 200\ndownloads = 201");
+        assert!(wrong.contains("limits.downloads makes 401 transfers"), "{wrong}");
+        let wrong = limit("bytes_per_second_per_party = 99999");
+        assert!(wrong.contains("is 99999; 100000 at least"), "{wrong}");
+        let wrong = limit("bytes_per_second_per_party = 1000000\nprogress_bytes = 1000000");
+        assert!(wrong.contains("is 1000000; 1066656 at least"), "{wrong}");
         assert!(!misspelt.contains('\n'));
         let witness = error("listen = '127.0.0.1:1'\n[witnesses]\nurls = ['https://w']\n");
         assert!(witness.contains("witnesses.urls: \"https://w\""), "{witness}");

@@ -5,7 +5,7 @@
 //! durable, and nothing is served before its entry is under a signed checkpoint.
 //!
 //! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`log_keys`], [`start`]), what it
-//! keeps ([`fault`], [`store`], [`catalogue`], [`ledger`]), what it does ([`submission`], [`round`]), and how the
+//! keeps ([`fault`], [`store`], [`catalogue`], [`ledger`]), what it does ([`submission`], [`round`], [`sweep`]), and how the
 //! network calls it ([`server`], [`http`]); last, whom it asks itself
 //! ([`outside`]). `main.rs` is the program.
 
@@ -23,6 +23,8 @@ pub mod ledger;
 pub mod submission;
 
 pub mod round;
+
+pub mod sweep;
 
 pub mod server;
 

@@ -14,6 +14,7 @@ use potluck_aggregator::config::LogFormat;
 use potluck_aggregator::http::HttpServer;
 use potluck_aggregator::log_keys::LogKeys;
 use potluck_aggregator::outside::ask_witnesses;
+use potluck_aggregator::sweep::keep_sweeping;
 use potluck_aggregator::{Aggregator, Arguments, Settings};
 use potluck_core::PrivateKey;
 use potluck_net::{Pki, Server};
@@ -65,6 +66,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         announce(&server, http.as_ref(), &aggregator)?;
         let (end, ended) = watch::channel(());
         let asking = ask_witnesses(aggregator.clone(), settings.witnesses.clone(), ended.clone());
+        let sweeping = keep_sweeping(aggregator.clone(), settings.limits, ended.clone());
         let files = async {
             match http {
                 Some(http) => http.run(ended).await,
@@ -75,7 +77,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             server.run(stop).await;
             drop(end);
         };
-        tokio::join!(parties, files, asking);
+        tokio::join!(parties, files, asking, sweeping);
         Ok::<_, Failure>(())
     };
     complete(runtime, serving)?;

@@ -159,6 +159,12 @@ impl Aggregator {
         }
         let blobs = &self.store.blobs;
         if !blobs.contains(blob) {
+            let unneeded = standing.catalogue.unneeded(federation, u64::MAX);
+            if unneeded.iter().any(|file| file.blake3 == blob) {
+                let sentence =
+                    "the expert was replaced, no round took it up, and it is kept no more";
+                return Err(Refusal::new(Code::NotFound, sentence));
+            }
             tracing::error!(blob = %blob.short(), "a recorded file is missing from the store");
             let sentence = "the file is recorded, but the aggregator has lost it";
             return Err(Refusal::new(Code::StoredContentCorrupt, sentence));

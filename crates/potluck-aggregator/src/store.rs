@@ -7,6 +7,7 @@
 //!   log/                     the ledger as files, derived         (`potluck_net::archive`)
 //!   blobs/ab/<hex>[.obao]    whole, verified, under their BLAKE3  (blobs)
 //!   quarantine/              uploads that are not admitted yet    (quarantine)
+//!                            (all of it on one file system, whose room is asked for first: disk)
 //!   refused/<envelope>/      what was refused, for the operator   (refused)
 //! ```
 //!
@@ -16,6 +17,8 @@
 
 mod durable;
 mod lock;
+
+pub mod disk;
 
 pub mod ledger;
 
@@ -34,6 +37,7 @@ use std::sync::Arc;
 pub use self::lock::LockError;
 
 use self::blobs::Blobs;
+use self::disk::Disk;
 use self::ledger::{LedgerStoreError, RedbLedger};
 use self::lock::Lock;
 use self::quarantine::Quarantine;
@@ -44,6 +48,8 @@ use crate::config::Limits;
 /// Everything of the store but the ledger's entries, which their one writer owns.
 #[derive(Debug)]
 pub struct Store {
+    /// The file system under it.
+    pub disk: Arc<Disk>,
     /// Whole and verified files.
     pub blobs: Blobs,
     /// Uploads under way.
@@ -95,8 +101,9 @@ impl Store {
             .and_then(|()| durable::settle(&path));
         settled.map_err(|source| unusable(&path, source))?;
         let blobs = Blobs::new(path);
+        let disk = Arc::new(Disk::under(folder, limits.disk_spare_bytes));
         let path = made("quarantine")?;
-        let quarantine = Quarantine::open(path.clone(), limits.quarantine_bytes)
+        let quarantine = Quarantine::open(path.clone(), limits.quarantine(), Arc::clone(&disk))
             .map_err(|source| unusable(&path, source))?;
         let path = made("refused")?;
         let refused = RefusedFolder::open(path.clone(), limits.refused_bytes)
@@ -104,7 +111,7 @@ impl Store {
         let ledger = RedbLedger::open(&folder.join("ledger.redb"))?;
         let soups = Soups::new(ledger.database());
         let quarantine = Arc::new(quarantine);
-        Ok((Self { blobs, quarantine, refused, soups, _lock: lock }, ledger))
+        Ok((Self { disk, blobs, quarantine, refused, soups, _lock: lock }, ledger))
     }
 }
 

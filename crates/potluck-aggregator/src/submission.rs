@@ -41,6 +41,7 @@ pub fn append(aggregator: &Aggregator, envelope: &Envelope) -> Result<Receipt, R
         Heard::Before(recorded) => return Ok(recorded.into_receipt()),
         Heard::New(authentic) => *authentic,
     };
+    aggregator.store.disk.check_ledger()?;
     let warrant = match &authentic.statement().body {
         Body::RotateKey(rotate) if rotate.role == Role::Log => {
             check_held(aggregator, &rotate.key)?;
@@ -140,10 +141,11 @@ fn hand_in(
     awaited: Awaited,
     content: &mut dyn Read,
 ) -> Result<Receipt, Refusal> {
-    let received = awaited.receive(content)?;
+    let (received, _hold) = awaited.receive(content)?;
     let admitted = received.inspect(aggregator)?;
     // The content may have taken longer than the short-lived key lives.
     check_interchange(aggregator, envelope, aggregator.ledger.now() + RECORDED_WITHIN)?;
+    aggregator.store.disk.check_ledger()?;
     let recorded = log(aggregator.ledger.record(Warrant::Expert(admitted)))?;
     Ok(recorded.into_receipt())
 }

@@ -122,6 +122,10 @@ codes! {
     ProtocolError = "protocol-error",
     /// Too much is under way: try again later.
     Busy = "busy",
+    /// The peer moved less than it must to keep its place: go on when the line is better.
+    TooSlow = "too-slow",
+    /// The aggregator's disk has no room for it.
+    StorageFull = "storage-full",
     /// The aggregator's own fault; its log says more.
     Internal = "internal",
 }
@@ -154,12 +158,21 @@ pub struct Refusal {
     pub code: Code,
     /// For people.
     pub sentence: String,
+    /// After how many seconds it may be asked again as it is; nothing where that would not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
 }
 
 impl Refusal {
     /// A refusal with its sentence.
     pub fn new(code: Code, sentence: impl Into<String>) -> Self {
-        Self { code, sentence: sentence.into() }
+        Self { code, sentence: sentence.into(), retry_after: None }
+    }
+
+    /// Says after how many seconds the same may be asked again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 }
 
@@ -173,5 +186,24 @@ mod tests {
             assert_eq!(code.as_str().parse::<Code>(), Ok(*code));
             assert!(Code::ALL[..position].iter().all(|other| other.as_str() != code.as_str()));
         }
+    }
+
+    #[test]
+    fn the_protocol_s_document_lists_every_code() {
+        let document = include_str!("../../../docs/protocol.md");
+        for code in Code::ALL {
+            assert!(document.contains(&format!("\n| `{code}` | ")), "{code} is not in it");
+        }
+    }
+
+    #[test]
+    fn when_to_ask_again_is_said_only_where_it_helps() {
+        let never = Refusal::new(Code::Busy, "no");
+        let text = serde_json::to_string(&never).unwrap();
+        assert_eq!(text, r#"{"code":"busy","sentence":"no"}"#);
+        let later = never.retry_after(30);
+        let text = serde_json::to_string(&later).unwrap();
+        assert_eq!(text, r#"{"code":"busy","sentence":"no","retry_after":30}"#);
+        assert_eq!(serde_json::from_str::<Refusal>(&text).unwrap(), later);
     }
 }

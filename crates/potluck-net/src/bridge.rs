@@ -62,7 +62,9 @@ async fn read(recv: &mut RecvStream, pace: &mut Pace) -> In {
     match pace.wait(recv.read_chunks(&mut packets)).await {
         Ok(Ok(Some(count))) => {
             let packets = packets[..count].to_vec();
-            pace.moved(packets.iter().map(Bytes::len).sum());
+            let length = packets.iter().map(Bytes::len).sum();
+            pace.moved(length);
+            pace.rest(length).await;
             In::Bytes(packets)
         }
         Ok(Ok(None)) => In::Ended,
@@ -168,6 +170,7 @@ impl PumpOut {
         while let Some(piece) = self.0.recv().await {
             // At most PIECE, which fits in a u64.
             let length = piece.len() as u64;
+            pace.rest(piece.len()).await;
             match write(send, &mut pace, piece).await {
                 Ok(()) => sent(length),
                 Err(SendFailed::Write(WriteError::Stopped(_))) => return PumpedOut::Stopped,

@@ -18,6 +18,7 @@ pub mod tcp;
 
 mod bridge;
 mod stream;
+mod throttle;
 mod tls;
 mod transport;
 

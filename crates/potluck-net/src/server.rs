@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! permit ─► accept ─► handshake (roster) ─► doors (per key, per address) ─► greeting ─► streams ─► answers
+//!    └─ none: refused at once                  └─ none: closed at once                    └─ too many: `busy` at once
 //! ```
 //!
 //! The greeting is an empty stream from the server: in TLS 1.3 a client has finished its handshake before
@@ -12,28 +13,34 @@
 mod answer;
 mod connection;
 mod doors;
+mod fair;
 mod pool;
 mod turns;
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use potluck_core::PrivateKey;
+use potluck_core::{PrivateKey, PublicKey};
+use potluck_wire::ranges::GROUP;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, Incoming, VarInt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::service::Service;
+use crate::stream::Pace;
+use crate::throttle::Rates;
 use crate::tls;
 use crate::tls::identities::Identities;
 use crate::tls::x509::{Pki, PkiError};
 use crate::transport::{self, IDLE};
 use connection::Connections;
+pub(crate) use connection::FULL;
 use doors::Doors;
 use pool::Pool;
 use turns::Turns;
@@ -45,6 +52,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How much a server takes on at once. The defaults suit an aggregator of some dozen parties.
+///
+/// A key stands for its owner: the ledger knows each member by one key on the network.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections. Each can make the server keep up to 32 MiB of what it sent.
@@ -53,14 +62,24 @@ pub struct Limits {
     pub per_key: usize,
     /// Connections of one address, behind which a whole organisation may stand.
     pub per_address: usize,
-    /// Requests at once on a connection.
+    /// Requests at once on a connection; a client waits with more.
     pub streams: u32,
+    /// Requests at once of one key, over all its connections; more are answered by `busy`.
+    pub streams_of_key: usize,
     /// Uploads at once. Each holds a thread that mostly waits for the network.
     pub uploads: usize,
+    /// Uploads at once of one key.
+    pub uploads_of_key: usize,
     /// Downloads at once. Each holds a thread that mostly waits for the network.
     pub downloads: usize,
-    /// Within which a peer that is waited for must move 64 KiB or a message.
+    /// Downloads at once of one key.
+    pub downloads_of_key: usize,
+    /// Bytes of content a second of one key, both ways together; nothing for as many as come.
+    pub rate: Option<NonZeroU64>,
+    /// Within which a peer that is waited for must move [`Self::floor`] of content, or a message.
     pub idle: Duration,
+    /// Bytes of content that are progress.
+    pub floor: u64,
 }
 
 impl Default for Limits {
@@ -70,9 +89,14 @@ impl Default for Limits {
             per_key: 8,
             per_address: 64,
             streams: 8,
+            streams_of_key: 32,
             uploads: 16,
+            uploads_of_key: 4,
             downloads: 64,
+            downloads_of_key: 16,
+            rate: None,
             idle: IDLE,
+            floor: GROUP,
         }
     }
 }
@@ -114,6 +138,14 @@ struct Shared {
     pool: Pool,
     doors: Doors,
     turns: Turns,
+    rates: Rates,
+}
+
+impl Shared {
+    /// What a peer's content must keep up with, and may not outrun.
+    fn pace(&self, peer: &PublicKey) -> Pace {
+        Pace::new(self.limits.idle).above(self.limits.floor).through(self.rates.of(peer))
+    }
 }
 
 impl Server {
@@ -136,6 +168,7 @@ impl Server {
             pool: Pool::new(&limits),
             doors: Doors::new(&limits),
             turns: Turns::default(),
+            rates: Rates::new(limits.rate),
             limits,
         };
         Ok(Self { endpoint, address, x509: None, places, shared: Arc::new(shared) })
@@ -173,16 +206,26 @@ impl Server {
         let (close, closing) = watch::channel(false);
         let serving = Connections::new(Arc::clone(&self.shared), closing);
         let mut connections = JoinSet::new();
+        let mut is_full = false;
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 // Polled again until it completes; dropped only with this function.
                 () = &mut shutdown => break,
-                // Dropped without loss: a permit goes back, and who knocks keeps waiting in the endpoint.
-                knock = self.next() => match knock {
-                    Some((incoming, place)) => serving.take_in(&mut connections, incoming, place),
-                    None => break,
-                },
+                // Dropped without loss: who knocks keeps waiting in the endpoint.
+                knock = self.next() => {
+                    let Some(incoming) = knock else { break };
+                    let place = Arc::clone(&self.places).try_acquire_owned().ok();
+                    if place.is_none() && !is_full {
+                        tracing::warn!(self.shared.limits.connections, "full: who knocks is refused");
+                    }
+                    is_full = place.is_none();
+                    match place {
+                        Some(place) => serving.take_in(&mut connections, incoming, place),
+                        // At once, and for one packet, which is smaller than the one that it answers.
+                        None => incoming.refuse(),
+                    }
+                }
                 // Dropped without loss: an ended task stays in the set.
                 Some(ended) = connections.join_next() => report(ended),
             }
@@ -211,18 +254,16 @@ impl Server {
         std::iter::once(&self.endpoint).chain(self.x509.as_ref().map(|(endpoint, _)| endpoint))
     }
 
-    /// The next that knocks, once there is a place: permit first, then accept.
-    async fn next(&self) -> Option<(Incoming, OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+    /// The next that knocks. It costs nothing until it is accepted, for which it needs a place.
+    async fn next(&self) -> Option<Incoming> {
         let Some((x509, _)) = &self.x509 else {
-            return Some((self.endpoint.accept().await?, place));
+            return self.endpoint.accept().await;
         };
         // Each arm is dropped without loss: who knocks keeps waiting in its endpoint.
-        let incoming = tokio::select! {
+        tokio::select! {
             incoming = self.endpoint.accept() => incoming,
             incoming = x509.accept() => incoming,
-        };
-        Some((incoming?, place))
+        }
     }
 }
 

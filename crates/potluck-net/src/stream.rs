@@ -1,14 +1,17 @@
 //! Frames on a QUIC stream, and the one liveness rule.
 //!
-//! Who is waited for must move 64 KiB of content, or a whole frame, within the idle time. Only waiting for the
-//! peer counts, never our own disk or processor.
+//! Who is waited for must move 64 KiB of content (a server may ask for more), or a whole frame, within the idle
+//! time. Only waiting for the peer counts, never our own disk or processor.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use potluck_wire::frame::{Decoder, FrameError};
 use potluck_wire::ranges::GROUP;
 use quinn::{ReadError, RecvStream, SendStream, WriteError};
+use tokio::time::Instant;
+
+use crate::throttle::Throttle;
 
 /// The peer made no progress in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,17 +19,28 @@ use quinn::{ReadError, RecvStream, SendStream, WriteError};
 pub(crate) struct TooSlow(Duration);
 
 /// How long the peer may still keep us waiting.
-#[derive(Debug)]
 pub(crate) struct Pace {
     idle: Duration,
     left: Duration,
+    floor: u64,
     moved: u64,
+    throttle: Throttle,
 }
 
 impl Pace {
     /// Begins with the whole of `idle` left.
     pub(crate) fn new(idle: Duration) -> Self {
-        Self { idle, left: idle, moved: 0 }
+        Self { idle, left: idle, floor: GROUP, moved: 0, throttle: Throttle::default() }
+    }
+
+    /// Only so many bytes are progress.
+    pub(crate) fn above(self, floor: u64) -> Self {
+        Self { floor, ..self }
+    }
+
+    /// What moves shares a line with the peer's other streams.
+    pub(crate) fn through(self, throttle: Throttle) -> Self {
+        Self { throttle, ..self }
     }
 
     /// Waits for the peer. `future` is dropped where the time is over: the stream is then given up.
@@ -37,12 +51,17 @@ impl Pace {
         output.map_err(|_| TooSlow(self.idle))
     }
 
-    /// So many bytes moved; a group of them is progress.
+    /// So many bytes moved; as many as the floor are progress.
     pub(crate) fn moved(&mut self, bytes: usize) {
         self.moved = self.moved.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        if self.moved >= GROUP {
+        if self.moved >= self.floor {
             (self.moved, self.left) = (0, self.idle);
         }
+    }
+
+    /// Waits until so many bytes fit the peer's rate. Dropped without loss.
+    pub(crate) async fn rest(&self, bytes: usize) {
+        self.throttle.pass(bytes).await;
     }
 }
 
@@ -128,4 +147,32 @@ pub(crate) async fn write(
     pace.wait(send.write_chunk(bytes)).await??;
     pace.moved(length);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::sleep;
+
+    /// For how many seconds a peer that moves so many bytes a second is waited for; `None`: for ever.
+    async fn patience(bytes: usize) -> Option<u32> {
+        let mut pace = Pace::new(Duration::from_secs(10)).above(1000);
+        for second in 1..1000 {
+            // A little less than a second, so that no two timers end at the same time.
+            if pace.wait(sleep(Duration::from_millis(990))).await.is_err() {
+                return Some(second);
+            }
+            pace.moved(bytes);
+            // Our own work, however long, is not the peer's.
+            sleep(Duration::from_secs(60)).await;
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_moves_less_than_the_floor_within_the_time_is_too_slow() {
+        assert_eq!(patience(100).await, None);
+        assert_eq!(patience(99).await, Some(11));
+        assert_eq!(patience(0).await, Some(11));
+    }
 }

@@ -1,6 +1,7 @@
 //! Client and server over real sockets on the loopback, with a toy service between them.
 
 mod download;
+mod fairness;
 mod handshake;
 mod hostile;
 mod lossy;

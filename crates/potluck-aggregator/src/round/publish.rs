@@ -21,6 +21,7 @@ use potluck_net::Blended;
 use crate::in_full;
 use crate::ledger::Standing;
 use crate::server::Aggregator;
+use crate::store::disk::is_full;
 
 /// Evidence that the soup of an authentic publication is what its recipe gave here, and that it is stored.
 #[derive(Debug)]
@@ -98,6 +99,8 @@ fn soup_of(
         return Ok(file);
     }
     aggregator.fault.check()?;
+    // A soup has the base's tensors, and so its size, but for some bytes of the header.
+    aggregator.store.disk.check(standing.federation.base_weights().size)?;
     let experts = ingredients(aggregator, standing, recipe)?;
     let path = aggregator.store.quarantine.soup(recipe.digest());
     let threads = aggregator.threads;
@@ -147,7 +150,12 @@ fn ingredients(
     recipe.experts().iter().map(verified).collect()
 }
 
-fn failed(error: impl std::error::Error) -> Refusal {
+fn failed(error: impl std::error::Error + 'static) -> Refusal {
+    if is_full(&error) {
+        tracing::error!(error = %in_full(&error), "a soup could not be blended");
+        let sentence = "the aggregator's disk is full; a soup needs as much room as the base";
+        return Refusal::new(Code::StorageFull, sentence).retry_after(600);
+    }
     tracing::error!(error = %in_full(&error), "a soup could not be blended");
     Refusal::new(Code::Internal, "the aggregator could not blend the soup")
 }

@@ -1,5 +1,6 @@
 //! The federation as the network calls it: the story, its refusals, and what a kill leaves.
 
+mod disk;
 mod members;
 mod network;
 

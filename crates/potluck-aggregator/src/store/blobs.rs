@@ -3,8 +3,11 @@
 //! `ab/<hex>` holds the bytes, `ab/<hex>.obao` the tree. The tree gets its name first, so where the bytes stand,
 //! both do. What stands here was verified once; whoever reads it verifies again.
 
+use std::collections::HashMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use potluck_core::{Blake3, FileEntry};
 use potluck_net::Ranges;
@@ -18,11 +21,63 @@ use super::durable;
 #[derive(Debug)]
 pub struct Blobs {
     folder: PathBuf,
+    held: Arc<Mutex<Held>>,
+}
+
+/// How many hold each blob.
+type Held = HashMap<Blake3, usize>;
+
+/// Keeps a blob, or one that may come, from being removed, for as long as it lives.
+#[derive(Debug)]
+pub struct Hold {
+    blob: Blake3,
+    held: Arc<Mutex<Held>>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut held = lock(&self.held);
+        match held.get_mut(&self.blob) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(held.remove(&self.blob)),
+        }
+    }
+}
+
+/// The counts are whole between any two statements, so that a panic elsewhere cannot have torn them.
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Blobs {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, held: Arc::default() }
+    }
+
+    /// Keeps a blob from being removed until what is built on it stands in the ledger.
+    pub fn hold(&self, blob: Blake3) -> Hold {
+        *lock(&self.held).entry(blob).or_default() += 1;
+        Hold { blob, held: Arc::clone(&self.held) }
+    }
+
+    /// Removes a blob that nobody holds, and of which `is_unneeded` still says so while nobody can take hold of it.
+    /// Whether it was there and is gone.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn remove(&self, blob: Blake3, is_unneeded: &dyn Fn() -> bool) -> io::Result<bool> {
+        let held = lock(&self.held);
+        if held.contains_key(&blob) || !is_unneeded() {
+            return Ok(false);
+        }
+        // The bytes first: it is by them that a blob is found.
+        for path in [self.data(blob), self.outboard(blob)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                removed => removed?,
+            }
+        }
+        Ok(true)
     }
 
     /// Where the bytes of a blob stand, if they are here.
@@ -100,7 +155,6 @@ impl Blobs {
 mod tests {
     use super::*;
     use potluck_core::Sha256;
-    use std::fs;
 
     fn file(content: &[u8]) -> FileEntry {
         let (blake3, sha256) = (Blake3::of(content), Sha256::of(content));

@@ -1,27 +1,54 @@
 //! Where uploads stand until they are admitted: bounded before a byte is written, one upload a blob.
 //!
-//! What a cut upload left stays, so that it resumes; it gives way, oldest first, when another upload needs
-//! the room, or when there are too many of them.
+//! Bounds are of all uploads together, of each party's, and of the disk, whose room is reserved before the first
+//! byte. What a cut upload left stays, so that it resumes; it counts as its party's, and gives way when the party
+//! itself needs the room, then when others do (the oldest of whoever left most), and when nobody comes back for
+//! it.
 
-use std::collections::HashMap;
+mod leftovers;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use potluck_core::{Blake3, Code, FileEntry, Refusal};
+use potluck_core::{Author, Blake3, Code, FileEntry, Refusal};
+
+use self::leftovers::{Leftover, Weigh};
+use super::disk::{self, Disk, Reserved};
 
 /// The most cut uploads that are kept, the empty ones too: whoever only announces files makes some as well.
 const MAX_LEFTOVERS: usize = 1024;
+
+/// How many bytes uploads may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// All together.
+    pub total: u64,
+    /// Each party's.
+    pub party: u64,
+}
 
 /// The quarantine's folder and who has a place in it.
 #[derive(Debug)]
 pub struct Quarantine {
     folder: PathBuf,
-    capacity: u64,
-    /// Uploads under way, by blob, with their declared length in bytes.
-    taken: Mutex<HashMap<Blake3, u64>>,
+    bounds: Bounds,
+    disk: Arc<Disk>,
+    /// Uploads under way, by blob.
+    taken: Mutex<HashMap<Blake3, Taken>>,
+}
+
+/// An upload under way.
+#[derive(Debug)]
+struct Taken {
+    party: String,
+    /// The declared length in bytes.
+    size: u64,
+    /// Of which the disk holds no room.
+    unreserved: u64,
 }
 
 /// An upload's place, given back when it is dropped.
@@ -31,25 +58,23 @@ pub struct Place {
     blob: Blake3,
 }
 
-/// What a cut upload left.
-struct Leftover {
-    blob: String,
-    bytes: u64,
-    touched: SystemTime,
-}
-
 impl Quarantine {
-    /// Takes the folder over, and removes what a kill left: unfinished soups, and hashes without their bytes.
-    pub(super) fn open(folder: PathBuf, capacity: u64) -> io::Result<Self> {
+    /// Takes the folder over, and removes what a kill left: unfinished soups, and what lies beside bytes that are
+    /// gone.
+    pub(super) fn open(folder: PathBuf, bounds: Bounds, disk: Arc<Disk>) -> io::Result<Self> {
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let orphan = name.ends_with(".obao") && !path.with_extension("part").exists();
+            let is_beside = name.ends_with(".obao") || name.ends_with(".party");
+            let orphan = is_beside && !path.with_extension("part").exists();
             if name.starts_with('.') || name.starts_with(SOUP) || orphan {
                 fs::remove_file(path)?;
+            } else if name.ends_with(".part") {
+                // A kill left it reserved.
+                disk::release(&path)?;
             }
         }
-        Ok(Self { folder, capacity, taken: Mutex::default() })
+        Ok(Self { folder, bounds, disk, taken: Mutex::default() })
     }
 
     /// Where the files stand.
@@ -67,37 +92,150 @@ impl Quarantine {
         self.folder.join(format!("{SOUP}{recipe}"))
     }
 
-    /// A place for an upload of `file`, and room on disk for all of it.
+    /// A place for `author`'s upload of `file`, and room on disk for all of it.
     ///
     /// # Errors
     /// `busy` where these bytes are being uploaded already, or other uploads have taken the room;
-    /// `expert-too-large` where there will never be room; `internal` where the folder cannot be used.
-    pub fn reserve(self: &Arc<Self>, file: &FileEntry) -> Result<Place, Refusal> {
+    /// `expert-too-large` where there will never be room; `storage-full` where the disk has none; `internal` where
+    /// the folder cannot be used.
+    pub fn reserve(self: &Arc<Self>, file: &FileEntry, author: &Author) -> Result<Place, Refusal> {
+        let party = author.to_string();
         let mut taken = self.taken();
         if taken.contains_key(&file.blake3) {
-            return Err(Refusal::new(Code::Busy, "these bytes are being uploaded already"));
+            return Err(busy("these bytes are being uploaded already", 10));
         }
-        if file.size > self.capacity {
-            let sentence =
-                format!("the file has {} bytes, there is room for {}", file.size, self.capacity);
+        let largest = self.bounds.total.min(self.bounds.party);
+        if file.size > largest {
+            let sentence = format!("the file has {} bytes, an upload at most {largest}", file.size);
             return Err(Refusal::new(Code::ExpertTooLarge, sentence));
         }
-        let active = taken.values().fold(file.size, |sum, size| sum.saturating_add(*size));
-        if active > self.capacity {
-            return Err(Refusal::new(
-                Code::Busy,
-                "other uploads have taken the room; try again later",
-            ));
+        let all = sizes(&taken, |_| true).saturating_add(file.size);
+        let own = sizes(&taken, |upload| upload.party == party).saturating_add(file.size);
+        if own > self.bounds.party {
+            return Err(busy("your own uploads under way have taken your room", 30));
         }
-        let stays = |name: &str| {
-            name.parse().is_ok_and(|blob| blob == file.blake3 || taken.contains_key(&blob))
-        };
-        self.make_room(self.capacity - active, &stays).map_err(|error| {
+        if all > self.bounds.total {
+            return Err(busy("other uploads have taken the room", 30));
+        }
+        let unusable = |error: io::Error| {
             tracing::error!(%error, "the quarantine cannot be used");
             Refusal::new(Code::Internal, "the aggregator cannot use its quarantine")
-        })?;
-        taken.insert(file.blake3, file.size);
+        };
+        let stays = |blob| blob == file.blake3 || taken.contains_key(&blob);
+        let mut leftovers = leftovers::find(&self.folder, &stays).map_err(unusable)?;
+        self.keep_within(&mut leftovers, (&party, own), all).map_err(unusable)?;
+        let promised = taken.values().fold(0, |sum: u64, it| sum.saturating_add(it.unreserved));
+        let unreserved = self.hold(file, promised, leftovers).map_err(unusable)??;
+        leftovers::sign(&self.folder, file.blake3, &party).map_err(unusable)?;
+        taken.insert(file.blake3, Taken { party, size: file.size, unreserved });
         Ok(Place { quarantine: Arc::clone(self), blob: file.blake3 })
+    }
+
+    /// Removes leftovers until those that remain fit beside uploads of so many bytes, the party's own and all, and
+    /// are at most [`MAX_LEFTOVERS`].
+    fn keep_within(
+        &self,
+        leftovers: &mut Vec<Leftover>,
+        (party, own): (&str, u64),
+        all: u64,
+    ) -> io::Result<()> {
+        let of_party = |left: &Leftover| left.party == party;
+        let own_room = self.bounds.party.saturating_sub(own);
+        while leftovers::sum(leftovers.iter().filter(|left| of_party(left))) > own_room {
+            self.give_way(leftovers::oldest(leftovers, of_party))?;
+        }
+        while leftovers.len() > MAX_LEFTOVERS {
+            self.give_way(leftovers::next_to_go(leftovers, Weigh::Number))?;
+        }
+        while leftovers::sum(&*leftovers) > self.bounds.total.saturating_sub(all) {
+            self.give_way(leftovers::next_to_go(leftovers, Weigh::Bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Reserves the disk's room for a file, for which leftovers give way if that helps. Says how many bytes the
+    /// file system only promises.
+    fn hold(
+        &self,
+        file: &FileEntry,
+        promised: u64,
+        mut leftovers: Vec<Leftover>,
+    ) -> io::Result<Result<u64, Refusal>> {
+        let part = self.part(file.blake3);
+        let is_new = !part.exists();
+        // The tree of hashes takes 64 bytes for each group of 64 KiB.
+        let files = [(part.clone(), file.size), (part.with_extension("obao"), file.size >> 10)];
+        loop {
+            let mut outcome = Reserved::Held;
+            for (path, size) in &files {
+                match self.disk.reserve(path, *size, promised)? {
+                    Reserved::Held => {}
+                    other => outcome = other,
+                }
+            }
+            match outcome {
+                Reserved::Held => return Ok(Ok(0)),
+                Reserved::Promised => return Ok(Ok(file.size)),
+                Reserved::Full { left, lacking } => {
+                    let room = left.saturating_add(leftovers::sum(&leftovers));
+                    if room < lacking || leftovers.is_empty() {
+                        if is_new {
+                            leftovers::remove(&self.folder, file.blake3)?;
+                        } else {
+                            disk::release(&part)?;
+                        }
+                        tracing::warn!(
+                            bytes = file.size,
+                            left,
+                            "an upload does not fit on the disk"
+                        );
+                        return Ok(Err(disk::full(file.size, left)));
+                    }
+                    self.give_way(leftovers::next_to_go(&mut leftovers, Weigh::Bytes))?;
+                }
+            }
+        }
+    }
+
+    fn give_way(&self, left: Option<Leftover>) -> io::Result<()> {
+        let Some(Leftover { blob, party, bytes, .. }) = left else { return Ok(()) };
+        tracing::info!(blob = %blob.short(), party, bytes, "an unfinished upload gives way");
+        leftovers::remove(&self.folder, blob)
+    }
+
+    /// Removes what nobody came back for within `grace`. How many, and how many bytes.
+    ///
+    /// # Errors
+    /// What the file system says; what was removed before stays removed.
+    pub fn sweep(&self, grace: Duration, now: SystemTime) -> io::Result<(usize, u64)> {
+        // Held meanwhile, so that no upload begins on what is being removed.
+        let taken = self.taken();
+        let (mut count, mut bytes) = (0, 0u64);
+        for left in leftovers::find(&self.folder, &|blob| taken.contains_key(&blob))? {
+            if left.is_older_than(grace, now) {
+                let (blob, party) = (left.blob.short(), &left.party);
+                tracing::info!(%blob, party, left.bytes, "an abandoned upload is removed");
+                leftovers::remove(&self.folder, left.blob)?;
+                (count, bytes) = (count + 1, bytes.saturating_add(left.bytes));
+            }
+        }
+        Ok((count, bytes))
+    }
+
+    /// How many bytes each party takes: what its uploads under way will, and what its cut ones left.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn by_party(&self) -> io::Result<BTreeMap<String, u64>> {
+        let taken = self.taken();
+        let left = leftovers::find(&self.folder, &|blob| taken.contains_key(&blob))?;
+        let under_way = taken.values().map(|upload| (&upload.party, upload.size));
+        let mut parties = BTreeMap::new();
+        for (party, bytes) in under_way.chain(left.iter().map(|it| (&it.party, it.bytes))) {
+            let sum: &mut u64 = parties.entry(party.clone()).or_default();
+            *sum = sum.saturating_add(bytes);
+        }
+        Ok(parties)
     }
 
     /// Removes what is left of an upload whose bytes were refused. Its place must be held.
@@ -105,59 +243,10 @@ impl Quarantine {
     /// # Errors
     /// What the file system says.
     pub fn discard(&self, blob: Blake3) -> io::Result<()> {
-        self.remove(&blob.to_string())
+        leftovers::remove(&self.folder, blob)
     }
 
-    /// The bytes last: it is by them that a leftover is found.
-    fn remove(&self, blob: &str) -> io::Result<()> {
-        for ending in ["obao", "part"] {
-            match fs::remove_file(self.folder.join(format!("{blob}.{ending}"))) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes leftovers, oldest first, until those that remain take at most `room` bytes, and are at most
-    /// [`MAX_LEFTOVERS`].
-    fn make_room(&self, room: u64, stays: &dyn Fn(&str) -> bool) -> io::Result<()> {
-        let mut leftovers = self.leftovers(stays)?;
-        let mut held = leftovers.iter().fold(0u64, |sum, left| sum.saturating_add(left.bytes));
-        leftovers.sort_by_key(|left| left.touched);
-        let mut surplus = leftovers.len().saturating_sub(MAX_LEFTOVERS);
-        for left in leftovers {
-            if held <= room && surplus == 0 {
-                break;
-            }
-            surplus = surplus.saturating_sub(1);
-            tracing::info!(blob = &left.blob[..8], "an unfinished upload gives way");
-            self.remove(&left.blob)?;
-            held = held.saturating_sub(left.bytes);
-        }
-        Ok(())
-    }
-
-    fn leftovers(&self, stays: &dyn Fn(&str) -> bool) -> io::Result<Vec<Leftover>> {
-        let mut leftovers = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let Some(blob) =
-                name.strip_suffix(".part").filter(|blob| blob.parse::<Blake3>().is_ok())
-            else {
-                continue;
-            };
-            if !stays(blob) {
-                let metadata = entry.metadata()?;
-                let touched = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-                leftovers.push(Leftover { blob: blob.to_owned(), bytes: metadata.len(), touched });
-            }
-        }
-        Ok(leftovers)
-    }
-
-    fn taken(&self) -> MutexGuard<'_, HashMap<Blake3, u64>> {
+    fn taken(&self) -> MutexGuard<'_, HashMap<Blake3, Taken>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,9 +254,31 @@ impl Quarantine {
 /// What the name of a soup that is being blended begins with.
 const SOUP: &str = "soup-";
 
+fn sizes(taken: &HashMap<Blake3, Taken>, meant: impl Fn(&Taken) -> bool) -> u64 {
+    let sizes = taken.values().filter(|upload| meant(upload)).map(|upload| upload.size);
+    sizes.fold(0, u64::saturating_add)
+}
+
+fn busy(what: &str, again: u32) -> Refusal {
+    Refusal::new(Code::Busy, format!("{what}; try again in {again} s")).retry_after(again)
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.quarantine.taken().remove(&self.blob);
+        let quarantine = &self.quarantine;
+        let mut taken = quarantine.taken();
+        let (part, folder) = (quarantine.part(self.blob), &quarantine.folder);
+        // A complete upload was renamed away; of a cut one the bytes stay, and the room behind them does not.
+        let released = if part.exists() {
+            disk::release(&part)
+                .and_then(|()| disk::release(&folder.join(format!("{}.obao", self.blob))))
+        } else {
+            leftovers::remove(folder, self.blob)
+        };
+        if let Err(error) = released {
+            tracing::warn!(%error, "what an upload leaves could not be tidied");
+        }
+        taken.remove(&self.blob);
     }
 }
 
@@ -181,21 +292,36 @@ mod tests {
         FileEntry { path: "model.safetensors".into(), size, blake3, sha256 }
     }
 
-    fn quarantine(folder: &Path, capacity: u64) -> Arc<Quarantine> {
-        Arc::new(Quarantine::open(folder.to_owned(), capacity).unwrap())
+    fn quarantine(folder: &Path, total: u64) -> Arc<Quarantine> {
+        bounded(folder, Bounds { total, party: total })
+    }
+
+    fn bounded(folder: &Path, bounds: Bounds) -> Arc<Quarantine> {
+        let disk = Arc::new(Disk::under(folder, 0));
+        Arc::new(Quarantine::open(folder.to_owned(), bounds, disk).unwrap())
+    }
+
+    fn party(name: &str) -> Author {
+        Author::Party(name.parse().unwrap())
+    }
+
+    impl Quarantine {
+        fn place(self: &Arc<Self>, file: &FileEntry) -> Result<Place, Refusal> {
+            self.reserve(file, &party("agency"))
+        }
     }
 
     #[test]
     fn one_upload_a_blob_and_no_more_than_there_is_room_for() {
         let folder = tempfile::tempdir().unwrap();
         let quarantine = quarantine(folder.path(), 100);
-        let code = |file: &FileEntry| quarantine.reserve(file).unwrap_err().code;
-        let place = quarantine.reserve(&file(b"a", 60)).unwrap();
+        let code = |file: &FileEntry| quarantine.place(file).unwrap_err().code;
+        let place = quarantine.place(&file(b"a", 60)).unwrap();
         assert_eq!(code(&file(b"a", 60)), Code::Busy);
         assert_eq!(code(&file(b"b", 41)), Code::Busy);
         assert_eq!(code(&file(b"b", 101)), Code::ExpertTooLarge);
         drop(place);
-        assert!(quarantine.reserve(&file(b"b", 100)).is_ok());
+        assert!(quarantine.place(&file(b"b", 100)).is_ok());
     }
 
     #[test]
@@ -207,7 +333,7 @@ mod tests {
         for file in [&mine, &other] {
             fs::write(part(file), [0; 60]).unwrap();
         }
-        quarantine.reserve(&mine).unwrap();
+        quarantine.place(&mine).unwrap();
         assert!(part(&mine).exists() && !part(&other).exists());
     }
 
@@ -221,20 +347,31 @@ mod tests {
                 fs::write(folder.path().join(format!("{blob}.{ending}")), b"").unwrap();
             }
         }
-        quarantine.reserve(&file(b"mine", 60)).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2 * MAX_LEFTOVERS);
+        quarantine.place(&file(b"mine", 60)).unwrap();
+        let ends = |ending: &str| {
+            let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+            names.filter(|path| path.extension().is_some_and(|it| it == ending)).count()
+        };
+        // One's own was made and stays beside them.
+        assert_eq!((ends("part"), ends("obao")), (MAX_LEFTOVERS + 1, MAX_LEFTOVERS));
     }
 
     #[test]
     fn hashes_without_bytes_are_removed_at_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let (whole, orphan) = (Blake3::of(b"whole"), Blake3::of(b"orphan"));
-        for name in [format!("{whole}.part"), format!("{whole}.obao"), format!("{orphan}.obao")] {
+        for name in [
+            format!("{whole}.part"),
+            format!("{whole}.obao"),
+            format!("{orphan}.obao"),
+            format!("{orphan}.party"),
+        ] {
             fs::write(folder.path().join(name), b"").unwrap();
         }
         quarantine(folder.path(), 1);
         assert!(folder.path().join(format!("{whole}.obao")).exists());
         assert!(!folder.path().join(format!("{orphan}.obao")).exists());
+        assert!(!folder.path().join(format!("{orphan}.party")).exists());
     }
 
     #[test]
@@ -244,5 +381,74 @@ mod tests {
         fs::write(&soup, b"half").unwrap();
         quarantine(folder.path(), 1);
         assert!(!soup.exists());
+    }
+
+    #[test]
+    fn a_party_has_its_own_bound_and_its_leftovers_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let quarantine = bounded(folder.path(), Bounds { total: 1000, party: 100 });
+        let (agency, readers) = (party("agency"), party("readers"));
+        let first = quarantine.reserve(&file(b"a", 60), &agency).unwrap();
+        let refusal = quarantine.reserve(&file(b"b", 41), &agency).unwrap_err();
+        assert_eq!((refusal.code, refusal.retry_after), (Code::Busy, Some(30)));
+        let other = quarantine.reserve(&file(b"b", 41), &readers).unwrap();
+        let held = quarantine.by_party().unwrap();
+        assert_eq!(held, [("agency".to_owned(), 60), ("readers".to_owned(), 41)].into());
+        for (file, bytes) in [(file(b"a", 60), 50), (file(b"b", 41), 40)] {
+            fs::write(quarantine.part(file.blake3), vec![1; bytes]).unwrap();
+        }
+        drop((first, other));
+        // What the agency left gives way to what it brings; what the readers left has nothing to do with it.
+        let _third = quarantine.reserve(&file(b"c", 70), &agency).unwrap();
+        assert!(!quarantine.part(file(b"a", 60).blake3).exists());
+        assert!(quarantine.part(file(b"b", 41).blake3).exists());
+        assert_eq!(code_of(&quarantine, &file(b"d", 101), &readers), Code::ExpertTooLarge);
+    }
+
+    fn code_of(quarantine: &Arc<Quarantine>, file: &FileEntry, author: &Author) -> Code {
+        quarantine.reserve(file, author).unwrap_err().code
+    }
+
+    #[test]
+    fn what_does_not_fit_on_the_disk_is_refused_and_nothing_gives_way_in_vain() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        let folder = tempfile::tempdir().unwrap();
+        let free = Arc::new(AtomicU64::new(500));
+        let says = Arc::clone(&free);
+        let disk = Disk::saying(folder.path(), 100, move || says.load(Ordering::Relaxed));
+        let bounds = Bounds { total: 10_000, party: 10_000 };
+        let quarantine = Quarantine::open(folder.path().to_owned(), bounds, disk.into());
+        let quarantine = Arc::new(quarantine.unwrap());
+        let left = file(b"left", 300);
+        let part = quarantine.part(left.blake3);
+        drop(quarantine.place(&left).unwrap());
+        fs::write(&part, [1; 300]).unwrap();
+
+        let refusal = quarantine.place(&file(b"large", 701)).unwrap_err();
+        assert_eq!((refusal.code, refusal.retry_after), (Code::StorageFull, Some(600)));
+        assert!(refusal.sentence.contains("400 left"), "{}", refusal.sentence);
+        assert!(part.exists(), "it would not have helped");
+        assert!(!quarantine.part(file(b"large", 701).blake3).exists());
+        free.store(600, Ordering::Relaxed);
+        assert!(quarantine.place(&file(b"fits", 500)).is_ok());
+        assert!(part.exists(), "there was room without");
+    }
+
+    #[test]
+    fn an_abandoned_upload_goes_after_its_grace_and_one_under_way_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let quarantine = quarantine(folder.path(), 1000);
+        let (here, gone) = (file(b"here", 60), file(b"gone", 60));
+        let _place = quarantine.place(&here).unwrap();
+        drop(quarantine.place(&gone).unwrap());
+        for file in [&here, &gone] {
+            fs::write(quarantine.part(file.blake3), [1; 50]).unwrap();
+        }
+        let (day, now) = (Duration::from_secs(86_400), SystemTime::now());
+        assert_eq!(quarantine.sweep(day, now).unwrap(), (0, 0));
+        assert_eq!(quarantine.sweep(day, now + 2 * day).unwrap(), (1, 50));
+        assert!(quarantine.part(here.blake3).exists());
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 2, "the bytes under way, and whose they are");
     }
 }

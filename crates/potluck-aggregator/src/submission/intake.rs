@@ -13,10 +13,13 @@ use potluck_net::blob::Partial;
 
 use super::submission;
 use crate::server::Aggregator;
+use crate::store::blobs::Hold;
+use crate::store::disk::is_full;
 use crate::store::quarantine::Place;
 
 /// An authentic submission whose content is to come.
 pub struct Awaited {
+    hold: Hold,
     authentic: Authentic,
     file: FileEntry,
     content: Content,
@@ -40,22 +43,24 @@ impl Awaited {
         let file = weights.cloned().ok_or_else(|| {
             Refusal::new(Code::ManifestRefused, "the submission's manifest names no weights")
         })?;
+        // Before it is looked for: what is there must stay until the entry is in.
+        let hold = aggregator.store.blobs.hold(file.blake3);
         if aggregator.store.blobs.is_intact(&file).map_err(|error| unusable(&error))? {
-            return Ok(Self { authentic, file, content: Content::Stored });
+            return Ok(Self { hold, authentic, file, content: Content::Stored });
         }
         let quarantine = &aggregator.store.quarantine;
-        let place = quarantine.reserve(&file)?;
+        let place = quarantine.reserve(&file, &authentic.statement().author)?;
         let partial = Partial::open(quarantine.folder(), &file.blake3, file.size);
         let partial = partial.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => {
-                Refusal::new(Code::Busy, "these bytes are being uploaded already")
+                Refusal::new(Code::Busy, "these bytes are being uploaded already").retry_after(10)
             }
             io::ErrorKind::InvalidInput => {
                 Refusal::new(Code::ManifestRefused, "no file has this size and digest")
             }
             _ => unusable(&error),
         })?;
-        Ok(Self { authentic, file, content: Content::Quarantined { partial, place } })
+        Ok(Self { hold, authentic, file, content: Content::Quarantined { partial, place } })
     }
 
     /// What is lacking.
@@ -69,12 +74,12 @@ impl Awaited {
         }
     }
 
-    /// Takes in what is lacking.
+    /// Takes in what is lacking. The hold keeps the bytes in the store until the entry speaks of them.
     ///
     /// # Errors
     /// `content-corrupt` at the first group that is not of the digest, and where the content ends early; what
     /// was verified before it is kept for the next attempt.
-    pub fn receive(mut self, from: &mut dyn Read) -> Result<Received, Refusal> {
+    pub fn receive(mut self, from: &mut dyn Read) -> Result<(Received, Hold), Refusal> {
         if let Content::Quarantined { partial, .. } = &mut self.content {
             let ranges = partial.missing();
             partial.receive(&ranges, from, &mut |_| {}).map_err(|error| {
@@ -82,8 +87,8 @@ impl Awaited {
                 error.refusal(&self.file.blake3)
             })?;
         }
-        let Self { authentic, file, content } = self;
-        Ok(Received { authentic, file, content })
+        let Self { hold, authentic, file, content } = self;
+        Ok((Received { authentic, file, content }, hold))
     }
 }
 
@@ -95,6 +100,11 @@ pub struct Received {
 }
 
 fn unusable(error: &io::Error) -> Refusal {
+    if is_full(error) {
+        tracing::error!(%error, "content cannot be received");
+        let sentence = "the aggregator's disk is full; what came is kept";
+        return Refusal::new(Code::StorageFull, sentence).retry_after(600);
+    }
     tracing::error!(%error, "content cannot be received");
     Refusal::new(Code::Internal, "the aggregator cannot receive content")
 }

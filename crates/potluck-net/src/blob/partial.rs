@@ -56,10 +56,25 @@ impl ReceiveError {
                 Code::ContentCorrupt,
                 format!("the bytes of {blob} are not those of the digest, at byte {offset}"),
             ),
+            Self::Cut(source) if source.kind() == io::ErrorKind::TimedOut => Refusal::new(
+                Code::TooSlow,
+                format!("the bytes of {blob} came too slowly; send them again, what came is kept"),
+            ),
             Self::Cut(_) => Refusal::new(
                 Code::ProtocolError,
                 format!("the bytes of {blob} broke off; send them again, what came is kept"),
             ),
+            Self::File(source)
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                let sentence = format!(
+                    "the aggregator's disk is full; what came of {blob} is kept, send the rest later"
+                );
+                Refusal::new(Code::StorageFull, sentence).retry_after(600)
+            }
             Self::File(_) => {
                 Refusal::new(Code::Internal, format!("the bytes of {blob} could not be stored"))
             }

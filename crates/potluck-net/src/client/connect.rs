@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use potluck_core::{PrivateKey, PublicKey};
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{Connection, ConnectionError, Endpoint, TransportErrorCode};
+use quinn::{Connection, ConnectionError, Endpoint, TransportErrorCode, VarInt};
 use rustls::AlertDescription;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::timeout;
 
 use super::Client;
+use crate::server::FULL;
 use crate::tls::identities::name_of;
 use crate::tls::x509::{Pki, PkiError};
 use crate::{tls, transport};
 
 /// How long connecting may take, over all addresses of a host.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// When to come back to a server that is full. QUIC has no place for a number in the packet that says so.
+const RETRY_AFTER: u32 = 10;
 
 /// How many of a host's addresses are tried: both families, and one to spare.
 const ADDRESSES: usize = 3;
@@ -75,7 +79,17 @@ pub enum ConnectError {
     /// Our own certificates cannot be used.
     #[error("no connection with certificates")]
     Pki(#[from] PkiError),
-    /// The server speaks another protocol or version, or turned the connection away: it is full, or stops.
+    /// The server has no place for another connection.
+    #[error(
+        "the server at {address} has no place for another connection; try again in {retry_after} s"
+    )]
+    Full {
+        /// Where.
+        address: String,
+        /// After how many seconds a place may be free.
+        retry_after: u32,
+    },
+    /// The server speaks another protocol or version, or turned the connection away because it stops.
     #[error("the server at {address} ended the handshake: {reason}")]
     Handshake {
         /// Where.
@@ -221,6 +235,16 @@ pub(crate) fn explain(error: ConnectionError, address: &str) -> ConnectError {
         }
         ConnectionError::ConnectionClosed(theirs) if theirs.error_code == denied => {
             ConnectError::Rejected { address }
+        }
+        ConnectionError::ConnectionClosed(theirs)
+            if theirs.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+        {
+            ConnectError::Full { address, retry_after: RETRY_AFTER }
+        }
+        ConnectionError::ApplicationClosed(theirs)
+            if theirs.error_code == VarInt::from_u32(FULL) =>
+        {
+            ConnectError::Full { address, retry_after: RETRY_AFTER }
         }
         other => ConnectError::Handshake { address, reason: other.to_string() },
     }

@@ -47,6 +47,9 @@ impl From<FramesError> for Fault {
             FramesError::Frame(error) => {
                 Self::Refused(Refusal::new(Code::ProtocolError, error.to_string()))
             }
+            FramesError::TooSlow(slow) => {
+                Self::Refused(Refusal::new(Code::TooSlow, format!("no request came: {slow}")))
+            }
             other => Self::Unread(other),
         }
     }
@@ -114,6 +117,15 @@ pub(super) async fn serve(
             let _ = exchange.reply(&Reply::Refused(refusal)).await;
         }
     }
+    exchange.finish().await;
+}
+
+/// Answers a stream that is one too many, without reading its request.
+pub(super) async fn turn_away(send: SendStream, idle: Duration, refusal: Refusal) {
+    tracing::info!(reason = %refusal.sentence, "not answered");
+    let mut exchange = Exchange { send, idle };
+    // If this does not reach the peer, it is gone.
+    let _ = exchange.reply(&Reply::Refused(refusal)).await;
     exchange.finish().await;
 }
 

@@ -26,7 +26,7 @@ const HALF_OPEN: usize = 64;
 
 /// Connection error codes, for diagnosis only.
 const DONE: u32 = 0;
-const FULL: u32 = 1;
+pub(crate) const FULL: u32 = 1;
 const REPLACED: u32 = 2;
 
 /// Takes connections in.
@@ -147,10 +147,20 @@ async fn serve_streams(
         tokio::select! {
             // Dropped without loss: a stream that came stays in the connection.
             accepted = connection.accept_bi() => match accepted {
-                Ok((send, recv)) => {
-                    let task = answer::serve(Arc::clone(shared), peer, send, recv);
-                    streams.spawn(task.in_current_span());
-                }
+                Ok((send, recv)) => match shared.pool.stream(&peer) {
+                    Ok(share) => {
+                        let serving = answer::serve(Arc::clone(shared), peer, send, recv);
+                        let task = async move {
+                            serving.await;
+                            drop(share);
+                        };
+                        streams.spawn(task.in_current_span());
+                    }
+                    Err(refusal) => {
+                        let telling = answer::turn_away(send, shared.limits.idle, refusal);
+                        streams.spawn(telling.in_current_span());
+                    }
+                },
                 Err(_) => break,
             },
             // Dropped without loss: an ended task stays in the set.

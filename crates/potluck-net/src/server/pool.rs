@@ -1,23 +1,30 @@
 //! Blocking work, fenced: what may run at once, by what it waits for.
 //!
 //! Lanes are apart so that none starves another: a thread that waits for a slow upload must never be the one
-//! that an append needs, and an append never waits behind what strangers read. In the lanes where a place can be
-//! held for long by being slow, one key has at most a quarter of the places. Together they stay far below the runtime's own bound of 512 blocking threads, so
-//! that a permit always means a thread.
+//! that an append needs, and an append never waits behind what strangers read. Within a lane, peers have places in
+//! turn ([`fair`](super::fair)), and where a place can be held for long by being slow, one key has at most its share
+//! of them. Together they stay far below the runtime's own bound of 512 blocking threads, so that a place always means
+//! a thread.
+//!
+//! Where as many wait as there are places (or, for short work, some hundreds), one more is told at once when to come
+//! back, instead of waiting in vain.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use potluck_core::{Code, PublicKey, Refusal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::Limits;
+use super::fair::{Held, Places};
 
 /// How long a request waits for its turn before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most requests that wait for short work: what two cores do within [`PATIENCE`] at 20 ms each.
+const SHORT_QUEUE: usize = 1000;
 
 /// What kind of work it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,103 +43,124 @@ pub(super) enum Lane {
 
 /// The lanes.
 pub(super) struct Pool {
-    decisions: Arc<Semaphore>,
-    readings: Arc<Semaphore>,
-    uploads: Arc<Semaphore>,
-    downloads: Arc<Semaphore>,
-    blends: Arc<Semaphore>,
-    /// The most places of one key in the lanes where that is counted.
+    decisions: Places,
+    readings: Places,
+    uploads: Places,
+    downloads: Places,
+    blends: Places,
+    /// The most of one key, where that is counted.
+    streams_of_key: usize,
     uploads_of_key: usize,
     downloads_of_key: usize,
-    held: Arc<Mutex<Held>>,
+    shares: Arc<Mutex<Shares>>,
 }
 
-/// How many places each key holds, in the lanes where that is counted.
-type Held = BTreeMap<(Lane, [u8; 32]), usize>;
+/// What is counted by key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Counted {
+    Streams,
+    Uploads,
+    Downloads,
+}
+
+/// How many each key has.
+type Shares = BTreeMap<(Counted, [u8; 32]), usize>;
 
 /// A place in a lane.
 pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
+    _held: Held,
     _share: Option<Share>,
 }
 
-/// One of a key's own places, for as long as this lives.
-struct Share {
-    of: (Lane, [u8; 32]),
-    held: Arc<Mutex<Held>>,
+/// One of what a key may have so many of, for as long as this lives.
+pub(super) struct Share {
+    of: (Counted, [u8; 32]),
+    shares: Arc<Mutex<Shares>>,
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut held = lock(&self.held);
-        match held.get_mut(&self.of) {
+        let mut shares = lock(&self.shares);
+        match shares.get_mut(&self.of) {
             Some(count) if *count > 1 => *count -= 1,
-            _ => drop(held.remove(&self.of)),
+            _ => drop(shares.remove(&self.of)),
         }
     }
 }
 
 /// The counts are whole between any two statements, so that a panic elsewhere cannot have torn them.
-fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(shares: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
+    shares.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Pool {
     pub(super) fn new(limits: &Limits) -> Self {
         // At least two, so that one slow disk read on a small machine stops no other.
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
-        let lane = |places| Arc::new(Semaphore::new(places));
+        let long = |places| Places::new(places, places);
         Self {
-            decisions: lane(cores),
-            readings: lane(cores),
-            uploads: lane(limits.uploads),
-            downloads: lane(limits.downloads),
-            blends: lane(1),
-            uploads_of_key: limits.uploads.div_ceil(4),
-            downloads_of_key: limits.downloads.div_ceil(4),
-            held: Arc::default(),
+            decisions: Places::new(cores, SHORT_QUEUE),
+            readings: Places::new(cores, SHORT_QUEUE),
+            uploads: long(limits.uploads),
+            downloads: long(limits.downloads),
+            blends: long(1),
+            streams_of_key: limits.streams_of_key,
+            uploads_of_key: limits.uploads_of_key,
+            downloads_of_key: limits.downloads_of_key,
+            shares: Arc::default(),
         }
+    }
+
+    /// One more stream of the peer's.
+    ///
+    /// # Errors
+    /// A refusal to send, where it has as many as it may.
+    pub(super) fn stream(&self, peer: &PublicKey) -> Result<Share, Refusal> {
+        self.share(Counted::Streams, peer)
     }
 
     /// Waits for a place for what `peer` asks.
     ///
     /// # Errors
-    /// A refusal to send, where none is free for too long, or the peer's key has its share already.
+    /// A refusal to send: at once where too many wait already, or the peer's key has its share; later where
+    /// none is free for too long.
     pub(super) async fn enter(&self, lane: Lane, peer: &PublicKey) -> Result<Place, Refusal> {
-        let share = self.share(lane, peer)?;
-        let (places, what) = match lane {
-            Lane::Decision => (&self.decisions, "requests"),
-            Lane::Reading => (&self.readings, "requests"),
-            Lane::Upload => (&self.uploads, "uploads"),
-            Lane::Download => (&self.downloads, "downloads"),
-            Lane::Blend => (&self.blends, "blends"),
+        // Whoever waits counts as well.
+        let share = match lane {
+            Lane::Upload => Some(self.share(Counted::Uploads, peer)?),
+            Lane::Download => Some(self.share(Counted::Downloads, peer)?),
+            Lane::Decision | Lane::Reading | Lane::Blend => None,
         };
-        match timeout(PATIENCE, Arc::clone(places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place { _permit: permit, _share: share }),
-            _ => Err(Refusal::new(
-                Code::Busy,
-                format!("too many {what} are under way; try again in a minute"),
-            )),
+        // In how many seconds a place may be free: short work ends within some milliseconds, and uploads and
+        // downloads last from seconds to hours.
+        let (places, what, again) = match lane {
+            Lane::Decision => (&self.decisions, "requests", 5),
+            Lane::Reading => (&self.readings, "requests", 5),
+            Lane::Upload => (&self.uploads, "uploads", 30),
+            Lane::Download => (&self.downloads, "downloads", 30),
+            Lane::Blend => (&self.blends, "blends", 30),
+        };
+        match timeout(PATIENCE, places.take(peer)).await {
+            Ok(Ok(held)) => Ok(Place { _held: held, _share: share }),
+            _ => Err(busy(format!("too many {what} are under way"), again)),
         }
     }
 
-    /// One more place of the key, in the lanes where that is counted; whoever waits counts as well.
-    fn share(&self, lane: Lane, peer: &PublicKey) -> Result<Option<Share>, Refusal> {
-        let (most, what) = match lane {
-            Lane::Upload => (self.uploads_of_key, "uploads"),
-            Lane::Download => (self.downloads_of_key, "downloads"),
-            Lane::Decision | Lane::Reading | Lane::Blend => return Ok(None),
+    /// One more of what is counted by key.
+    fn share(&self, counted: Counted, peer: &PublicKey) -> Result<Share, Refusal> {
+        let (most, what) = match counted {
+            Counted::Streams => (self.streams_of_key, "requests"),
+            Counted::Uploads => (self.uploads_of_key, "uploads"),
+            Counted::Downloads => (self.downloads_of_key, "downloads"),
         };
-        let of = (lane, *peer.as_bytes());
-        let mut held = lock(&self.held);
-        let count = held.get(&of).copied().unwrap_or(0);
+        let of = (counted, *peer.as_bytes());
+        let mut shares = lock(&self.shares);
+        let count = shares.get(&of).copied().unwrap_or(0);
         if count >= most {
-            let sentence =
-                format!("this key has {count} {what} under way; let one of them end first");
-            return Err(Refusal::new(Code::Busy, sentence));
+            return Err(busy(format!("this key has {count} {what} under way, its share"), 10));
         }
-        held.insert(of, count + 1);
-        Ok(Some(Share { of, held: Arc::clone(&self.held) }))
+        shares.insert(of, count + 1);
+        Ok(Share { of, shares: Arc::clone(&self.shares) })
     }
 
     /// Runs short work.
@@ -147,6 +175,10 @@ impl Pool {
     ) -> Result<T, Refusal> {
         self.enter(lane, peer).await?.run(work).await.1
     }
+}
+
+fn busy(what: String, again: u32) -> Refusal {
+    Refusal::new(Code::Busy, format!("{what}; try again in {again} s")).retry_after(again)
 }
 
 impl Place {
@@ -174,18 +206,18 @@ mod tests {
 
     #[tokio::test]
     async fn one_key_has_its_share_and_leaves_the_rest_to_others() {
-        let pool = Pool::new(&Limits { uploads: 5, ..Limits::default() });
+        let pool = Pool::new(&Limits { uploads: 5, uploads_of_key: 2, ..Limits::default() });
         let [slow, other] = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]).public());
         let first = pool.enter(Lane::Upload, &slow).await.unwrap();
         let second = pool.enter(Lane::Upload, &slow).await.unwrap();
         let refused = pool.enter(Lane::Upload, &slow).await.err().unwrap();
-        assert_eq!(refused.code, Code::Busy);
+        assert_eq!((refused.code, refused.retry_after), (Code::Busy, Some(10)));
         let others = pool.enter(Lane::Upload, &other).await.unwrap();
         let reading = pool.enter(Lane::Download, &slow).await.unwrap();
         drop(first);
         let third = pool.enter(Lane::Upload, &slow).await.unwrap();
         drop((second, third, others, reading));
-        assert!(lock(&pool.held).is_empty());
+        assert!(lock(&pool.shares).is_empty());
     }
 
     #[tokio::test]
@@ -193,9 +225,29 @@ mod tests {
         let pool = Pool::new(&Limits::default());
         let peer = PrivateKey::from_seed(&[1; 32]).public();
         let mut readers = Vec::new();
-        while pool.readings.available_permits() > 0 {
+        while pool.readings.free() > 0 {
             readers.push(pool.enter(Lane::Reading, &peer).await.unwrap());
         }
         pool.run(Lane::Decision, &peer, || Ok(())).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_would_wait_in_vain_is_told_at_once_when_to_come_back() {
+        let limits = Limits { uploads: 1, ..Limits::default() };
+        let pool = Arc::new(Pool::new(&limits));
+        let [first, second, third] = [1, 2, 3].map(|it| PrivateKey::from_seed(&[it; 32]).public());
+        let _held = pool.enter(Lane::Upload, &first).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let waiting = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move { pool.enter(Lane::Upload, &second).await.err().unwrap() }
+        });
+        tokio::task::yield_now().await;
+        let refused = pool.enter(Lane::Upload, &third).await.err().unwrap();
+        assert_eq!((refused.code, refused.retry_after), (Code::Busy, Some(30)));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        // And nobody waits without an end.
+        assert_eq!(waiting.await.unwrap(), refused);
+        assert_eq!(begun.elapsed(), PATIENCE);
     }
 }

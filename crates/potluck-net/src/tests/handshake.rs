@@ -113,7 +113,7 @@ async fn an_address_that_is_full_stays_out() {
     let first = running.client().await;
     let address = running.address.to_string();
     let refused = connect(&address, &server_key().public(), &party_key()).await.unwrap_err();
-    assert!(matches!(refused, ConnectError::Handshake { .. }), "{refused:?}");
+    assert!(matches!(refused, ConnectError::Full { .. }), "{refused:?}");
     first.ledger(0).await.unwrap();
     running.stop().await;
 }

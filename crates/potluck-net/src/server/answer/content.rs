@@ -40,7 +40,8 @@ pub(super) async fn submit(
         (Offer::Wanted(upload), Some(place)) => (upload, place),
         (Offer::Wanted(_), None) => return Err(no_place().into()),
     };
-    receive(exchange, frames, upload, state, &taken).await
+    let pace = shared.pace(&peer);
+    receive(exchange, frames, upload, (state, pace), &taken).await
 }
 
 /// A place is lost only where work panicked, and then there is no offer.
@@ -52,7 +53,7 @@ async fn receive(
     exchange: &mut Exchange,
     frames: Frames,
     (upload, place): (Box<dyn Upload>, Place),
-    state: AwaitOffer,
+    (state, pace): (AwaitOffer, Pace),
     taken: &Taken,
 ) -> Result<(), Fault> {
     let wanted = upload.wanted();
@@ -67,7 +68,7 @@ async fn receive(
     let (first, recv) = frames.into_parts();
     let (pump, intake) = bridge::intake(first);
     let mut content = Counted { content: intake, steps: steps.clone() };
-    let feeding = feed(pump.run(recv, Pace::new(exchange.idle)), taken);
+    let feeding = feed(pump.run(recv, pace), taken);
     let receiving = place.run(move || upload.receive(&mut content));
     let (_, receipt) = {
         let progress = |done, total| state.progress(done, total);
@@ -129,7 +130,7 @@ pub(super) async fn fetch(
         let sent = blob::send(&stored.data, outboard, &blake3, &ranges, &mut outlet);
         Ok(sent.and_then(|()| outlet.flush().map_err(|_| SendError::Gone)))
     });
-    let pumping = pump.run(&mut exchange.send, Pace::new(exchange.idle), |_| ());
+    let pumping = pump.run(&mut exchange.send, shared.pace(&peer), |_| ());
     let (pumped, (_, sent)) = tokio::join!(pumping, sending);
     match (pumped, sent) {
         (PumpedOut::Ended, Ok(Ok(()))) | (PumpedOut::Stopped, _) => Ok(()),
