@@ -16,12 +16,17 @@ mod bridge;
 mod stream;
 mod tls;
 mod transport;
+mod tuning;
 
-pub use client::{CallError, Client, ConnectError, Content, Transfer, connect, connect_x509};
+pub use client::{
+    CallError, Client, ConnectError, Content, Transfer, connect, connect_tuned, connect_x509,
+};
 pub use potluck_wire::{Blended, LedgerPage, Ranges, Receipt, Wanted};
 pub use server::{BindError, Limits, Server};
 pub use service::{Offer, Service, StoredBlob, Upload};
 pub use tls::x509::{Pki, PkiError};
+pub use transport::Shortfall;
+pub use tuning::{Congestion, NoWindow, Tuning, Window};
 
 #[cfg(test)]
 mod tests;

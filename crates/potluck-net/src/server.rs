@@ -32,6 +32,7 @@ use crate::service::Service;
 use crate::tls;
 use crate::tls::x509::{Pki, PkiError};
 use crate::transport::{self, IDLE};
+use crate::tuning::Tuning;
 use connection::Connections;
 use doors::Doors;
 use pool::Pool;
@@ -46,7 +47,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How much a server takes on at once. The defaults suit an aggregator of some dozen parties.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections. Each can make the server keep up to 32 MiB of what it sent.
+    /// Connections. Each can make the server keep up to twice the window of what it sent.
     pub connections: usize,
     /// Connections of one key: more than programs that a party runs at once. One more ends the oldest.
     pub per_key: usize,
@@ -60,6 +61,8 @@ pub struct Limits {
     pub downloads: usize,
     /// Within which a peer that is waited for must move 64 KiB or a message.
     pub idle: Duration,
+    /// How it uses its line.
+    pub tuning: Tuning,
 }
 
 impl Default for Limits {
@@ -72,6 +75,7 @@ impl Default for Limits {
             uploads: 16,
             downloads: 64,
             idle: IDLE,
+            tuning: Tuning::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod download;
 mod handshake;
 mod hostile;
+mod line;
 mod toy;
 mod upload;
 mod x509;
@@ -66,7 +67,9 @@ impl Running {
     /// A connection without the client's manners.
     async fn raw(&self) -> (quinn::Endpoint, quinn::Connection) {
         let crypto = crate::tls::client(&party_key(), server_key().public());
-        let endpoint = crate::transport::dial(self.address, Arc::new(crypto)).unwrap();
+        let tuning = crate::Tuning::default();
+        let (endpoint, _) =
+            crate::transport::dial(self.address, Arc::new(crypto), &tuning).unwrap();
         let connection =
             endpoint.connect(self.address, crate::tls::NO_NAME).unwrap().await.unwrap();
         (endpoint, connection)

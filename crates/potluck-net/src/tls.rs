@@ -6,6 +6,7 @@
 //! ledger's. What is not asked anew in each handshake does not exist here: no resumption, no tickets, no
 //! early data. Server names are not sent.
 
+mod cipher;
 pub(crate) mod x509;
 
 use std::fmt;
@@ -16,7 +17,6 @@ use potluck_wire::ALPN;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, Resumption};
-use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{
@@ -28,6 +28,8 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
     SignatureAlgorithm, SignatureScheme,
 };
+
+use cipher::{has_aes, provider};
 
 /// What a client passes for a server's name. It is neither sent nor looked at.
 pub(crate) const NO_NAME: &str = "potluck";
@@ -58,6 +60,8 @@ fn server_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
+    // The client's order holds, unless it is this side that lacks the instructions.
+    config.ignore_client_order = !has_aes();
     QuicServerConfig::try_from(config).expect(CONFIG)
 }
 
@@ -90,16 +94,6 @@ pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
     let own = identity.first()?;
     // Verified as the one or as the other; neither can be read as the other.
     PublicKey::from_spki(own).ok().or_else(|| x509::leaf_key(own).ok())
-}
-
-/// AES-128 first: with its hardware instructions it costs the least, and nothing here needs 256 bits.
-fn provider() -> Arc<CryptoProvider> {
-    let cipher_suites = vec![
-        ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
-        ring::cipher_suite::TLS13_AES_256_GCM_SHA384,
-        ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-    ];
-    Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() })
 }
 
 fn own(key: &PrivateKey) -> Arc<CertifiedKey> {

@@ -48,7 +48,9 @@ async fn a_server_with_another_key_is_not_spoken_to() {
 async fn weak_keys_no_keys_and_other_protocols_do_not_get_in() {
     let running = Running::with(Toy::admitting([party_key().public()]), Limits::default());
     for crypto in crate::tls::tests::bad_clients(&party_key(), server_key().public()) {
-        let endpoint = crate::transport::dial(running.address, Arc::new(crypto)).unwrap();
+        let tuning = crate::Tuning::default();
+        let (endpoint, _) =
+            crate::transport::dial(running.address, Arc::new(crypto), &tuning).unwrap();
         let connecting = endpoint.connect(running.address, crate::tls::NO_NAME).unwrap();
         let greeted = async { connecting.await?.accept_uni().await.map(|_| ()) };
         within(greeted).await.unwrap_err();
