@@ -4,6 +4,7 @@
 //! here: the log's key is a file of the federation's folder. `configs/aggregator.toml` is the commented
 //! example.
 
+mod transport;
 mod x509;
 
 use std::fs;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
+pub use transport::{Rule, Transport};
 pub use x509::{X509, X509Error};
 
 use crate::outside::{NoWitnessUrl, WitnessUrl};
@@ -71,6 +73,17 @@ pub struct Settings {
     pub threads: NonZeroUsize,
     /// What bounds the server's hunger.
     pub limits: Limits,
+    /// How it uses its line.
+    pub transport: Transport,
+}
+
+impl Settings {
+    /// What of them is the network's; the rest is as its own defaults.
+    pub fn network(&self) -> potluck_net::Limits {
+        let connections = usize::try_from(self.limits.connections).unwrap_or(usize::MAX);
+        let tuning = self.transport.tuning();
+        potluck_net::Limits { connections, tuning, ..potluck_net::Limits::default() }
+    }
 }
 
 /// Bounds on what strangers and parties can make the server hold.
@@ -89,14 +102,6 @@ impl Default for Limits {
     fn default() -> Self {
         // One 70-billion-parameter expert in BF16 on its way, and one to look at.
         Self { connections: 256, quarantine_bytes: 200_000_000_000, refused_bytes: 160_000_000_000 }
-    }
-}
-
-impl Limits {
-    /// What of them is the network's; the rest is as its own defaults.
-    pub fn network(&self) -> potluck_net::Limits {
-        let connections = usize::try_from(self.connections).unwrap_or(usize::MAX);
-        potluck_net::Limits { connections, ..potluck_net::Limits::default() }
     }
 }
 
@@ -154,6 +159,8 @@ struct File {
     threads: Option<NonZeroUsize>,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    transport: Transport,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -192,6 +199,7 @@ impl Settings {
             store: arguments.store.clone().unwrap_or_else(|| arguments.dir.join(file.store)),
             threads: file.threads.unwrap_or_else(cores),
             limits: file.limits,
+            transport: file.transport,
         })
     }
 }
@@ -229,6 +237,8 @@ fn cores() -> NonZeroUsize {
 
 #[cfg(test)]
 mod tests {
+    use potluck_net::{Congestion, Tuning};
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../../configs/aggregator.toml");
@@ -250,6 +260,7 @@ mod tests {
         assert_eq!(settings.listen, "127.0.0.1:4433".parse().unwrap());
         let spare = gather("listen = '127.0.0.1:4433'", &[]).unwrap();
         assert_eq!((spare.limits, spare.listen), (settings.limits, settings.listen));
+        assert_eq!((spare.transport, settings.transport), Default::default());
     }
 
     #[test]
@@ -285,6 +296,23 @@ mod tests {
         assert!(!misspelt.contains('\n'));
         let witness = error("listen = '127.0.0.1:1'\n[witnesses]\nurls = ['https://w']\n");
         assert!(witness.contains("witnesses.urls: \"https://w\""), "{witness}");
+    }
+
+    #[test]
+    fn the_line_is_used_as_the_file_says() {
+        let listen = "listen = '127.0.0.1:1'\n[transport]\n";
+        let text = format!("{listen}window_mib = 64\ncongestion = 'bbr'\n");
+        let tuning = gather(&text, &[]).unwrap().network().tuning;
+        assert_eq!((tuning.window, tuning.congestion), ("64".parse().unwrap(), Congestion::Bbr));
+        assert_eq!(gather(listen, &[]).unwrap().network().tuning, Tuning::default());
+        for (line, told) in [
+            ("window_mib = 0", "a window is a whole number of MiB from 1 to 1024"),
+            ("window_mib = 1025", "a window is a whole number of MiB from 1 to 1024"),
+            ("congestion = 'reno'", "unknown variant `reno`, expected `cubic` or `bbr`"),
+        ] {
+            let error = gather(&format!("{listen}{line}"), &[]).unwrap_err().to_string();
+            assert!(error.contains("line 3: ") && error.contains(told), "{error}");
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let serving = async {
         let service = Arc::new(aggregator.clone());
-        let server = Server::bind(settings.listen, &key, service, settings.limits.network())?;
+        let server = Server::bind(settings.listen, &key, service, settings.network())?;
         let server = match &settings.x509 {
             Some(x509) => server.with_x509(x509.listen, &key, &x509.read()?)?,
             None => server,
