@@ -16,6 +16,7 @@ mod disk;
 mod import;
 mod partial;
 mod send;
+mod writer;
 
 pub use import::{ImportError, import, outboard};
 pub use partial::{Partial, ReceiveError};

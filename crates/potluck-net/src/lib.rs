@@ -7,6 +7,8 @@
 //! own may ask for its certificates beside that ([`Pki`]).
 
 pub mod archive;
+#[doc(hidden)]
+pub mod bare;
 pub mod blob;
 pub mod client;
 pub mod server;
