@@ -5,6 +5,7 @@
 //! example.
 
 mod limits;
+mod transport;
 mod x509;
 
 use std::fs;
@@ -17,6 +18,7 @@ use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
 pub use limits::Limits;
+pub use transport::{Rule, Transport};
 pub use x509::{X509, X509Error};
 
 use crate::outside::{NoWitnessUrl, WitnessUrl};
@@ -73,6 +75,15 @@ pub struct Settings {
     pub threads: NonZeroUsize,
     /// What bounds the server's hunger.
     pub limits: Limits,
+    /// How it uses its line.
+    pub transport: Transport,
+}
+
+impl Settings {
+    /// What of them is the network's; the rest is as its own defaults.
+    pub fn network(&self) -> potluck_net::Limits {
+        potluck_net::Limits { tuning: self.transport.tuning(), ..self.limits.network() }
+    }
 }
 
 /// Why there are no settings.
@@ -131,6 +142,8 @@ struct File {
     threads: Option<NonZeroUsize>,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    transport: Transport,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -169,6 +182,7 @@ impl Settings {
             store: arguments.store.clone().unwrap_or_else(|| arguments.dir.join(file.store)),
             threads: file.threads.unwrap_or_else(cores),
             limits: file.limits,
+            transport: file.transport,
         })
     }
 }
@@ -202,6 +216,8 @@ fn cores() -> NonZeroUsize {
 
 #[cfg(test)]
 mod tests {
+    use potluck_net::{Congestion, Tuning};
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../../configs/aggregator.toml");
@@ -223,6 +239,7 @@ mod tests {
         assert_eq!(settings.listen, "127.0.0.1:4433".parse().unwrap());
         let spare = gather("listen = '127.0.0.1:4433'", &[]).unwrap();
         assert_eq!((spare.limits, spare.listen), (settings.limits, settings.listen));
+        assert_eq!((spare.transport, settings.transport), Default::default());
     }
 
     #[test]
@@ -272,6 +289,23 @@ mod tests {
         assert!(!misspelt.contains('\n'));
         let witness = error("listen = '127.0.0.1:1'\n[witnesses]\nurls = ['https://w']\n");
         assert!(witness.contains("witnesses.urls: \"https://w\""), "{witness}");
+    }
+
+    #[test]
+    fn the_line_is_used_as_the_file_says() {
+        let listen = "listen = '127.0.0.1:1'\n[transport]\n";
+        let text = format!("{listen}window_mib = 64\ncongestion = 'bbr'\n");
+        let tuning = gather(&text, &[]).unwrap().network().tuning;
+        assert_eq!((tuning.window, tuning.congestion), ("64".parse().unwrap(), Congestion::Bbr));
+        assert_eq!(gather(listen, &[]).unwrap().network().tuning, Tuning::default());
+        for (line, told) in [
+            ("window_mib = 0", "a window is a whole number of MiB from 1 to 1024"),
+            ("window_mib = 1025", "a window is a whole number of MiB from 1 to 1024"),
+            ("congestion = 'reno'", "unknown variant `reno`, expected `cubic` or `bbr`"),
+        ] {
+            let error = gather(&format!("{listen}{line}"), &[]).unwrap_err().to_string();
+            assert!(error.contains("line 3: ") && error.contains(told), "{error}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use potluck_core::{
 use potluck_net::archive::Files;
 use potluck_net::{Offer, Receipt, Service as _, Wanted, blob};
 
-use crate::config::{Limits, Settings};
+use crate::config::{Limits, Settings, Transport};
 use crate::server::Aggregator;
 
 pub(crate) const PARTIES: [&str; 2] = ["agency", "readers"];
@@ -191,6 +191,7 @@ impl Folder {
             store: self.store(),
             threads: NonZeroUsize::MIN,
             limits: Limits::default(),
+            transport: Transport::default(),
         }
     }
 

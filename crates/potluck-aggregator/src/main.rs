@@ -48,7 +48,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let serving = async {
         let service = Arc::new(aggregator.clone());
         let keys = aggregator.log_keys();
-        let limits = settings.limits.network();
+        let limits = settings.network();
         let server = Server::bind(settings.listen, keys.identities(), service, limits)?;
         let server = match &settings.x509 {
             Some(x509) => {

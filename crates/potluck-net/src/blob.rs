@@ -17,6 +17,7 @@ pub mod disk;
 mod import;
 mod partial;
 mod send;
+mod writer;
 
 pub use import::{ImportError, import, import_on, outboard};
 pub use partial::{Partial, ReceiveError};

@@ -23,11 +23,11 @@ use tokio::time::timeout;
 use crate::blob::SendError;
 use crate::bridge::Outlet;
 use crate::stream::{Frames, FramesError, Pace, write};
-use crate::transport::IDLE;
+use crate::transport::{IDLE, Shortfall};
 
 #[cfg(test)]
 pub(crate) use connect::explain;
-pub use connect::{ConnectError, connect, connect_x509};
+pub use connect::{ConnectError, connect, connect_tuned, connect_x509};
 
 /// How long a goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -91,11 +91,22 @@ pub struct Client {
     address: String,
     endpoint: Endpoint,
     pub(crate) connection: Connection,
+    shortfall: Option<Shortfall>,
 }
 
 impl Client {
-    fn new(address: &str, endpoint: Endpoint, connection: Connection) -> Self {
-        Self { address: address.to_owned(), endpoint, connection }
+    fn new(
+        address: &str,
+        endpoint: Endpoint,
+        connection: Connection,
+        shortfall: Option<Shortfall>,
+    ) -> Self {
+        Self { address: address.to_owned(), endpoint, connection, shortfall }
+    }
+
+    /// What this machine lacks for large transfers, in a sentence for its user.
+    pub fn shortfall(&self) -> Option<Shortfall> {
+        self.shortfall
     }
 
     /// The ledger from an index on, or the first part of it. Nothing in it is verified.

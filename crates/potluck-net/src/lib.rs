@@ -10,6 +10,8 @@
 //! callers cost.
 
 pub mod archive;
+#[doc(hidden)]
+pub mod bare;
 pub mod blob;
 pub mod client;
 pub mod server;
@@ -21,13 +23,18 @@ mod stream;
 mod throttle;
 mod tls;
 mod transport;
+mod tuning;
 
-pub use client::{CallError, Client, ConnectError, Content, Transfer, connect, connect_x509};
+pub use client::{
+    CallError, Client, ConnectError, Content, Transfer, connect, connect_tuned, connect_x509,
+};
 pub use potluck_wire::{Blended, LedgerPage, Ranges, Receipt, Wanted};
 pub use server::{BindError, Limits, Server};
 pub use service::{Offer, Service, StoredBlob, Upload};
 pub use tls::identities::Identities;
 pub use tls::x509::{Pki, PkiError};
+pub use transport::Shortfall;
+pub use tuning::{Congestion, NoWindow, Tuning, Window};
 
 #[cfg(test)]
 mod tests;

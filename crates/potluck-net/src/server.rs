@@ -39,6 +39,7 @@ use crate::tls;
 use crate::tls::identities::Identities;
 use crate::tls::x509::{Pki, PkiError};
 use crate::transport::{self, IDLE};
+use crate::tuning::Tuning;
 use connection::Connections;
 pub(crate) use connection::FULL;
 use doors::Doors;
@@ -56,7 +57,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// A key stands for its owner: the ledger knows each member by one key on the network.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections. Each can make the server keep up to 32 MiB of what it sent.
+    /// Connections. Each can make the server keep up to twice the window of what it sent.
     pub connections: usize,
     /// Connections of one key: more than programs that a party runs at once. One more ends the oldest.
     pub per_key: usize,
@@ -80,6 +81,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Bytes of content that are progress.
     pub floor: u64,
+    /// How it uses its line.
+    pub tuning: Tuning,
 }
 
 impl Default for Limits {
@@ -97,6 +100,7 @@ impl Default for Limits {
             rate: None,
             idle: IDLE,
             floor: GROUP,
+            tuning: Tuning::default(),
         }
     }
 }

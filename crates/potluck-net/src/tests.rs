@@ -4,6 +4,7 @@ mod download;
 mod fairness;
 mod handshake;
 mod hostile;
+mod line;
 mod lossy;
 mod many;
 mod slow;
@@ -70,7 +71,9 @@ impl Running {
     /// A connection without the client's manners.
     async fn raw(&self) -> (quinn::Endpoint, quinn::Connection) {
         let crypto = crate::tls::client(&party_key(), server_key().public());
-        let endpoint = crate::transport::dial(self.address, Arc::new(crypto)).unwrap();
+        let tuning = crate::Tuning::default();
+        let (endpoint, _) =
+            crate::transport::dial(self.address, Arc::new(crypto), &tuning).unwrap();
         let connection = endpoint.connect(self.address, "potluck").unwrap().await.unwrap();
         (endpoint, connection)
     }

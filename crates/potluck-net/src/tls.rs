@@ -7,6 +7,7 @@
 //! early data. A server's name is its key's id, by which a server that had several knows which one is meant
 //! ([`identities`]).
 
+mod cipher;
 pub(crate) mod identities;
 pub(crate) mod x509;
 
@@ -18,7 +19,6 @@ use potluck_wire::ALPN;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, Resumption};
-use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
@@ -29,6 +29,7 @@ use rustls::{
     SignatureAlgorithm, SignatureScheme,
 };
 
+use self::cipher::{has_aes, provider};
 use self::identities::{Identities, proving};
 
 const CONFIG: &str =
@@ -56,6 +57,8 @@ fn server_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
+    // The client's order holds, unless it is this side that lacks the instructions.
+    config.ignore_client_order = !has_aes();
     QuicServerConfig::try_from(config).expect(CONFIG)
 }
 
@@ -87,16 +90,6 @@ pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
     let own = identity.first()?;
     // Verified as the one or as the other; neither can be read as the other.
     PublicKey::from_spki(own).ok().or_else(|| x509::leaf_key(own).ok())
-}
-
-/// AES-128 first: with its hardware instructions it costs the least, and nothing here needs 256 bits.
-fn provider() -> Arc<CryptoProvider> {
-    let cipher_suites = vec![
-        ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
-        ring::cipher_suite::TLS13_AES_256_GCM_SHA384,
-        ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-    ];
-    Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() })
 }
 
 #[derive(Debug, Clone)]

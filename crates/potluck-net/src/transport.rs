@@ -1,6 +1,8 @@
 //! QUIC as we want it: every number with its reason. Quinn's own defaults are for other uses; several of
 //! them are without bound.
 
+mod socket;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,9 +13,11 @@ use quinn::{
     AckFrequencyConfig, ClientConfig, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig,
     ServerConfig, TokioRuntime, TransportConfig, VarInt,
 };
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::server::Limits;
+use crate::tuning::Tuning;
+
+pub use socket::Shortfall;
 
 /// A peer of which nothing is heard for so long is gone. It is also how long a peer that is waited for may
 /// go without progress.
@@ -22,22 +26,16 @@ pub(crate) const IDLE: Duration = Duration::from_secs(30);
 /// A third of [`IDLE`], so that two lost packets end no connection.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// 128 MB/s over 125 ms: one stream can fill a gigabit path between continents.
-const STREAM_WINDOW: u32 = 16 << 20;
-
-/// Two streams' worth, so that one that nobody reads stops no other; and all that one connection can make
-/// its peer keep.
-const CONNECTION_WINDOW: u32 = 32 << 20;
+/// How many packets quinn sends in one system call at most (its `MAX_TRANSMIT_SEGMENTS`).
+#[cfg(test)]
+pub(crate) const SEGMENTS: usize = 10;
 
 /// quinn sends up to 10 segments in one system call, which takes at most 65,535 bytes: above a tenth of that,
 /// packets vanish. Within it larger is better: on loopback and jumbo frames a third of the CPU per byte.
-const MAX_MTU: u16 = 6500;
+pub(crate) const MAX_MTU: u16 = 6500;
 
 /// One acknowledgement for ten packets, of which a bulk receiver otherwise sends one for two.
 const PACKETS_PER_ACK: u32 = 10;
-
-/// What the kernel is asked for: 4 ms of loopback traffic. Its default of 208 KiB drops packets.
-const SOCKET_BUFFER: usize = 4 << 20;
 
 /// Handshakes that wait to be looked at; each costs a packet's memory.
 const MAX_INCOMING: usize = 1024;
@@ -55,22 +53,26 @@ pub(crate) fn listen(
     crypto: QuicServerConfig,
     limits: &Limits,
 ) -> io::Result<Endpoint> {
-    let mut transport = common();
+    let mut transport = common(&limits.tuning);
     transport.max_concurrent_bidi_streams(VarInt::from_u32(limits.streams));
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config.transport_config(Arc::new(transport));
     config.max_incoming(MAX_INCOMING);
     config.incoming_buffer_size(INCOMING_BUFFER);
     config.incoming_buffer_size_total(INCOMING_BUFFER_TOTAL);
-    endpoint(address, Some(config))
+    endpoint(address, Some(config)).map(|(endpoint, _)| endpoint)
 }
 
-/// A client's endpoint, of the address family of `server`.
+/// A client's endpoint, of the address family of `server`, and what the system lacks.
 ///
 /// # Errors
 /// What the system says to the socket.
-pub(crate) fn dial(server: SocketAddr, crypto: Arc<QuicClientConfig>) -> io::Result<Endpoint> {
-    let mut transport = common();
+pub(crate) fn dial(
+    server: SocketAddr,
+    crypto: Arc<QuicClientConfig>,
+    tuning: &Tuning,
+) -> io::Result<(Endpoint, Option<Shortfall>)> {
+    let mut transport = common(tuning);
     transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
     // The greeting: see `server`.
     transport.max_concurrent_uni_streams(VarInt::from_u32(1));
@@ -80,12 +82,12 @@ pub(crate) fn dial(server: SocketAddr, crypto: Arc<QuicClientConfig>) -> io::Res
         SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let mut endpoint = endpoint(any, None)?;
+    let (mut endpoint, shortfall) = endpoint(any, None)?;
     endpoint.set_default_client_config(config);
-    Ok(endpoint)
+    Ok((endpoint, shortfall))
 }
 
-fn common() -> TransportConfig {
+fn common(tuning: &Tuning) -> TransportConfig {
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(MAX_MTU);
     let mut acks = AckFrequencyConfig::default();
@@ -95,9 +97,10 @@ fn common() -> TransportConfig {
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         // Datagrams are no part of the protocol.
         .datagram_receive_buffer_size(None)
-        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
-        .send_window(u64::from(STREAM_WINDOW))
+        .stream_receive_window(VarInt::from_u32(tuning.window.of_stream()))
+        .receive_window(VarInt::from_u32(tuning.window.of_connection()))
+        .send_window(u64::from(tuning.window.of_stream()))
+        .congestion_controller_factory(tuning.congestion.controller())
         .max_idle_timeout(Some(idle_timeout()))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .mtu_discovery_config(Some(mtu))
@@ -109,24 +112,14 @@ fn idle_timeout() -> IdleTimeout {
     IdleTimeout::try_from(IDLE).expect("30 s in milliseconds fit in a QUIC integer")
 }
 
-fn endpoint(address: SocketAddr, server: Option<ServerConfig>) -> io::Result<Endpoint> {
+fn endpoint(
+    address: SocketAddr,
+    server: Option<ServerConfig>,
+) -> io::Result<(Endpoint, Option<Shortfall>)> {
     let mut config = EndpointConfig::default();
     config.max_udp_payload_size(MAX_MTU).expect("6500 lies between 1200 and 65,527");
-    Endpoint::new(config, server, socket(address)?, Arc::new(TokioRuntime))
-}
-
-fn socket(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        // `[::]` means everywhere, on every system.
-        socket.set_only_v6(false)?;
-    }
-    // The kernel gives what its limits allow; less costs speed, not correctness.
-    let (receive, send) =
-        (socket.set_recv_buffer_size(SOCKET_BUFFER), socket.set_send_buffer_size(SOCKET_BUFFER));
-    if let Err(error) = receive.and(send) {
-        tracing::debug!(%error, "no larger socket buffers");
-    }
-    socket.bind(&address.into())?;
-    Ok(socket.into())
+    let (socket, shortfall) = socket::open(address)?;
+    let endpoint =
+        Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))?;
+    Ok((endpoint, shortfall))
 }

@@ -194,6 +194,9 @@ impl From<ConnectError> for Failure {
             ConnectError::Pki(_) => {
                 (Kind::Input, "bad-input", Some("certs/README.md says how certificates are made"))
             }
+            ConnectError::Full { .. } => {
+                (Kind::Unreachable, "busy", Some("run the command again in a while"))
+            }
             ConnectError::Handshake { .. } => (Kind::Unreachable, "handshake", None),
             ConnectError::Socket(_) => (Kind::System, "local-failure", None),
         };

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use potluck_core::{PrivateKey, PublicKey, Signer};
 use potluck_log::VerifierKey;
-use potluck_net::{Client, Pki, connect, connect_x509};
+use potluck_net::{Client, Congestion, Pki, Tuning, Window, connect_tuned};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, warn};
 use crate::folder::{Folder, random_key, verifier_key};
 use crate::ledger::Memory;
 
@@ -36,6 +36,45 @@ pub(crate) struct Reader {
     pub(crate) log_key: Option<String>,
 }
 
+/// How a command that moves checkpoints uses its line.
+#[derive(Debug, Args)]
+pub(crate) struct Line {
+    /// MiB under way at once: the line's bandwidth times its delay (125 MB/s × 0.2 s = 25 MB)
+    ///
+    /// The smaller of yours and the aggregator's counts. It takes up to twice as much memory.
+    #[arg(long, value_name = "MIB", default_value = "16")]
+    window: Window,
+    /// By which rule to send
+    #[arg(long, value_name = "RULE", default_value = "cubic")]
+    congestion: Rule,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Rule {
+    /// Slows down when packets are lost, as TCP does
+    Cubic,
+    /// Keeps its rate on lossy lines, at the expense of others on them; experimental
+    Bbr,
+}
+
+impl Line {
+    /// What was chosen.
+    pub(crate) fn tuning(&self) -> Tuning {
+        let congestion = match self.congestion {
+            Rule::Cubic => Congestion::Cubic,
+            Rule::Bbr => Congestion::Bbr,
+        };
+        Tuning { window: self.window, congestion }
+    }
+}
+
+/// Says what this machine lacks for large transfers.
+pub(crate) fn warn_of_shortfall(client: &Client) {
+    if let Some(shortfall) = client.shortfall() {
+        warn(shortfall);
+    }
+}
+
 /// All that is needed to connect, and to judge what comes.
 pub(crate) struct Door {
     /// Where the aggregator is.
@@ -50,21 +89,23 @@ pub(crate) struct Door {
     pub(crate) memory: Option<Memory>,
     /// What cosigns checkpoints in the reader's name, where the reader is a witness.
     pub(crate) witness: Option<Box<dyn Signer>>,
+    /// How to use the line.
+    pub(crate) tuning: Tuning,
 }
 
 impl Door {
     /// A reader who is nobody there and remembers nothing.
     pub(crate) fn stranger(address: String, log: VerifierKey, identity: PrivateKey) -> Self {
-        Self { address, log, identity, pki: None, memory: None, witness: None }
+        let tuning = Tuning::default();
+        Self { address, log, identity, pki: None, memory: None, witness: None, tuning }
     }
 
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        let (address, server) = (&self.address, self.server()?);
-        Ok(match &self.pki {
-            Some(pki) => connect_x509(address, &server, &self.identity, pki).await?,
-            None => connect(address, &server, &self.identity).await?,
-        })
+        let (server, pki) = (self.server()?, self.pki.as_ref());
+        let client =
+            connect_tuned(&self.address, &server, &self.identity, pki, &self.tuning).await?;
+        Ok(client)
     }
 
     /// The server's key on the network.
@@ -83,6 +124,7 @@ impl Member {
             pki: folder.pki()?,
             memory: Some(folder.memory()),
             witness: folder.witness()?,
+            tuning: Tuning::default(),
         })
     }
 }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use potluck_core::{Author, Body, Envelope, Federation, Kind, PublicKey, Signer, Statement};
 use potluck_interchange::seal;
 use potluck_log::VerifierKey;
-use potluck_net::{Client, Content, Receipt, Transfer};
+use potluck_net::{Client, Content, Receipt, Transfer, Tuning};
 
 use crate::clock::now;
 use crate::failure::{Failure, in_full, warn};
@@ -155,7 +155,16 @@ pub(crate) struct Said {
 impl MemberSession {
     /// Connects with the key of a member's folder, and verifies the ledger.
     pub(crate) async fn open(member: &Member, folder: &Folder) -> Result<Self, Failure> {
-        let session = Session::open(member.door(folder)?).await?;
+        Self::open_tuned(member, folder, Tuning::default()).await
+    }
+
+    /// As [`Self::open`], over a line that its user knows.
+    pub(crate) async fn open_tuned(
+        member: &Member,
+        folder: &Folder,
+        tuning: Tuning,
+    ) -> Result<Self, Failure> {
+        let session = Session::open(Door { tuning, ..member.door(folder)? }).await?;
         Ok(Self {
             session,
             author: folder.author().clone(),

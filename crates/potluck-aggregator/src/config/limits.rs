@@ -100,6 +100,7 @@ impl Limits {
             rate: self.bytes_per_second_per_party,
             idle: Duration::from_secs(self.idle_seconds.into()),
             floor: self.progress_bytes,
+            ..potluck_net::Limits::default()
         }
     }
 

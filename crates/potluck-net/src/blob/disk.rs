@@ -27,6 +27,11 @@ pub trait Disk: Clone + Debug {
     /// What the file system says.
     fn edit(&self, path: &Path) -> io::Result<Self::File>;
 
+    /// A second handle to a file that is there, to write past every cache what is aligned; nothing where there is no such way.
+    fn direct(&self, _path: &Path) -> Option<Self::File> {
+        None
+    }
+
     /// Opens a file to write, empty.
     ///
     /// # Errors
@@ -104,6 +109,13 @@ impl Disk for System {
 
     fn edit(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn direct(&self, path: &Path) -> Option<File> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flag = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
+        OpenOptions::new().write(true).custom_flags(flag).open(path).ok()
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {

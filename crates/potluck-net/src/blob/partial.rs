@@ -1,11 +1,10 @@
 //! A file that is coming in, perhaps not for the first time.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use bao_tree::io::sync::{
-    DecodeResponseIter, Outboard as _, OutboardMut as _, WriteAt as _, valid_ranges,
-};
+use bao_tree::io::sync::{DecodeResponseIter, Outboard as _, OutboardMut as _, valid_ranges};
 use bao_tree::io::{BaoContentItem, DecodeError, outboard::PreOrderOutboard};
 use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
 use potluck_core::{Blake3, Code, Refusal};
@@ -14,6 +13,7 @@ use potluck_wire::ranges::{BLOCK_SIZE, MAX_SIZE};
 
 use super::disk::{self, Disk, DiskFile as _, System};
 use super::import::write_outboard;
+use super::writer::Writer;
 
 /// A file of known size and digest, of which some groups are there.
 ///
@@ -172,7 +172,7 @@ impl<D: Disk> Partial<D> {
     }
 
     /// Takes the verified stream of `ranges` from `from`, and no byte more. `on_group` is told the length of
-    /// each group once it is verified and written.
+    /// each group once it is verified and on its way to the disk.
     ///
     /// # Errors
     /// [`ReceiveError`]. Whatever verified before it stays.
@@ -180,6 +180,21 @@ impl<D: Disk> Partial<D> {
         &mut self,
         ranges: &Ranges,
         from: &mut dyn Read,
+        on_group: &mut dyn FnMut(u64),
+    ) -> Result<(), ReceiveError> {
+        let mut writer = Writer::new(self.disk.direct(&self.part));
+        let received = self.decode(ranges, from, &mut writer, on_group);
+        // Even where it broke off: what verified is kept.
+        let written = writer.flush(&mut self.data).map_err(ReceiveError::File)?;
+        self.note(written);
+        received
+    }
+
+    fn decode(
+        &mut self,
+        ranges: &Ranges,
+        from: &mut dyn Read,
+        writer: &mut Writer<D::File>,
         on_group: &mut dyn FnMut(u64),
     ) -> Result<(), ReceiveError> {
         let chunks = ranges.to_chunks();
@@ -191,7 +206,8 @@ impl<D: Disk> Partial<D> {
                     saved.map_err(ReceiveError::File)?;
                 }
                 BaoContentItem::Leaf(leaf) => {
-                    self.keep(leaf.offset, &leaf.data).map_err(ReceiveError::File)?;
+                    let written = writer.write(&mut self.data, leaf.offset, &leaf.data);
+                    self.note(written.map_err(ReceiveError::File)?);
                     // A group's length fits in a u64 wherever this runs.
                     on_group(leaf.data.len() as u64);
                 }
@@ -200,12 +216,11 @@ impl<D: Disk> Partial<D> {
         Ok(())
     }
 
-    fn keep(&mut self, offset: u64, group: &[u8]) -> io::Result<()> {
-        self.data.write_all_at(offset, group)?;
-        // No overflow: both are parts of a file of at most MAX_SIZE bytes.
-        let end = offset + group.len() as u64;
-        self.valid |= ChunkRanges::from(ChunkNum::full_chunks(offset)..ChunkNum::chunks(end));
-        Ok(())
+    /// What verified and is written, in bytes.
+    fn note(&mut self, written: Option<Range<u64>>) {
+        if let Some(Range { start, end }) = written {
+            self.valid |= ChunkRanges::from(ChunkNum::full_chunks(start)..ChunkNum::chunks(end));
+        }
     }
 
     /// Makes both files durable and gives them their names, the outboard first: where the data stands, its

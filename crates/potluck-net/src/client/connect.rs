@@ -16,6 +16,7 @@ use super::Client;
 use crate::server::FULL;
 use crate::tls::identities::name_of;
 use crate::tls::x509::{Pki, PkiError};
+use crate::tuning::Tuning;
 use crate::{tls, transport};
 
 /// How long connecting may take, over all addresses of a host.
@@ -112,7 +113,7 @@ pub async fn connect(
     server: &PublicKey,
     identity: &PrivateKey,
 ) -> Result<Client, ConnectError> {
-    reach(address, server, Arc::new(tls::client(identity, *server))).await
+    connect_tuned(address, server, identity, None, &Tuning::default()).await
 }
 
 /// As [`connect`], at an address where the server asks for certificates: the authority must stand behind the
@@ -126,23 +127,44 @@ pub async fn connect_x509(
     identity: &PrivateKey,
     pki: &Pki,
 ) -> Result<Client, ConnectError> {
-    reach(address, server, Arc::new(tls::x509::client(identity, pki, *server)?)).await
+    connect_tuned(address, server, identity, Some(pki), &Tuning::default()).await
+}
+
+/// As [`connect`], or as [`connect_x509`] where there is a `pki`, over a line that its user knows.
+///
+/// # Errors
+/// [`ConnectError`], within 10 seconds.
+pub async fn connect_tuned(
+    address: &str,
+    server: &PublicKey,
+    identity: &PrivateKey,
+    pki: Option<&Pki>,
+    tuning: &Tuning,
+) -> Result<Client, ConnectError> {
+    let crypto = match pki {
+        Some(pki) => tls::x509::client(identity, pki, *server)?,
+        None => tls::client(identity, *server),
+    };
+    reach(address, server, Arc::new(crypto), tuning).await
 }
 
 async fn reach(
     address: &str,
     server: &PublicKey,
     crypto: Arc<QuicClientConfig>,
+    tuning: &Tuning,
 ) -> Result<Client, ConnectError> {
     let resolved = resolve(address).await?;
     // No division by zero: a host that resolves has an address.
     let each = DEADLINE / u32::try_from(resolved.len()).unwrap_or(1).max(1);
     let mut failed = unreachable(address, io::ErrorKind::NotFound.into());
     for socket_address in resolved {
-        let endpoint =
-            transport::dial(socket_address, Arc::clone(&crypto)).map_err(ConnectError::Socket)?;
+        let (endpoint, shortfall) = transport::dial(socket_address, Arc::clone(&crypto), tuning)
+            .map_err(ConnectError::Socket)?;
         match timeout(each, greet(&endpoint, socket_address, server, address)).await {
-            Ok(Ok(connection)) => return Ok(Client::new(address, endpoint, connection)),
+            Ok(Ok(connection)) => {
+                return Ok(Client::new(address, endpoint, connection, shortfall));
+            }
             // Another address of the host may do, where nobody answers at this one; a server that answered
             // has said its word.
             Ok(Err(error @ ConnectError::Unreachable { .. })) => failed = error,

@@ -70,7 +70,9 @@ async fn a_server_of_two_keys_proves_the_one_that_is_pinned() {
 async fn weak_keys_no_keys_and_other_protocols_do_not_get_in() {
     let running = Running::with(Toy::admitting([party_key().public()]), Limits::default());
     for crypto in crate::tls::tests::bad_clients(&party_key(), server_key().public()) {
-        let endpoint = crate::transport::dial(running.address, Arc::new(crypto)).unwrap();
+        let tuning = crate::Tuning::default();
+        let (endpoint, _) =
+            crate::transport::dial(running.address, Arc::new(crypto), &tuning).unwrap();
         let connecting = endpoint.connect(running.address, "potluck").unwrap();
         let greeted = async { connecting.await?.accept_uni().await.map(|_| ()) };
         within(greeted).await.unwrap_err();

@@ -115,13 +115,13 @@ async fn first_packets(count: usize) -> Vec<Vec<u8>> {
     let sink = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = sink.local_addr().unwrap();
     let crypto = Arc::new(crate::tls::client(&party_key(), server_key().public()));
-    let endpoint = crate::transport::dial(address, crypto).unwrap();
+    let (endpoint, _) = crate::transport::dial(address, crypto, &crate::Tuning::default()).unwrap();
     // Dropped, a handshake would end before its first packet is sent.
     let mut connecting = Vec::new();
     let mut packets = BTreeMap::new();
     let mut buffer = vec![0; 1 << 16];
     while packets.len() < count {
-        connecting.push(endpoint.connect(address, crate::tls::NO_NAME).unwrap());
+        connecting.push(endpoint.connect(address, "potluck").unwrap());
         let length = within(sink.recv(&mut buffer)).await.unwrap();
         // The destination's connection id stands behind the first byte, the version and its own length.
         let id = buffer[6..6 + usize::from(buffer[5])].to_vec();

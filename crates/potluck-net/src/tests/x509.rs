@@ -154,7 +154,8 @@ async fn raw_keys_and_certificates_do_not_mix() {
     assert!(matches!(certified, ConnectError::Handshake { .. }), "{certified:?}");
     // Nor does anybody get in who shows nothing at all.
     let crypto = crate::tls::x509::tests::keyless(&pki, server_key().public());
-    let endpoint = crate::transport::dial(x509, Arc::new(crypto)).unwrap();
+    let tuning = crate::Tuning::default();
+    let (endpoint, _) = crate::transport::dial(x509, Arc::new(crypto), &tuning).unwrap();
     let connecting = endpoint.connect(x509, "potluck").unwrap();
     let greeted = async { connecting.await?.accept_uni().await.map(|_| ()) };
     let refused = within(greeted).await.unwrap_err();

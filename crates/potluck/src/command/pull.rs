@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::ledger::Standing;
 use crate::output::{Output, bytes};
-use crate::place::Reader;
+use crate::place::{Door, Line, Reader, warn_of_shortfall};
 use crate::progress::Progress;
 use crate::session::Session;
 
@@ -38,6 +38,8 @@ pub(crate) struct Args {
     /// Where to put it [default: base, soup-ROUND or expert-NAME in this folder]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    line: Line,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,7 +54,9 @@ enum What {
 
 /// Finds what is meant in the ledger, then fetches its files.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let mut session = Session::open(args.reader.door()?).await?;
+    let door = Door { tuning: args.line.tuning(), ..args.reader.door()? };
+    let mut session = Session::open(door).await?;
+    warn_of_shortfall(&session.client);
     let dish = Dish::find(session.federation(), args.what, args.which.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| dish.name.clone().into());
 

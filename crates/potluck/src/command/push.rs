@@ -16,7 +16,7 @@ use crate::folder::Folder;
 use crate::interchange::Companions;
 use crate::ledger::Ledger;
 use crate::output::{Output, bytes};
-use crate::place::Member;
+use crate::place::{Line, Member, warn_of_shortfall};
 use crate::progress::Progress;
 use crate::recorded::Recorded;
 use crate::session::{MemberSession, Said};
@@ -44,6 +44,8 @@ pub(crate) struct Args {
     /// Leave it to the aggregator to look at the file's header
     #[arg(long)]
     no_check: bool,
+    #[command(flatten)]
+    line: Line,
 }
 
 /// Reads the outbox, signs the submission, sends what the aggregator lacks.
@@ -52,7 +54,9 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let base = args.base.as_deref().map(str::parse).transpose().map_err(base_flag)?;
     let outbox = Outbox::open(&args.folder, args.no_check)?;
     let outbox = outbox.hash(&Progress::begin(output, "hashing"))?;
-    let mut session = MemberSession::open(&args.member, &folder).await?;
+    let tuning = args.line.tuning();
+    let mut session = MemberSession::open_tuned(&args.member, &folder, tuning).await?;
+    warn_of_shortfall(session.client());
 
     let stated = Stated { base, reward: args.reward_commitment };
     let submission = submission(&outbox, &stated, session.ledger());

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use potluck_core::entry::{Join, join_text, possession_text};
 use potluck_core::{Author, Body, Keys, PrivateKey, Role, Signature};
+use potluck_net::Tuning;
 use serde_json::json;
 
 use crate::clock::now;
@@ -107,6 +108,7 @@ impl Newcomer {
             memory: Some(Memory::at(self.dir.join("state"))),
             pki: None,
             witness: None,
+            tuning: Tuning::default(),
         };
         let sign = Box::new(PrivateKey::from_seed(&self.sign.as_dalek().to_bytes()));
         let receipts = self.dir.join("receipts");

@@ -5,6 +5,7 @@
 
 use potluck_core::entry::{Proof, RecoverKey, possession_text};
 use potluck_core::{Author, Body, PublicKey, Role, Signature};
+use potluck_net::Tuning;
 use serde_json::json;
 
 use super::revoke::name;
@@ -62,6 +63,7 @@ pub(super) async fn request(args: &RequestArgs, output: &Output) -> Result<(), F
         memory: Some(folder.memory()),
         pki: folder.pki()?,
         witness: None,
+        tuning: Tuning::default(),
     };
     let session = Session::open(door).await?;
     let federation = session.federation();

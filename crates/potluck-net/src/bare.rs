@@ -1,0 +1,40 @@
+//! Bare connections at our settings, so that a bench can hold the protocol against the transport below it. Nothing of
+//! the product calls this.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use potluck_core::{PrivateKey, PublicKey};
+use quinn::{Connection, Endpoint};
+
+use crate::server::Limits;
+use crate::tuning::Tuning;
+use crate::{tls, transport};
+
+/// An endpoint on the loopback that lets anybody in who shows a key.
+///
+/// # Errors
+/// What the system says to the socket.
+pub fn listen(key: &PrivateKey, tuning: Tuning) -> io::Result<Endpoint> {
+    let crypto = tls::server(&key.into(), Arc::new(|_| true));
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    transport::listen(any, crypto, &Limits { tuning, ..Limits::default() })
+}
+
+/// A connection to an endpoint of [`listen`].
+///
+/// # Errors
+/// What the system or the transport says.
+pub async fn dial(
+    to: SocketAddr,
+    server: PublicKey,
+    key: &PrivateKey,
+    tuning: &Tuning,
+) -> io::Result<(Endpoint, Connection)> {
+    let (endpoint, _) = transport::dial(to, Arc::new(tls::client(key, server)), tuning)?;
+    let connecting =
+        endpoint.connect(to, &tls::identities::name_of(&server)).map_err(io::Error::other)?;
+    let connection = connecting.await?;
+    Ok((endpoint, connection))
+}
