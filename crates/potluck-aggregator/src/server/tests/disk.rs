@@ -78,7 +78,7 @@ fn a_disk_that_is_full_refuses_before_the_first_byte_and_goes_on_when_there_is_r
     let Some(small) = Small::mount(&folder.store()) else { return };
     let mut settings = folder.settings();
     settings.limits.disk_spare_bytes = 0;
-    let aggregator = Aggregator::open(&settings).unwrap().0;
+    let aggregator = Aggregator::open(&settings).unwrap();
     aggregator.say(Author::Operator, admit("agency")).unwrap();
     let content = expert(1);
     let body = submission(&aggregator.standing().federation, &content);
