@@ -22,7 +22,8 @@ const ALIGNMENT: usize = 4096;
 pub(super) struct Writer<F> {
     /// Where the file system allows it.
     direct: Option<F>,
-    /// As long as a block and an alignment together, so that an aligned block is in it; it never grows.
+    /// As long as a block and an alignment together, so that an aligned block is in it; it never grows. Empty where groups
+    /// are not gathered.
     memory: Vec<u8>,
     /// Where in the memory the block begins.
     begin: usize,
@@ -35,7 +36,8 @@ pub(super) struct Writer<F> {
 impl<F: DiskFile> Writer<F> {
     /// A writer; `direct` goes past the page cache, where the file system has such a way to the file.
     pub(super) fn new(direct: Option<F>) -> Self {
-        let memory = vec![0; BLOCK + ALIGNMENT];
+        // Without that way there is nothing to gather for.
+        let memory = vec![0; if direct.is_some() { BLOCK + ALIGNMENT } else { 0 }];
         let begin = memory.as_ptr().align_offset(ALIGNMENT);
         Self { direct, memory, begin, offset: 0, length: 0 }
     }
@@ -47,6 +49,10 @@ impl<F: DiskFile> Writer<F> {
         offset: u64,
         group: &[u8],
     ) -> io::Result<Option<Range<u64>>> {
+        if self.memory.is_empty() {
+            file.write_all_at(offset, group)?;
+            return Ok(Some(offset..offset + group.len() as u64));
+        }
         let follows = offset == self.offset + self.length as u64;
         let fits = self.length + group.len() <= BLOCK;
         let written = if follows && fits { None } else { self.flush(file)? };

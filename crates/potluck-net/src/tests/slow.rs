@@ -11,6 +11,7 @@ use tokio::time::interval;
 use super::toy::{content, envelope};
 use super::upload::{by_hand, reply, stream_of};
 use super::*;
+use crate::ConnectError;
 
 const MIB: usize = 1 << 20;
 
@@ -42,7 +43,10 @@ async fn a_request_that_trickles_is_given_up() {
         send.write_all(b"\0\0\x10\0{\"v\":").await.unwrap();
         let ended = async {
             tokio::select! {
-                answer = recv.read_to_end(10) => assert_eq!(answer.unwrap(), b""),
+                answer = recv.read_to_end(1000) => {
+                    let answer = String::from_utf8(answer.unwrap()).unwrap();
+                    assert!(answer.contains("too-slow"), "{answer}");
+                }
                 () = trickle(&mut send, b" ") => (),
             }
         };
@@ -68,7 +72,7 @@ async fn content_that_trickles_is_given_up_and_what_came_is_kept() {
         }
     };
     let Reply::Refused(refusal) = within(answered).await else { panic!("a refusal") };
-    assert_eq!(refusal.code, Code::ProtocolError);
+    assert_eq!(refusal.code, Code::TooSlow);
     let mut first = None;
     let client = running.client().await;
     client.submit(&envelope, &files, |at| first = first.or(Some(at))).await.unwrap();
@@ -149,7 +153,20 @@ async fn handshakes_that_go_no_further_free_their_places() {
         // Both hold a place now: the server has answered them.
         within(socket.recv(&mut [0; 1 << 16])).await.unwrap();
     }
-    running.client().await.ledger(0).await.unwrap();
+    // Others are told at once that there is no place, and get one when the handshakes have had their time.
+    let address = running.address.to_string();
+    let (key, server) = (party_key(), server_key().public());
+    let refused = connect(&address, &server, &key).await.err();
+    assert!(matches!(refused, Some(ConnectError::Full { .. })), "{refused:?}");
+    let placed = async {
+        loop {
+            match connect(&address, &server, &key).await {
+                Err(ConnectError::Full { .. }) => tokio::task::yield_now().await,
+                other => break other,
+            }
+        }
+    };
+    within(placed).await.unwrap().ledger(0).await.unwrap();
     running.stop().await;
 }
 

@@ -147,7 +147,9 @@ fn take_in(setting: &Setting, disk: &Faulty, stream: &[u8]) -> (u64, bool) {
     match partial.receive(&setting.all(), &mut from, &mut |bytes| verified += bytes) {
         Ok(()) => (),
         Err(error @ ReceiveError::File(_)) => {
-            assert_eq!(error.refusal(&setting.blake3).code, Code::Internal);
+            let is_full = disk.fault == Fault::Full;
+            let code = if is_full { Code::StorageFull } else { Code::Internal };
+            assert_eq!(error.refusal(&setting.blake3).code, code);
             return (verified, false);
         }
         Err(error) => panic!("the sender is not to blame: {error}"),
