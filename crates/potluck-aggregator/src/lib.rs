@@ -19,6 +19,8 @@ pub mod store;
 pub mod catalogue;
 pub mod ledger;
 
+pub mod uploads;
+
 pub mod submission;
 
 pub mod round;
@@ -26,6 +28,8 @@ pub mod round;
 pub mod sweep;
 
 pub mod server;
+
+pub mod check;
 
 pub mod http;
 

@@ -118,7 +118,7 @@ fn hand_in(
     awaited: Awaited,
     content: &mut dyn Read,
 ) -> Result<Receipt, Refusal> {
-    let (received, _hold) = awaited.receive(content)?;
+    let (received, _kept) = awaited.receive(content)?;
     let admitted = received.inspect(aggregator)?;
     aggregator.store.disk.check_ledger()?;
     let recorded = log(aggregator.ledger.record(Warrant::Expert(admitted)))?;

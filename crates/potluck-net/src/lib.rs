@@ -19,7 +19,9 @@ mod tls;
 mod transport;
 
 pub use client::{CallError, Client, ConnectError, Content, Transfer, connect, connect_x509};
-pub use potluck_wire::{Blended, LedgerPage, Ranges, Receipt, Wanted};
+pub use potluck_wire::{
+    Blended, LedgerPage, PeerStatus, Ranges, Receipt, Status, UploadStatus, Wanted,
+};
 pub use server::{BindError, Limits, Server};
 pub use service::{Offer, Service, StoredBlob, Upload};
 pub use tls::x509::{Pki, PkiError};

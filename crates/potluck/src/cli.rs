@@ -26,6 +26,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     New(command::new::Args),
     Serve(command::serve::Args),
+    Status(command::status::Args),
+    Store(command::store::Args),
     Keygen(command::keygen::Args),
     Invite(command::invite::Args),
     Join(command::join::Args),

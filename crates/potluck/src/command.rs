@@ -3,6 +3,8 @@
 
 pub(crate) mod new;
 pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod keygen;
 pub(crate) mod join;
 pub(crate) mod invite;
@@ -41,6 +43,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         // Those that become another program, or need no network.
         Command::New(args) => new::run(&args, output),
         Command::Serve(args) => serve::run(args, output),
+        Command::Store(args) => store::run(args, output),
         Command::Keygen(args) => keygen::run(&args, output),
         Command::Train(args) => train::train(args, output),
         Command::Eval(args) => train::eval(args, output),
@@ -52,6 +55,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Diff(args) => diff::run(&args, output),
         Command::Completions(args) => completions::run(&args),
         // Those that speak with an aggregator.
+        Command::Status(args) => online(status::run(&args, output), output),
         Command::Join(args) => online(join::run(&args, output), output),
         Command::Invite(args) => online(invite::run(&args, output), output),
         Command::Admit(args) => online(admit::run(&args, output), output),

@@ -192,6 +192,7 @@ impl From<ConnectError> for Failure {
             ConnectError::Pki(_) => {
                 (Kind::Input, "bad-input", Some("certs/README.md says how certificates are made"))
             }
+            ConnectError::Full { .. } => (Kind::Refused, "busy", None),
             ConnectError::Handshake { .. } => (Kind::Unreachable, "handshake", None),
             ConnectError::Socket(_) => (Kind::System, "local-failure", None),
         };

@@ -10,6 +10,7 @@ use potluck_net::{Client, Pki, connect, connect_x509};
 use crate::failure::Failure;
 use crate::folder::{Folder, random_key, verifier_key};
 use crate::ledger::Memory;
+use crate::patience::connecting;
 
 /// Where a member acts from.
 #[derive(Debug, Args)]
@@ -58,13 +59,14 @@ impl Door {
         Self { address, log, identity, pki: None, memory: None, witness: None }
     }
 
-    /// Connects.
+    /// Connects; waits a while for a place where there is none.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
         let (address, server) = (&self.address, self.server()?);
-        Ok(match &self.pki {
-            Some(pki) => connect_x509(address, &server, &self.identity, pki).await?,
-            None => connect(address, &server, &self.identity).await?,
-        })
+        let connecting = connecting(async || match &self.pki {
+            Some(pki) => connect_x509(address, &server, &self.identity, pki).await,
+            None => connect(address, &server, &self.identity).await,
+        });
+        Ok(connecting.await?)
     }
 
     /// The server's key on the network.

@@ -22,6 +22,7 @@ use crate::durable::{self, Readers};
 use crate::failure::Failure;
 use crate::ledger::{COSIGNED, Leaves, Ledger, Line, Memory, Start, archive_failure, blob_path};
 use crate::output::{Output, bytes};
+use crate::patience::patiently;
 use crate::place::Reader;
 use crate::progress::Progress;
 
@@ -141,7 +142,8 @@ async fn fetch(
         .map_err(|error| Failure::system(format!("cannot make {}: {error}", folder.display())))?;
     let progress = Progress::begin(output, format!("expert of {}", expert.party));
     let moved = |transfer: Transfer| progress.at(transfer.done, transfer.total);
-    client.fetch(&expert.weights, &target, moved).await.map_err(|error| {
+    let fetched = patiently(async || client.fetch(&expert.weights, &target, moved).await).await;
+    fetched.map_err(|error| {
         Failure::from(error)
             .about(format!("the expert of {}, entry {}", expert.party, expert.index))
     })?;
