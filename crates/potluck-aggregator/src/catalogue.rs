@@ -121,6 +121,11 @@ impl Catalogue {
         replaced.map(|(_, (file, _))| file.clone()).collect()
     }
 
+    /// The weights of every expert that the ledger ever held.
+    pub fn experts(&self) -> impl Iterator<Item = &FileEntry> {
+        self.experts.values()
+    }
+
     fn mention_inputs(&mut self, manifest: &Manifest) {
         for file in manifest.files() {
             self.mention(file).input = true;

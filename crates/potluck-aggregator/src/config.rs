@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 pub use limits::Limits;
@@ -28,8 +28,11 @@ pub const FILE: &str = "aggregator.toml";
 
 /// Serves a federation: verifies, logs, blends and hands out
 #[derive(Debug, Parser)]
-#[command(name = "potluck-aggregator", version)]
+#[command(name = "potluck-aggregator", version, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    /// Something else than to serve
+    #[command(subcommand)]
+    pub task: Option<Task>,
     /// The federation's folder, as `potluck new` made it
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
@@ -45,6 +48,43 @@ pub struct Arguments {
     /// Print the error that ends the program as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Re-hash every file of a stopped aggregator's store, and mend what can be mended
+    Check(CheckArguments),
+}
+
+/// What is checked, and where right bytes may be.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The federation's folder, as `potluck new` made it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// The store, if not the one in aggregator.toml
+    #[arg(long, value_name = "DIR", env = "POTLUCK_STORE")]
+    pub store: Option<PathBuf>,
+    /// Take what is damaged from here: a folder (a mirror's, another store's, a party's), or HOST:PORT of another
+    /// aggregator of this federation. May be given more than once
+    #[arg(long, value_name = "FROM")]
+    pub repair_from: Vec<String>,
+    /// The key (PEM) by which another aggregator knows who asks [default: the log's]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl CheckArguments {
+    /// The arguments of the server whose store it is.
+    pub fn as_server(&self) -> Arguments {
+        let (dir, store) = (self.dir.clone(), self.store.clone());
+        let (listen, log_format, json, task) = (None, LogFormat::Text, self.json, None);
+        Arguments { task, dir, listen, store, log_format, json }
+    }
 }
 
 /// How the log is written.

@@ -1,13 +1,14 @@
 //! How the program ends when it cannot go on: one line, a hint where there is a cure, a fixed exit code.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use potluck_aggregator::StartError;
 use potluck_aggregator::config::{SettingsError, X509Error};
 use potluck_aggregator::ledger::OpenError;
 use potluck_aggregator::store::{LockError, StoreError};
-use potluck_net::BindError;
+use potluck_net::{BindError, ConnectError};
 
 /// What ended the program.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,12 @@ pub(crate) enum Failure {
     System(#[from] io::Error),
     #[error("the store failed: {0}")]
     Store(String),
+    #[error("{} holds no ledger to check", .0.display())]
+    NoStore(PathBuf),
+    #[error("{} holds no key that can be used: {reason}", path.display())]
+    Key { path: PathBuf, reason: String },
+    #[error("nothing can be repaired from there")]
+    Elsewhere(#[from] ConnectError),
 }
 
 impl Failure {
@@ -64,6 +71,9 @@ impl Failure {
             Self::Bind(_) => ("listen", 1),
             Self::System(_) => ("system", 1),
             Self::Store(_) => ("store", 1),
+            Self::NoStore(_) => ("no-store", 3),
+            Self::Key { .. } => ("key", 3),
+            Self::Elsewhere(_) => ("unreachable", 1),
         }
     }
 
@@ -74,15 +84,16 @@ impl Failure {
             {
                 Some("--dir names the federation's folder; `potluck new` makes one")
             }
-            Self::Start(StartError::Store(StoreError::Lock(LockError::Held { .. }))) => {
-                Some("stop the other one, or give this one a store of its own with --store")
-            }
+            Self::Start(StartError::Store(StoreError::Lock(LockError::Held { .. }))) => Some(
+                "stop the other one first: a store has one program at a time (or name another with --store)",
+            ),
             Self::Start(StartError::Ledger(OpenError::OtherFederation)) => {
                 Some("--store names the folder that belongs to this federation")
             }
             Self::Certificates(_) | Self::Bind(BindError::Pki(_)) => Some(
                 "certs/README.md says how they are made: the certificate is that of keys/log.pem",
             ),
+            Self::NoStore(_) => Some("--dir names the federation's folder, --store its store"),
             Self::Store(_) => Some("mend the disk, then start again: nothing acknowledged is lost"),
             _ => None,
         }

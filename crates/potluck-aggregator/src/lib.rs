@@ -20,6 +20,8 @@ pub mod store;
 pub mod catalogue;
 pub mod ledger;
 
+pub mod uploads;
+
 pub mod submission;
 
 pub mod round;
@@ -27,6 +29,8 @@ pub mod round;
 pub mod sweep;
 
 pub mod server;
+
+pub mod check;
 
 pub mod http;
 

@@ -2,7 +2,8 @@
 //!
 //! One line on standard output says where it listens once it can be reached; its log goes to standard error.
 //! Exit codes: 0 after a signal; 1 where this machine fails; 2 for wrong arguments; 3 for wrong settings, keys
-//! or files; 4 where the stored ledger is not what the log signed.
+//! or files; 4 where the stored ledger is not what the log signed; 5 where `check` found damage that it could not
+//! repair.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
-use potluck_aggregator::config::LogFormat;
+use potluck_aggregator::config::{LogFormat, Task};
 use potluck_aggregator::http::HttpServer;
 use potluck_aggregator::log_keys::LogKeys;
 use potluck_aggregator::outside::ask_witnesses;
@@ -23,6 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+mod checking;
 mod failure;
 
 use self::failure::Failure;
@@ -33,15 +35,19 @@ const LAST_WORK: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.print(arguments.json),
-    }
+    let (ended, json) = match &arguments.task {
+        Some(Task::Check(check)) => {
+            write_log(LogFormat::Text, "warn");
+            (checking::run(check), check.json)
+        }
+        None => (run(&arguments).map(|()| ExitCode::SUCCESS), arguments.json),
+    };
+    ended.unwrap_or_else(|failure| failure.print(json))
 }
 
 /// The table of contents.
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    write_log(arguments.log_format);
+    write_log(arguments.log_format, "info");
     let settings = Settings::gather(arguments)?;
     let aggregator = Aggregator::open(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -99,8 +105,8 @@ fn complete<T>(runtime: Runtime, serving: impl Future<Output = T>) -> T {
     served
 }
 
-fn write_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+fn write_log(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_target(false).with_ansi(false).init(),

@@ -3,15 +3,16 @@
 //! Every method is synchronous and may block; the network room runs them on its own pool. Nothing here decides:
 //! the rules are the federation's, the steps are [`crate::submission`]'s and [`crate::round`]'s.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use potluck_core::charter::{Access, Audience};
-use potluck_core::{Blake3, Code, Envelope, Federation, PublicKey, Refusal};
+use potluck_core::{Author, Blake3, Code, Envelope, Federation, PublicKey, Refusal};
 use potluck_log::ConsistencyProof;
 use potluck_net::archive::{ArchiveFile, Files as _};
-use potluck_net::{Blended, LedgerPage, Offer, Receipt, Service, StoredBlob};
+use potluck_net::{Blended, LedgerPage, Offer, PeerStatus, Receipt, Service, Status, StoredBlob};
 
 use tokio::sync::watch;
 
@@ -22,6 +23,7 @@ use crate::log_keys::LogKeys;
 use crate::round::publish;
 use crate::store::Store;
 use crate::submission;
+use crate::uploads::Uploads;
 
 /// A federation that is open and can be served. Clones are handles to the same one.
 #[derive(Clone)]
@@ -32,13 +34,15 @@ pub struct Aggregator {
     pub(crate) threads: NonZeroUsize,
     /// Held while a soup is blended.
     pub(crate) blending: Arc<Mutex<()>>,
+    /// Uploads under way.
+    pub(crate) uploads: Arc<Uploads>,
 }
 
 impl Aggregator {
     /// Puts the parts together. `threads` is what one blend may use.
     pub fn new(ledger: Ledger, store: Store, fault: Arc<Fault>, threads: NonZeroUsize) -> Self {
         let (ledger, store) = (Arc::new(ledger), Arc::new(store));
-        Self { ledger, store, fault, threads, blending: Arc::default() }
+        Self { ledger, store, fault, threads, blending: Arc::default(), uploads: Arc::default() }
     }
 
     /// The ledger as it stands.
@@ -122,6 +126,15 @@ impl Service for Aggregator {
         told(submission::append(self, envelope))
     }
 
+    fn status(
+        &self,
+        peer: &PublicKey,
+        connections: &[(PublicKey, usize)],
+    ) -> Result<Status, Refusal> {
+        let _span = tracing::info_span!("status", peer = %peer.id().short()).entered();
+        told(self.view(peer, connections))
+    }
+
     fn submit(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Offer, Refusal> {
         let _span = entry_span("submit", peer, envelope).entered();
         told(submission::offer(self, peer, envelope))
@@ -145,6 +158,45 @@ impl Service for Aggregator {
 }
 
 impl Aggregator {
+    /// What the operator, and nobody else, sees of it.
+    fn view(
+        &self,
+        peer: &PublicKey,
+        connections: &[(PublicKey, usize)],
+    ) -> Result<Status, Refusal> {
+        let federation = &self.ledger.standing().federation;
+        if federation.peer(peer.id()) != Some(&Author::Operator) {
+            let sentence = "only the operator sees how the aggregator stands";
+            return Err(Refusal::new(Code::NotPermitted, sentence));
+        }
+        let unreadable = |error: io::Error| {
+            tracing::error!(%error, "the quarantine cannot be read");
+            Refusal::new(Code::Internal, "the aggregator cannot read its quarantine")
+        };
+        let held = self.store.quarantine.by_party().map_err(unreadable)?;
+        let mut peers: BTreeMap<String, PeerStatus> = BTreeMap::new();
+        let named =
+            |name: &str| PeerStatus { name: name.to_owned(), connections: 0, quarantine: 0 };
+        for (name, bytes) in &held {
+            // Whose it is may be lost.
+            let name = if name.is_empty() { "nobody" } else { name };
+            peers.entry(name.to_owned()).or_insert_with(|| named(name)).quarantine = *bytes;
+        }
+        for (key, count) in connections {
+            let owner = federation.peer(key.id()).map(ToString::to_string);
+            let name = owner.unwrap_or_else(|| key.id().short().to_string());
+            let entry = peers.entry(name.clone()).or_insert_with(|| named(&name));
+            // A usize fits in a u64 wherever this runs.
+            entry.connections = entry.connections.saturating_add(*count as u64);
+        }
+        Ok(Status {
+            uploads: self.uploads.status(),
+            peers: peers.into_values().collect(),
+            disk_left: self.store.disk.left().ok(),
+            fault: self.fault.first().map(str::to_owned),
+        })
+    }
+
     /// Content that the ledger speaks of, if the charter lets the peer read it.
     fn find(&self, peer: &PublicKey, blob: Blake3) -> Result<StoredBlob, Refusal> {
         let standing = self.ledger.standing();

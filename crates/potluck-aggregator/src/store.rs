@@ -8,6 +8,7 @@
 //!   blobs/ab/<hex>[.obao]    whole, verified, under their BLAKE3  (blobs)
 //!   quarantine/              uploads that are not admitted yet    (quarantine)
 //!                            (all of it on one file system, whose room is asked for first: disk)
+//!   aside/<hex>              what a check found to be corrupt     (blobs)
 //!   refused/<envelope>/      what was refused, for the operator   (refused)
 //! ```
 //!

@@ -141,7 +141,7 @@ fn hand_in(
     awaited: Awaited,
     content: &mut dyn Read,
 ) -> Result<Receipt, Refusal> {
-    let (received, _hold) = awaited.receive(content)?;
+    let (received, _kept) = awaited.receive(content)?;
     let admitted = received.inspect(aggregator)?;
     // The content may have taken longer than the short-lived key lives.
     check_interchange(aggregator, envelope, aggregator.ledger.now() + RECORDED_WITHIN)?;

@@ -188,3 +188,50 @@ fn an_error_can_be_had_as_json() {
     assert!(error["error"]["message"].as_str().unwrap().contains("genesis.json"));
     assert_eq!(ended(program(folder.path()).args(["--listen", "nowhere"])).0, 2);
 }
+
+#[test]
+fn a_stopped_store_is_checked_and_a_running_one_is_not() {
+    let folder = folder();
+    let check = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_potluck-aggregator"));
+        command.arg("check").arg("--dir").arg(folder.path()).args(arguments);
+        let output = command.env("RUST_LOG", "off").output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let (code, _, error) = check(&[]);
+    assert_eq!(code, 3);
+    assert!(error.contains("holds no ledger to check"), "{error}");
+    let (mut server, _) = Running::start(folder.path());
+    let (code, _, error) = check(&[]);
+    assert_eq!(code, 1);
+    assert!(error.starts_with("error: another aggregator runs on the store"), "{error}");
+    server.signal("-TERM");
+    let (code, said, _) = check(&[]);
+    assert_eq!(code, 0);
+    assert!(said.contains("All is as it should be."), "{said}");
+
+    // What is corrupt is found; the base's right bytes stand in the federation's folder, until they do not.
+    let blobs = folder.path().join("store/blobs");
+    let shelf = fs::read_dir(blobs).unwrap().next().unwrap().unwrap().path();
+    let blob = fs::read_dir(shelf).unwrap().map(|entry| entry.unwrap().path());
+    let blob = blob.into_iter().find(|path| path.extension().is_none()).unwrap();
+    let right = fs::read(&blob).unwrap();
+    let wrong = vec![0; right.len()];
+    fs::write(&blob, &wrong).unwrap();
+    let (code, said, _) = check(&["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &report["sound"]), (0, &true.into()), "{said}");
+    let damage = &report["damage"][0];
+    assert_eq!((&damage["problem"], &damage["role"]), (&"corrupt".into(), &"base".into()));
+    assert!(damage["repaired_from"].as_str().unwrap().contains("base"), "{said}");
+    assert_eq!(fs::read(&blob).unwrap(), right);
+    let kept = fs::read(damage["aside"].as_str().unwrap()).unwrap();
+    assert_eq!(kept, wrong);
+
+    fs::write(&blob, &wrong).unwrap();
+    fs::write(folder.path().join("base/model.safetensors"), "other").unwrap();
+    let (code, said, _) = check(&[]);
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("is corrupt at byte 0") && said.contains("1 still are"), "{said}");
+}

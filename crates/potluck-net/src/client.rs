@@ -15,8 +15,10 @@ use std::time::Duration;
 use potluck_core::{Code, Envelope, FileEntry, Refusal};
 use potluck_wire::frame::MAX_REPLY;
 use potluck_wire::message::{Reply, Request};
-use potluck_wire::session::client::{AppendCall, BlendCall, CosignCall, Ended, LedgerCall, Step};
-use potluck_wire::{Blended, LedgerPage, Receipt, STORED_CONTENT_CORRUPT, Wanted};
+use potluck_wire::session::client::{
+    AppendCall, BlendCall, CosignCall, Ended, LedgerCall, StatusCall, Step,
+};
+use potluck_wire::{Blended, LedgerPage, Receipt, STORED_CONTENT_CORRUPT, Status, Wanted};
 use quinn::{Connection, Endpoint, ReadError, SendStream, VarInt};
 use tokio::time::timeout;
 
@@ -150,6 +152,21 @@ impl Client {
             let reply = self.reply(&mut frames).await?;
             if let Step::Done(()) = call.on(reply).map_err(|ended| self.ended(ended))? {
                 return Ok(());
+            }
+        }
+    }
+
+    /// How the server stands: for the operator.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn status(&self) -> Result<Status, CallError> {
+        let (mut call, request) = StatusCall::new();
+        let mut frames = self.ask(&request).await?;
+        loop {
+            let reply = self.reply(&mut frames).await?;
+            if let Step::Done(status) = call.on(reply).map_err(|ended| self.ended(ended))? {
+                return Ok(status);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use potluck_core::{Blake3, Envelope, PublicKey, Refusal};
-use potluck_wire::{Blended, LedgerPage, Receipt, Wanted};
+use potluck_wire::{Blended, LedgerPage, Receipt, Status, Wanted};
 
 /// The ledger and the store behind a server.
 pub trait Service: Send + Sync + 'static {
@@ -33,6 +33,16 @@ pub trait Service: Send + Sync + 'static {
     /// # Errors
     /// The refusal to send.
     fn cosign(&self, peer: &PublicKey, checkpoint: &str) -> Result<(), Refusal>;
+
+    /// How the server stands; `connections` are those of each key.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    fn status(
+        &self,
+        peer: &PublicKey,
+        connections: &[(PublicKey, usize)],
+    ) -> Result<Status, Refusal>;
 
     /// Begins a submission. The peer's earlier upload of the same envelope, if one was under way, has ended
     /// when this is called: the newest connection wins.

@@ -9,17 +9,19 @@
 //!
 //! Modules stand in the order in which to read them: [`frame`] cuts the stream, [`message`] says what a frame
 //! holds, [`ranges`] which bytes of a file are meant, [`receipt`] what a recorded envelope is answered with,
-//! and [`session`] which message may follow which. `potluck-net` moves the bytes.
+//! [`status`] what an operator sees, and [`session`] which message may follow which. `potluck-net` moves the bytes.
 
 pub mod frame;
 pub mod message;
 pub mod ranges;
 pub mod receipt;
+pub mod status;
 pub mod session;
 
 pub use message::{Blended, LedgerPage, Reply, Request, Wanted};
 pub use ranges::Ranges;
 pub use receipt::Receipt;
+pub use status::{PeerStatus, Status, UploadStatus};
 
 /// The protocol's name in the TLS handshake (ALPN, RFC 7301). A later version gets another.
 pub const ALPN: &[u8] = b"potluck/1";

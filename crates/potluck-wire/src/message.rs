@@ -17,6 +17,7 @@ use crate::VERSION;
 use crate::frame::{self, FrameError, MAX_REPLY, MAX_REQUEST};
 use crate::ranges::{Ranges, RangesError};
 use crate::receipt::Receipt;
+use crate::status::Status;
 
 /// A request: the first frame of a stream, and the only one that a client sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,8 @@ pub enum Ask {
         /// A checkpoint of this log with the cosignature on it, a note.
         checkpoint: String,
     },
+    /// How the server stands: for the operator.
+    Status {},
 }
 
 /// A reply frame.
@@ -114,6 +117,8 @@ pub enum Reply {
     },
     /// The cosignature is kept.
     Cosigned {},
+    /// How the server stands.
+    Status(Status),
     /// The request is refused.
     Refused(Refusal),
 }
@@ -239,6 +244,7 @@ impl Reply {
             Self::Found { .. } => "found",
             Self::Blended { .. } => "blended",
             Self::Cosigned {} => "cosigned",
+            Self::Status(_) => "status",
             Self::Refused(_) => "refused",
         }
     }

@@ -6,6 +6,7 @@
 //! submit   →  progress*, ( receipt | wanted, then content from the client, progress*, receipt )
 //! fetch    →  found, then content from the server
 //! blend    →  progress*, blended
+//! status   →  status
 //! any      →  … refused, at any place where the server speaks
 //! ```
 //!

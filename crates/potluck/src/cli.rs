@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Charter(command::charter::Args),
     New(command::new::Args),
     Serve(command::serve::Args),
+    Status(command::status::Args),
+    Store(command::store::Args),
     Keygen(command::keygen::Args),
     Invite(command::invite::Args),
     Join(command::join::Args),

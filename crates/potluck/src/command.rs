@@ -4,6 +4,8 @@
 pub(crate) mod charter;
 pub(crate) mod new;
 pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod keygen;
 pub(crate) mod join;
 pub(crate) mod invite;
@@ -43,6 +45,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Charter(args) => charter::run(&args, output),
         Command::New(args) => new::run(&args, output),
         Command::Serve(args) => serve::run(args, output),
+        Command::Store(args) => store::run(args, output),
         Command::Keygen(args) => keygen::run(&args, output),
         Command::Train(args) => train::train(args, output),
         Command::Eval(args) => train::eval(args, output),
@@ -54,6 +57,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Diff(args) => diff::run(&args, output),
         Command::Completions(args) => completions::run(&args),
         // Those that speak with an aggregator.
+        Command::Status(args) => online(status::run(&args, output), output),
         Command::Join(args) => online(join::run(&args, output), output),
         Command::Invite(args) => online(invite::run(&args, output), output),
         Command::Admit(args) => online(admit::run(&args, output), output),

@@ -194,9 +194,7 @@ impl From<ConnectError> for Failure {
             ConnectError::Pki(_) => {
                 (Kind::Input, "bad-input", Some("certs/README.md says how certificates are made"))
             }
-            ConnectError::Full { .. } => {
-                (Kind::Unreachable, "busy", Some("run the command again in a while"))
-            }
+            ConnectError::Full { .. } => (Kind::Refused, "busy", None),
             ConnectError::Handshake { .. } => (Kind::Unreachable, "handshake", None),
             ConnectError::Socket(_) => (Kind::System, "local-failure", None),
         };

@@ -18,6 +18,7 @@ mod invitation;
 
 mod ledger;
 mod session;
+mod patience;
 mod recorded;
 mod interchange;
 mod http;

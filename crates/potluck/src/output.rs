@@ -38,6 +38,13 @@ impl Output {
         }
     }
 
+    /// Makes the terminal empty, where somebody watches, for what is drawn anew.
+    pub(crate) fn clear(&self) {
+        if !self.json && io::stdout().is_terminal() {
+            print("\x1b[2J\x1b[H");
+        }
+    }
+
     /// The object for scripts; the last thing that a command prints.
     pub(crate) fn result(&self, value: &impl Serialize) {
         if self.json {

@@ -10,6 +10,7 @@ use potluck_net::{Client, Congestion, Pki, Tuning, Window, connect_tuned};
 use crate::failure::{Failure, warn};
 use crate::folder::{Folder, random_key, verifier_key};
 use crate::ledger::Memory;
+use crate::patience::connecting;
 
 /// Where a member acts from.
 #[derive(Debug, Args)]
@@ -100,12 +101,13 @@ impl Door {
         Self { address, log, identity, pki: None, memory: None, witness: None, tuning }
     }
 
-    /// Connects.
+    /// Connects; waits a while for a place where there is none.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
         let (server, pki) = (self.server()?, self.pki.as_ref());
-        let client =
-            connect_tuned(&self.address, &server, &self.identity, pki, &self.tuning).await?;
-        Ok(client)
+        let connecting = connecting(async || {
+            connect_tuned(&self.address, &server, &self.identity, pki, &self.tuning).await
+        });
+        Ok(connecting.await?)
     }
 
     /// The server's key on the network.

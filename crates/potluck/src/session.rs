@@ -21,6 +21,7 @@ use crate::clock::now;
 use crate::failure::{Failure, in_full, warn};
 use crate::folder::Folder;
 use crate::ledger::{Ledger, Memory, Visit, cosign_line, unseen};
+use crate::patience::patiently;
 use crate::place::{Door, Member};
 use crate::recorded::{keep, mismatch};
 
@@ -206,7 +207,7 @@ impl MemberSession {
     /// Signs and records what speaks of no content to be sent.
     pub(crate) async fn say(&mut self, body: Body) -> Result<Said, Failure> {
         let envelope = self.sign(body)?;
-        let receipt = self.session.client.append(&envelope).await;
+        let receipt = patiently(async || self.session.client.append(&envelope).await).await;
         let receipt = receipt.map_err(|error| self.explain(error.into()))?;
         self.settle(&envelope, receipt).await
     }
@@ -216,10 +217,12 @@ impl MemberSession {
         &mut self,
         body: Body,
         content: &[Content],
-        progress: impl FnMut(Transfer) + Send,
+        mut progress: impl FnMut(Transfer) + Send,
     ) -> Result<Said, Failure> {
         let envelope = self.sign(body)?;
-        let receipt = self.session.client.submit(&envelope, content, progress).await;
+        let client = &self.session.client;
+        let receipt =
+            patiently(async || client.submit(&envelope, content, &mut progress).await).await;
         let receipt = receipt.map_err(|error| self.explain(error.into()))?;
         self.settle(&envelope, receipt).await
     }
@@ -323,7 +326,9 @@ impl MemberSession {
                 failure.hint(format!("the operator lets you in with: potluck admit {party} {key}"))
             }
             ("sequence-wrong", _) => failure.hint("run the command again: the ledger moved on"),
-            ("busy", _) => failure.hint("run the command again in a while: what was sent is kept"),
+            ("busy" | "too-slow" | "storage-full", _) => {
+                failure.hint("run the command again in a while: what was sent is kept")
+            }
             _ => failure,
         }
     }

@@ -324,6 +324,37 @@ fn a_store_that_fails_stops_the_writing_and_not_the_reading() {
 }
 
 #[test]
+fn only_the_operator_sees_how_it_stands() {
+    let folder = Folder::new();
+    let aggregator = folder.open();
+    aggregator.say(Author::Operator, admit("agency")).unwrap();
+    let content = expert(1);
+    let body = submission(&aggregator.standing().federation, &content);
+    let envelope = aggregator.signed(party("agency"), body);
+    let agency = party_key("agency");
+    let Ok(Offer::Wanted(upload)) = aggregator.submit(&agency.public(), &envelope) else {
+        panic!()
+    };
+    let stream = stream_of(&upload.wanted(), &content);
+    upload.receive(&mut &stream[..90_000]).unwrap_err();
+    let Ok(Offer::Wanted(_upload)) = aggregator.submit(&agency.public(), &envelope) else {
+        panic!()
+    };
+    let connections = [(agency.public(), 2), (stranger().public(), 1)];
+    assert_eq!(code(aggregator.status(&agency.public(), &connections)), Code::NotPermitted);
+    assert_eq!(code(aggregator.status(&log_key().public(), &connections)), Code::NotPermitted);
+    let status = aggregator.status(&operator().public(), &connections).unwrap();
+    let upload = &status.uploads[0];
+    assert_eq!((upload.party.as_str(), upload.blake3), ("agency", Blake3::of(&content)));
+    assert_eq!((upload.verified, upload.resumed_from), (65_536, 65_536));
+    assert_eq!((upload.size, upload.seconds_left), (content.len() as u64, None));
+    let seen = status.peers.iter().find(|peer| peer.name == "agency").unwrap();
+    assert_eq!((seen.connections, seen.quarantine), (2, content.len() as u64));
+    assert_eq!((status.peers.len(), status.uploads.len()), (2, 1));
+    assert!(status.disk_left.unwrap() > 0 && status.fault.is_none());
+}
+
+#[test]
 fn only_the_soup_of_the_recipe_is_published() {
     let folder = Folder::new();
     let aggregator = folder.open();

@@ -142,6 +142,55 @@ impl Blobs {
         Ok(durable::move_file(source, &target)?)
     }
 
+    /// Every blob that stands here, with its length in bytes.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn list(&self) -> io::Result<Vec<(Blake3, u64)>> {
+        let mut all = Vec::new();
+        for shelf in fs::read_dir(&self.folder)? {
+            let shelf = shelf?;
+            if !shelf.file_type()?.is_dir() {
+                continue;
+            }
+            for entry in fs::read_dir(shelf.path())? {
+                let entry = entry?;
+                if let Ok(blob) = entry.file_name().to_string_lossy().parse() {
+                    all.push((blob, entry.metadata()?.len()));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Moves the bytes of a blob, which are not its own, and their hashes to the folder `aside` beside the blobs, where
+    /// nobody is served from. Where they are then.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn put_aside(&self, blob: Blake3) -> io::Result<PathBuf> {
+        let aside = self.folder.with_file_name("aside");
+        durable::make_folder(&aside)?;
+        let target = aside.join(blob.to_string());
+        let outboard = self.outboard(blob);
+        if outboard.exists() {
+            durable::move_file(&outboard, &target.with_extension("obao"))?;
+        }
+        durable::move_file(&self.data(blob), &target)?;
+        Ok(target)
+    }
+
+    /// Makes the hashes beside the bytes anew, which must be right.
+    ///
+    /// # Errors
+    /// What the file system says, and where the bytes are not right after all.
+    pub fn hash_again(&self, file: &FileEntry) -> io::Result<()> {
+        match blob::outboard(&self.data(file.blake3), &self.outboard(file.blake3))? {
+            found if found == (file.blake3, file.size) => Ok(()),
+            _ => Err(io::Error::other(format!("{} changed while it was checked", file.blake3))),
+        }
+    }
+
     /// The name of a blob, in a folder that is there.
     fn place(&self, blob: Blake3) -> io::Result<PathBuf> {
         let data = self.data(blob);

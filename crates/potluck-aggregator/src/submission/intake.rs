@@ -16,13 +16,20 @@ use crate::server::Aggregator;
 use crate::store::blobs::Hold;
 use crate::store::disk::is_full;
 use crate::store::quarantine::Place;
+use crate::uploads::UnderWay;
 
 /// An authentic submission whose content is to come.
 pub struct Awaited {
-    hold: Hold,
+    kept: Kept,
     authentic: Authentic,
     file: FileEntry,
     content: Content,
+}
+
+/// What lasts until the entry is in: nobody removes the bytes, and the operator sees the upload.
+pub struct Kept {
+    _hold: Hold,
+    under_way: UnderWay,
 }
 
 /// Where the content is, or will be.
@@ -46,7 +53,8 @@ impl Awaited {
         // Before it is looked for: what is there must stay until the entry is in.
         let hold = aggregator.store.blobs.hold(file.blake3);
         if aggregator.store.blobs.is_intact(&file).map_err(|error| unusable(&error))? {
-            return Ok(Self { hold, authentic, file, content: Content::Stored });
+            let kept = keep(aggregator, hold, &authentic, (&file, file.size));
+            return Ok(Self { kept, authentic, file, content: Content::Stored });
         }
         let quarantine = &aggregator.store.quarantine;
         let place = quarantine.reserve(&file, &authentic.statement().author)?;
@@ -60,7 +68,9 @@ impl Awaited {
             }
             _ => unusable(&error),
         })?;
-        Ok(Self { hold, authentic, file, content: Content::Quarantined { partial, place } })
+        let verified = file.size.saturating_sub(partial.missing().byte_count());
+        let kept = keep(aggregator, hold, &authentic, (&file, verified));
+        Ok(Self { kept, authentic, file, content: Content::Quarantined { partial, place } })
     }
 
     /// What is lacking.
@@ -74,21 +84,24 @@ impl Awaited {
         }
     }
 
-    /// Takes in what is lacking. The hold keeps the bytes in the store until the entry speaks of them.
+    /// Takes in what is lacking. What is kept beside it is to last until the entry is in.
     ///
     /// # Errors
     /// `content-corrupt` at the first group that is not of the digest, and where the content ends early; what
     /// was verified before it is kept for the next attempt.
-    pub fn receive(mut self, from: &mut dyn Read) -> Result<(Received, Hold), Refusal> {
+    pub fn receive(mut self, from: &mut dyn Read) -> Result<(Received, Kept), Refusal> {
         if let Content::Quarantined { partial, .. } = &mut self.content {
             let ranges = partial.missing();
-            partial.receive(&ranges, from, &mut |_| {}).map_err(|error| {
-                tracing::info!(%error, "an upload broke off");
-                error.refusal(&self.file.blake3)
-            })?;
+            let under_way = &self.kept.under_way;
+            partial.receive(&ranges, from, &mut |group| under_way.verified(group)).map_err(
+                |error| {
+                    tracing::info!(%error, "an upload broke off");
+                    error.refusal(&self.file.blake3)
+                },
+            )?;
         }
-        let Self { hold, authentic, file, content } = self;
-        Ok((Received { authentic, file, content }, hold))
+        let Self { kept, authentic, file, content } = self;
+        Ok((Received { authentic, file, content }, kept))
     }
 }
 
@@ -97,6 +110,16 @@ pub struct Received {
     pub(super) authentic: Authentic,
     pub(super) file: FileEntry,
     pub(super) content: Content,
+}
+
+fn keep(
+    aggregator: &Aggregator,
+    hold: Hold,
+    authentic: &Authentic,
+    (file, verified): (&FileEntry, u64),
+) -> Kept {
+    let party = authentic.statement().author.to_string();
+    Kept { _hold: hold, under_way: aggregator.uploads.begin(party, file, verified) }
 }
 
 fn unusable(error: &io::Error) -> Refusal {

@@ -168,6 +168,12 @@ async fn answer(
             shared.pool.run(Lane::Decision, &peer, cosign).await?;
             exchange.reply(&state.kept()).await
         }
+        Asked::Status(state) => {
+            let connections = shared.doors.connections();
+            let status = move || service.status(&peer, &connections);
+            let status = shared.pool.run(Lane::Reading, &peer, status).await?;
+            exchange.reply(&state.status(status)).await
+        }
         Asked::Blend(round, state) => blend(shared, peer, exchange, round, state).await,
     }
 }

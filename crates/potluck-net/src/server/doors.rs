@@ -68,6 +68,17 @@ impl Doors {
     }
 }
 
+impl Doors {
+    /// How many connections each key has.
+    pub(super) fn connections(&self) -> Vec<(PublicKey, usize)> {
+        let counts = lock(&self.counts);
+        let keys = counts.keys.iter();
+        // Each was a key when it came.
+        keys.filter_map(|(key, of_key)| Some((PublicKey::from_bytes(key).ok()?, of_key.len())))
+            .collect()
+    }
+}
+
 /// The address, or network, whose owner is one somebody.
 fn holder(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -121,6 +121,19 @@ async fn an_address_that_is_full_stays_out() {
 }
 
 #[tokio::test]
+async fn a_status_counts_the_connections_of_each_key() {
+    let (other, public) = key_of(9);
+    let running = Running::with(Toy::admitting([party_key().public(), public]), Limits::default());
+    let (first, _second) = (running.client().await, running.client().await);
+    let _other = running.client_as(&other).await;
+    let status = first.status().await.unwrap();
+    let mut seen: Vec<_> = status.peers.iter().map(|it| (&*it.name, it.connections)).collect();
+    seen.sort();
+    assert_eq!(seen, [("another", 1), ("you", 2)]);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn the_newest_connection_of_a_key_ends_its_oldest() {
     let running = Running::start(Limits { per_key: 1, ..Limits::default() });
     let first = running.client().await;

@@ -14,7 +14,10 @@ use potluck_core::{
 use tempfile::TempDir;
 
 use crate::blob::{self, Partial};
-use crate::{Blended, Content, LedgerPage, Offer, Receipt, Service, StoredBlob, Upload, Wanted};
+use crate::{
+    Blended, Content, LedgerPage, Offer, PeerStatus, Receipt, Service, Status, StoredBlob, Upload,
+    Wanted,
+};
 
 /// A door that stays shut until it is opened, once.
 #[derive(Default)]
@@ -125,6 +128,20 @@ impl Service for Toy {
     fn cosign(&self, _peer: &PublicKey, checkpoint: &str) -> Result<(), Refusal> {
         let refused = || Refusal::new(Code::CheckpointRefused, "no checkpoint of this toy");
         checkpoint.starts_with("from ").then_some(()).ok_or_else(refused)
+    }
+
+    fn status(
+        &self,
+        peer: &PublicKey,
+        connections: &[(PublicKey, usize)],
+    ) -> Result<Status, Refusal> {
+        let quarantine = self.arrived();
+        let peer_status = |(key, count): &(PublicKey, usize)| PeerStatus {
+            name: if key == peer { "you".into() } else { "another".into() },
+            connections: *count as u64,
+            quarantine,
+        };
+        Ok(Status { peers: connections.iter().map(peer_status).collect(), ..Status::default() })
     }
 
     fn submit(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Offer, Refusal> {

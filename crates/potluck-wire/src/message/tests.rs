@@ -6,6 +6,7 @@ use potluck_core::{Lambda, Manifest, Sha256};
 use proptest::prelude::*;
 
 use super::*;
+use crate::status::{PeerStatus, UploadStatus};
 
 fn file() -> FileEntry {
     FileEntry {
@@ -40,6 +41,7 @@ fn requests() -> Vec<(Ask, String)> {
         }),
         (Ask::Blend { round: 2 }, r#"{"blend":{"round":2}}"#.into()),
         (Ask::Cosign { checkpoint: "c\n".into() }, r#"{"cosign":{"checkpoint":"c\n"}}"#.into()),
+        (Ask::Status {}, r#"{"status":{}}"#.into()),
     ]
 }
 
@@ -52,7 +54,26 @@ fn replies() -> Vec<(Reply, String)> {
     };
     let receipt = Receipt { index: 4, record: "{}".into(), proof: "p\n".into() };
     let recipe_text = serde_json::to_string(&recipe()).unwrap();
+    let status = Status {
+        uploads: vec![UploadStatus {
+            party: "agency".into(),
+            blake3: Blake3::from_bytes([1; 32]),
+            size: 9,
+            verified: 5,
+            resumed_from: 1,
+            rate: 2,
+            seconds_left: Some(2),
+        }],
+        peers: vec![PeerStatus { name: "agency".into(), connections: 1, quarantine: 9 }],
+        disk_left: Some(7),
+        fault: None,
+    };
     vec![
+        (Reply::Status(status), {
+            format!(
+                r#"{{"status":{{"uploads":[{{"party":"agency","blake3":"{ones}","size":9,"verified":5,"resumed_from":1,"rate":2,"seconds_left":2}}],"peers":[{{"name":"agency","connections":1,"quarantine":9}}],"disk_left":7,"fault":null}}}}"#
+            )
+        }),
         (Reply::Ledger { checkpoint: "c\n".into(), cosigned: None, count: 1 }, {
             r#"{"ledger":{"checkpoint":"c\n","cosigned":null,"count":1}}"#.into()
         }),

@@ -5,6 +5,7 @@ use potluck_core::{Blake3, Entry, Envelope, FileEntry, Refusal};
 use crate::message::{Ask, Blended, LedgerPage, Reply, Request, Wanted};
 use crate::ranges::Ranges;
 use crate::receipt::Receipt;
+use crate::status::Status;
 
 /// The most entries in one page of the ledger.
 pub const MAX_PAGE_ENTRIES: u64 = 1 << 20;
@@ -147,6 +148,28 @@ impl CosignCall {
         match reply {
             Reply::Cosigned {} => Ok(Step::Done(())),
             other => unexpected(other, "'cosigned'"),
+        }
+    }
+}
+
+/// Asks how the server stands.
+#[derive(Debug)]
+pub struct StatusCall(());
+
+impl StatusCall {
+    /// Asks for it.
+    pub fn new() -> (Self, Request) {
+        (Self(()), Request::new(Ask::Status {}))
+    }
+
+    /// Takes a reply.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn on(&mut self, reply: Reply) -> Result<Step<Status>, Ended> {
+        match reply {
+            Reply::Status(status) => Ok(Step::Done(status)),
+            other => unexpected(other, "'status'"),
         }
     }
 }

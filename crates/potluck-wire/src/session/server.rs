@@ -5,6 +5,7 @@ use potluck_core::{Blake3, Code, Entry, Envelope, Refusal};
 use crate::message::{Ask, Blended, LedgerPage, Reply, Request, Wanted};
 use crate::ranges::Ranges;
 use crate::receipt::Receipt;
+use crate::status::Status;
 
 /// A request that was read, with the state that may answer it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub enum Asked {
     Blend(u64, AwaitSoup),
     /// To keep a cosignature.
     Cosign(String, AwaitKept),
+    /// How the server stands.
+    Status(AwaitStatus),
 }
 
 /// Reads a stream's first frame.
@@ -35,6 +38,7 @@ pub fn accept(body: &[u8]) -> Result<Asked, Refusal> {
         Ask::Fetch { blake3, ranges } => Asked::Fetch(blake3, AwaitContent(ranges)),
         Ask::Blend { round } => Asked::Blend(round, AwaitSoup(())),
         Ask::Cosign { checkpoint } => Asked::Cosign(checkpoint, AwaitKept(())),
+        Ask::Status {} => Asked::Status(AwaitStatus(())),
     })
 }
 
@@ -147,6 +151,17 @@ impl AwaitKept {
     /// The cosignature is kept.
     pub fn kept(self) -> Reply {
         Reply::Cosigned {}
+    }
+}
+
+/// It is to be said how the server stands.
+#[derive(Debug)]
+pub struct AwaitStatus(());
+
+impl AwaitStatus {
+    /// This is how.
+    pub fn status(self, status: Status) -> Reply {
+        Reply::Status(status)
     }
 }
 

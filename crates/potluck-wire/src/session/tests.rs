@@ -4,13 +4,14 @@ use potluck_core::envelope::Domain;
 use potluck_core::{Blake3, Code, Envelope, FileEntry, Kind, PrivateKey, Refusal, Sha256};
 
 use super::client::{
-    AppendCall, BlendCall, Ended, FetchCall, LedgerCall, MAX_PAGE_ENTRIES, Offered, Step,
-    SubmitCall,
+    AppendCall, BlendCall, Ended, FetchCall, LedgerCall, MAX_PAGE_ENTRIES, Offered, StatusCall,
+    Step, SubmitCall,
 };
 use super::server::{Asked, accept};
 use crate::message::{LedgerPage, Reply, Request, Wanted};
 use crate::ranges::{GROUP, Ranges};
 use crate::receipt::Receipt;
+use crate::status::Status;
 
 fn envelope() -> Envelope {
     let domain = Domain { kind: Kind::Reveal, federation: None };
@@ -133,6 +134,15 @@ fn a_reply_to_another_request_is_a_violation() {
     assert_eq!(BlendCall::new(1).0.on(progress), Ok(Step::Progress(0, 0)));
     assert!(is_violation(BlendCall::new(1).0.on(Reply::Receipt(receipt()))));
     assert_eq!(BlendCall::new(1).0.on(refused().0), Err(refused().1));
+}
+
+#[test]
+fn a_status_is_answered_by_one() {
+    let (mut call, request) = StatusCall::new();
+    let Asked::Status(state) = asked(&request) else { panic!("a status request") };
+    let status = Status { disk_left: Some(1), ..Status::default() };
+    assert_eq!(call.on(state.status(status.clone())), Ok(Step::Done(status)));
+    assert!(is_violation(StatusCall::new().0.on(Reply::Cosigned {})));
 }
 
 #[test]

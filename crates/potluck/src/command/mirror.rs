@@ -24,6 +24,7 @@ use crate::duration::duration;
 use crate::failure::{Failure, Kind, warn};
 use crate::ledger::{COSIGNED, Leaves, Ledger, Line, Memory, Start, archive_failure, blob_path};
 use crate::output::{Output, bytes};
+use crate::patience::patiently;
 use crate::place::{Door, Reader};
 use crate::progress::Progress;
 
@@ -194,7 +195,8 @@ async fn fetch(
     let is_new = !target.is_file();
     let progress = Progress::begin(output, format!("expert of {}", expert.party));
     let moved = |transfer: Transfer| progress.at(transfer.done, transfer.total);
-    client.fetch(&expert.weights, &target, moved).await.map_err(|error| {
+    let fetched = patiently(async || client.fetch(&expert.weights, &target, moved).await).await;
+    fetched.map_err(|error| {
         Failure::from(error)
             .about(format!("the expert of {}, entry {}", expert.party, expert.index))
     })?;

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::output::{Output, bytes};
+use crate::patience::patiently;
 use crate::place::Member;
 use crate::progress::Progress;
 use crate::session::{MemberSession, Said};
@@ -71,7 +72,8 @@ async fn blend(
     output: &Output,
 ) -> Result<FileEntry, Failure> {
     let progress = Progress::begin(output, "blending");
-    let blended = session.client().blend(round, |done, total| progress.at(done, total)).await?;
+    let done = |done, total| progress.at(done, total);
+    let blended = patiently(async || session.client().blend(round, done).await).await?;
     if blended.recipe != *recipe {
         let message = "the aggregator blended another recipe than the ledger leads to";
         return Err(Failure::unverified("recipe-mismatch", message));

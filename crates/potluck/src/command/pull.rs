@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::ledger::Standing;
 use crate::output::{Output, bytes};
+use crate::patience::patiently;
 use crate::place::{Door, Line, Reader, warn_of_shortfall};
 use crate::progress::Progress;
 use crate::session::Session;
@@ -167,7 +168,7 @@ async fn fetch(
         .map_err(|error| Failure::system(format!("cannot make {}: {error}", folder.display())))?;
     let progress = Progress::begin(output, &file.path);
     let moved = |transfer: potluck_net::Transfer| progress.at(transfer.done, transfer.total);
-    let fetched = session.client.fetch(file, &target, moved).await;
+    let fetched = patiently(async || session.client.fetch(file, &target, moved).await).await;
     fetched.map_err(|error| Failure::from(error).about(&file.path))
 }
 

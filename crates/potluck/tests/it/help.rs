@@ -2,8 +2,9 @@
 
 use super::{assert_snapshot, potluck, text};
 
-const COMMANDS: [&[&str]; 25] = [
+const COMMANDS: [&[&str]; 26] = [
     &["new"],
+    &["status"],
     &["keygen"],
     &["join"],
     &["admit"],
@@ -40,7 +41,7 @@ fn helps_are_as_they_were() {
         all += &format!("$ potluck {} --help\n{}\n", command.join(" "), text(&said.stdout));
     }
     // These pass `--help` on to the program that they run.
-    for command in ["serve", "train", "eval"] {
+    for command in ["serve", "store", "train", "eval"] {
         let said = potluck(home.path(), &["help", command]);
         all += &format!("$ potluck help {command}\n{}\n", text(&said.stdout));
     }

@@ -14,6 +14,7 @@ use crate::command::busy;
 use crate::failure::Failure;
 use crate::ledger::{Mirror, blob_path};
 use crate::output::Output;
+use crate::patience::patiently;
 use crate::progress::Progress;
 
 /// Where the experts are.
@@ -48,7 +49,8 @@ impl Pantry<'_> {
             Self::Aggregator(client) => {
                 let target = kitchen.expert(expert)?;
                 let moved = |transfer: Transfer| progress.at(transfer.done, transfer.total);
-                let fetched = client.fetch(&expert.weights, &target, moved).await;
+                let fetched =
+                    patiently(async || client.fetch(&expert.weights, &target, moved).await).await;
                 fetched.map_err(|error| about(error.into()))?;
                 Ok(Got::Weights(target))
             }
