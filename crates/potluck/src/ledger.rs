@@ -222,6 +222,13 @@ impl Ledger {
         let Some(shown) = cosigned.filter(|it| it.size() <= ledger.replay.len()) else {
             return Ok(ledger);
         };
+        if fork::is_fork(&shown, &ledger.checkpoint) {
+            let message = format!(
+                "the log signed two different checkpoints of {} entries: the latest, and the one that it calls cosigned",
+                shown.size()
+            );
+            return Err(Failure::unverified("fork", message));
+        }
         match ledger.replay.root_at(shown.size()) {
             Some(root) if root == shown.root() => ledger.cosigned = Some(shown),
             Some(_) => {

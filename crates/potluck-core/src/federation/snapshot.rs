@@ -8,6 +8,9 @@ use super::Federation;
 /// The largest snapshot that is read, in bytes.
 pub const MAX_SNAPSHOT: usize = 64 << 20;
 
+/// More entries than any ledger has, and so many that whatever counts them can go on: the log's trees are no larger.
+const MAX_ENTRIES: u64 = 1 << 62;
+
 /// Why bytes are no snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -42,6 +45,16 @@ impl Federation {
         if state.base.weights().is_none() {
             return Err(SnapshotError::Malformed("a base without weights".to_owned()));
         }
+        if !state.is_countable() {
+            let what = "it counts more entries than there can be".to_owned();
+            return Err(SnapshotError::Malformed(what));
+        }
         if state.snapshot() != bytes { Err(SnapshotError::Spelling) } else { Ok(state) }
+    }
+
+    /// No author has more entries than the ledger, and the ledger no more than any.
+    fn is_countable(&self) -> bool {
+        let of_authors = self.members.iter().all(|(_, member)| member.next <= self.size);
+        (1..=MAX_ENTRIES).contains(&self.size) && of_authors
     }
 }

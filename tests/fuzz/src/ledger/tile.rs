@@ -38,7 +38,8 @@ fn path(text: &str) {
     }
 }
 
-/// The path as Go's implementation has it: with the tiles' height, and its own word for entries.
+/// The path as Go's implementation has it: with the tiles' height, and its own word for entries. Nothing for what
+/// `tlog_tiles` 0.2.0 panics at, which is no tile: a level of 64 or more, a width of 0.
 fn as_theirs(text: &str) -> Option<String> {
     let rest = text.strip_prefix("tile/")?;
     let rest = match rest.strip_prefix("entries/") {
@@ -47,7 +48,11 @@ fn as_theirs(text: &str) -> Option<String> {
         None if rest.starts_with("data") => return None,
         None => rest.to_owned(),
     };
-    Some(format!("tile/8/{rest}"))
+    let number = |text: &str| text.parse::<u32>().ok();
+    let level = rest.split('/').next().and_then(number);
+    let width = rest.rsplit_once(".p/").and_then(|(_, width)| number(width));
+    let panics = level.is_some_and(|level| level >= 64) || width == Some(0);
+    (!panics).then(|| format!("tile/8/{rest}"))
 }
 
 fn bundle(width: u16, bytes: &[u8]) {

@@ -277,6 +277,15 @@ fn a_snapshot_is_the_state_and_nothing_else() {
     let spaced = [&b" "[..], &bytes].concat();
     assert!(matches!(Federation::from_snapshot(&spaced), Err(SnapshotError::Spelling)));
     assert!(Federation::from_snapshot(b"{}").is_err());
-    let renamed = String::from_utf8(bytes).unwrap().replacen("\"size\":", "\"sized\":", 1);
+    let renamed = String::from_utf8(bytes.clone()).unwrap().replacen("\"size\":", "\"sized\":", 1);
     assert!(Federation::from_snapshot(renamed.as_bytes()).is_err());
+    // Counts from which no ledger could go on.
+    let text = std::str::from_utf8(&bytes).unwrap();
+    for field in [format!("\"size\":{},", ledger.federation.size()), "\"next\":1,".to_owned()] {
+        assert!(text.contains(&field), "{field}");
+        let name = field.split_once(':').unwrap().0;
+        let counted = text.replacen(&field, &format!("{name}:18446744073709551615,"), 1);
+        let refused = Federation::from_snapshot(counted.as_bytes());
+        assert!(matches!(refused, Err(SnapshotError::Malformed(_))), "{field}");
+    }
 }

@@ -6,19 +6,13 @@ use std::fmt::Write as _;
 
 use potluck_core::entry::Role;
 use potluck_core::federation::{LogKey, Member, Round};
-use potluck_core::{Author, Federation};
+use potluck_core::{Author, Federation, Lambda, PartyId, Recipe};
 
 use super::verdict::{Mark, Verdict};
 pub(super) use crate::clock::utc;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}\
-.verdict{padding:1rem 1.2rem;border-left:.5rem solid;font-size:1.15rem}\
-.good{border-color:#1b7f3b;background:#eef8f0}.bad{border-color:#b3261e;background:#fdeeed}\
-table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #ddd}\
-code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}.num{text-align:right}\
-.passed{color:#1b7f3b}.warned{color:#8a5a00}.skipped{color:#666}.failed{color:#b3261e;font-weight:bold}\
-@media print{body{margin:0}}";
+/// Light, dark, on paper, and as narrow as a phone.
+const STYLE: &str = include_str!("report/style.css");
 
 /// The page.
 pub(super) fn page(verdict: &Verdict) -> String {
@@ -34,6 +28,7 @@ pub(super) fn page(verdict: &Verdict) -> String {
     push(&mut page, format_args!("<title>{title}</title><style>{STYLE}</style></head><body>"));
     push(&mut page, format_args!("<h1>{title}</h1>"));
     opening(&mut page, verdict);
+    remarks(&mut page, verdict);
     steps(&mut page, verdict);
     if let Some((federation, _)) = &verdict.federation {
         members(&mut page, federation);
@@ -53,7 +48,8 @@ fn opening(page: &mut String, verdict: &Verdict) {
         push(
             page,
             format_args!(
-                "<p>The first step that differs is <strong>{}</strong> (<code>{}</code>).</p>",
+                "<p>The first question that cannot be answered with yes: <strong>{}</strong> (step {}, <code>{}</code>). What comes after it was not looked at.</p>",
+                question(difference.step).unwrap_or("Does it agree?"),
                 escaped(difference.step),
                 escaped(difference.code)
             ),
@@ -72,27 +68,63 @@ fn opening(page: &mut String, verdict: &Verdict) {
             push(page, format_args!("<p>{}</p>", escaped(hint)));
         }
     }
-    push(page, format_args!("<p>Made on {}.", utc(verdict.time)));
+    page.push_str("<p>This page was written by <code>potluck audit</code>, which read the whole ledger and worked out everything again by itself. It takes nobody's word for it, the operator's included; all that it was given beforehand is the log's key.</p>");
+    push(page, format_args!("<table><tr><th>Made on</th><td>{}</td></tr>", utc(verdict.time)));
     if let Some((federation, checkpoint)) = &verdict.federation {
         push(
             page,
             format_args!(
-                " The ledger has {} entries under the root <code>{}</code>; it last stated the time {}. The federation is <code>{}</code>.",
+                "<tr><th>Ledger</th><td>{} entries, the last of {}</td></tr><tr><th>Its root</th><td><code>{}</code></td></tr><tr><th>Federation</th><td><code>{}</code></td></tr>",
                 checkpoint.size(),
-                checkpoint.root(),
                 utc(federation.time()),
+                checkpoint.root(),
                 federation.id()
             ),
         );
     }
-    page.push_str("</p>");
+    page.push_str("</table>");
+}
+
+/// What a reader should know although nothing is wrong.
+fn remarks(page: &mut String, verdict: &Verdict) {
+    let mut warned = verdict.steps.iter().filter(|step| step.mark == Mark::Warned).peekable();
+    if warned.peek().is_none() {
+        return;
+    }
+    page.push_str("<h2>Remarks</h2><ul>");
+    for step in warned {
+        push(page, format_args!("<li>{}: {}</li>", escaped(step.step), escaped(&step.what)));
+    }
+    page.push_str("</ul>");
+}
+
+/// What a step asks, in words for whoever does not know how it is answered.
+fn question(step: &str) -> Option<&'static str> {
+    Some(match step {
+        "source" => "Is this the log that was meant?",
+        "memory" => "Does the log still hold what it showed before?",
+        "ledger" => "Did the log sign all that it shows?",
+        "replay" => "Did its author sign each entry, and do they keep the rules?",
+        "checkpoint" => "Is no entry missing, added or changed?",
+        "tiles" => "Are the files of the copy those of its entries?",
+        "state" => "Does everybody who reads the entries come to the same result?",
+        "times" => "Are the stated times in order?",
+        "keys" => "Was every key valid when it signed?",
+        "bundles" => "Do other tools confirm who handed in each expert?",
+        "witnesses" => "Do others vouch that everybody is shown the same ledger?",
+        "experts" => "Are the experts the files that were handed in?",
+        "soups" => "Does making the soup again give the published file?",
+        _ => return None,
+    })
 }
 
 fn steps(page: &mut String, verdict: &Verdict) {
-    page.push_str(
-        "<h2>What was checked</h2><table><tr><th></th><th>Step</th><th>Finding</th></tr>",
-    );
+    page.push_str("<h2>What was checked</h2><table><tr class=\"head\"><th></th><th>Question</th><th>Finding</th></tr>");
+    let mut before = "";
     for step in &verdict.steps {
+        // Several findings may answer one question.
+        let question = if step.step == before { String::new() } else { asked(step.step) };
+        before = step.step;
         let (class, sign) = match step.mark {
             Mark::Passed => ("passed", "✓ holds"),
             Mark::Warned => ("warned", "! remark"),
@@ -102,8 +134,8 @@ fn steps(page: &mut String, verdict: &Verdict) {
         push(
             page,
             format_args!(
-                "<tr><td class=\"{class}\">{sign}</td><td>{}</td><td>{}</td></tr>",
-                escaped(step.step),
+                "<tr><td class=\"mark {class}\">{sign}</td><td>{}</td><td>{}</td></tr>",
+                question,
                 escaped(&step.what)
             ),
         );
@@ -111,9 +143,18 @@ fn steps(page: &mut String, verdict: &Verdict) {
     page.push_str("</table>");
 }
 
+/// The question, and the step's name as the command says it.
+fn asked(step: &str) -> String {
+    let name = escaped(step);
+    match question(step) {
+        Some(question) => format!("{question}<small>{name}</small>"),
+        None => name,
+    }
+}
+
 fn members(page: &mut String, federation: &Federation) {
     page.push_str(
-        "<h2>Members and their keys</h2><table><tr><th>Member</th><th>Role</th><th>Key</th></tr>",
+        "<h2>Members and their keys</h2><table><tr class=\"head\"><th>Member</th><th>Keys</th></tr>",
     );
     for (author, member) in federation.members().iter() {
         member_rows(page, author, member);
@@ -148,18 +189,26 @@ fn members(page: &mut String, federation: &Federation) {
 }
 
 fn member_rows(page: &mut String, author: &Author, member: &Member) {
-    let mut name = escaped(&author.to_string());
+    push(page, format_args!("<tr><td><strong>{}</strong>", escaped(&author.to_string())));
     if let Some(reason) = &member.suspended {
-        push(&mut name, format_args!(" (suspended: {})", escaped(reason)));
+        push(page, format_args!("<small>suspended: {}</small>", escaped(reason)));
     }
-    for role in [Role::Sign, Role::Transport, Role::Witness] {
+    page.push_str("</td><td>");
+    let mut has_none = true;
+    for (role, does) in [
+        (Role::Sign, "signs with"),
+        (Role::Transport, "connects with"),
+        (Role::Witness, "vouches for the ledger with"),
+    ] {
         if let Some(key) = member.key(role) {
-            push(
-                page,
-                format_args!("<tr><td>{name}</td><td>{role}</td><td><code>{key}</code></td></tr>"),
-            );
+            push(page, format_args!("<small>{does}</small><code>{key}</code>"));
+            has_none = false;
         }
     }
+    if has_none {
+        page.push_str("<span class=\"faint\">none in force</span>");
+    }
+    page.push_str("</td></tr>");
 }
 
 fn rounds(page: &mut String, federation: &Federation) {
@@ -168,7 +217,7 @@ fn rounds(page: &mut String, federation: &Federation) {
         page.push_str("<p>None was opened yet.</p>");
         return;
     }
-    page.push_str("<table><tr><th>Round</th><th>Party</th><th>Proposed</th><th class=\"num\">Agreed share</th></tr>");
+    page.push_str("<p>In each round every party proposes how to weigh all experts; the shares that were agreed on follow from the proposals by the charter's rule.</p><table><tr class=\"head\"><th>Round</th><th>Party</th><th>Proposed</th><th class=\"num\">Its agreed share</th></tr>");
     for round in federation.rounds() {
         round_rows(page, round);
     }
@@ -178,13 +227,13 @@ fn rounds(page: &mut String, federation: &Federation) {
 fn round_rows(page: &mut String, round: &Round) {
     for party in round.experts.keys() {
         let proposal = round.proposals.get(party);
-        let proposal = proposal.map_or_else(|| "not yet".to_owned(), ToString::to_string);
+        let proposal = proposal.map_or_else(|| "not yet".to_owned(), shares);
         let agreed = round.agreement.as_ref().and_then(|it| it.lambda.ppm().get(party));
         let agreed = agreed.map_or_else(|| "none yet".to_owned(), |ppm| percent(u64::from(*ppm)));
         push(
             page,
             format_args!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"num\">{agreed}</td></tr>",
+                "<tr><td data-label=\"Round\">{}</td><td data-label=\"Party\">{}</td><td data-label=\"Proposed\">{}</td><td data-label=\"Its agreed share\" class=\"num\">{agreed}</td></tr>",
                 round.number,
                 escaped(party.as_str()),
                 escaped(&proposal)
@@ -202,9 +251,7 @@ fn soups(page: &mut String, verdict: &Verdict) {
         page.push_str("<p>None was published yet.</p>");
         return;
     }
-    page.push_str(
-        "<table><tr><th>Round</th><th>Published (BLAKE3, SHA-256)</th><th>Made again</th></tr>",
-    );
+    page.push_str("<p>A soup is the model that comes of mixing the experts by the agreed shares.</p><table><tr class=\"head\"><th>Round</th><th>Made of</th><th>Published file</th><th>Made again</th></tr>");
     for (number, soup) in published {
         let again = verdict.soups.iter().find(|it| it.round == number);
         let (class, again) = match again {
@@ -217,12 +264,29 @@ fn soups(page: &mut String, verdict: &Verdict) {
         push(
             page,
             format_args!(
-                "<tr><td>{number}</td><td><code>{}</code><br><code>{}</code></td><td class=\"{class}\">{again}</td></tr>",
-                soup.file.blake3, soup.file.sha256
+                "<tr><td data-label=\"Round\">{number}</td><td data-label=\"Made of\">{}</td><td data-label=\"Published file\"><small>BLAKE3</small><code>{}</code><small>SHA-256</small><code>{}</code></td><td data-label=\"Made again\" class=\"{class}\">{again}</td></tr>",
+                ingredients(&soup.recipe),
+                soup.file.blake3,
+                soup.file.sha256
             ),
         );
     }
     page.push_str("</table>");
+}
+
+/// A proposed λ as people read it.
+fn shares(lambda: &Lambda) -> String {
+    listed(lambda.ppm().iter().map(|(party, ppm)| (party, *ppm)))
+}
+
+/// What a soup is made of.
+fn ingredients(recipe: &Recipe) -> String {
+    escaped(&listed(recipe.experts().iter().map(|expert| (&expert.party, expert.ppm))))
+}
+
+fn listed<'p>(shares: impl Iterator<Item = (&'p PartyId, u32)>) -> String {
+    let shares = shares.map(|(party, ppm)| format!("{party} {}", percent(u64::from(ppm))));
+    shares.collect::<Vec<_>>().join(", ")
 }
 
 fn repeat(page: &mut String, verdict: &Verdict) {
@@ -290,7 +354,7 @@ mod tests {
         for forbidden in ["<script", "<b>", "<i>", "http://", "https://", "src="] {
             assert!(!page.contains(forbidden), "{forbidden}");
         }
-        assert!(page.contains("50 %") && page.contains("agency"));
+        assert!(page.contains("agency 50 %, readers 50 %"));
         assert!(page.contains("not made again in this audit"));
     }
 

@@ -109,9 +109,13 @@ pub(super) fn as_json(proof: &ForkProof, log: &str) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
+    use potluck_log::SignedCheckpoint;
+    use potluck_net::LedgerPage;
+
     use super::*;
     use crate::failure::Kind;
-    use crate::samples::Story;
+    use crate::ledger::{Ledger, Memory, Source};
+    use crate::samples::{Story, block_on};
 
     fn verify(text: &str) -> Result<(), Failure> {
         let home = tempfile::tempdir().unwrap();
@@ -164,5 +168,56 @@ mod tests {
         assert_eq!((failure.kind(), failure.code()), (Kind::Refused, "proves-nothing"));
         let args = Args { file: home.path().join("nowhere"), ..args };
         assert_eq!(run(&args, &Output::new(true)).unwrap_err().kind(), Kind::Input);
+    }
+
+    /// A log that signs another state over the entries of a story: as its checkpoint, or as the one that it calls
+    /// cosigned.
+    struct Restated<'a> {
+        story: &'a Story,
+        checkpoint: SignedCheckpoint,
+        is_cosigned: bool,
+    }
+
+    impl Source for Restated<'_> {
+        async fn page(&self, from: u64) -> Result<LedgerPage, Failure> {
+            let mut page = self.story.page(from).await?;
+            let note = self.checkpoint.note().to_owned();
+            match self.is_cosigned {
+                true => page.cosigned = Some(note),
+                false => page.checkpoint = note,
+            }
+            Ok(page)
+        }
+    }
+
+    #[test]
+    fn two_states_of_one_history_are_kept_by_a_client_and_proved_to_anybody() {
+        let story = Story::published();
+        let key = Story::log_key();
+        for is_cosigned in [false, true] {
+            let home = tempfile::tempdir().unwrap();
+            let memory = Memory::at(home.path().to_owned());
+            block_on(Ledger::read(&story, &key, Some(&memory))).unwrap();
+            let checkpoint = story.checkpoint_with(story.entries.len(), [7; 32]);
+            let liar = Restated { story: &story, checkpoint, is_cosigned };
+            let failure = block_on(Ledger::read(&liar, &key, Some(&memory))).unwrap_err();
+            assert_eq!((failure.kind(), failure.code()), (Kind::Refused, "fork"));
+
+            let file = home.path().join("evidence/9-9");
+            let proof = read(&file).unwrap().verify(&key).unwrap();
+            assert_eq!(as_json(&proof, "log")["kind"], "two-states");
+            assert!(words(&proof)[1].contains("9 entries it signed two different states"));
+            let pinned = Pinned { log_key: Some(key.to_string()), dir: None };
+            run(&Args { file, pinned }, &Output::new(true)).unwrap();
+            // The honest state stays the one that is remembered.
+            block_on(Ledger::read(&story, &key, Some(&memory))).unwrap();
+        }
+        // Whoever remembers nothing has nothing to hold it against but the entries: their state is another.
+        for (is_cosigned, code) in [(false, "state-mismatch"), (true, "fork")] {
+            let checkpoint = story.checkpoint_with(story.entries.len(), [7; 32]);
+            let liar = Restated { story: &story, checkpoint, is_cosigned };
+            let failure = block_on(Ledger::read(&liar, &key, None)).unwrap_err();
+            assert_eq!((failure.kind(), failure.code()), (Kind::Refused, code));
+        }
     }
 }
