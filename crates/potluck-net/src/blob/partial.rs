@@ -5,8 +5,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use bao_tree::io::sync::{DecodeResponseIter, Outboard as _, OutboardMut as _, valid_ranges};
-use bao_tree::io::{BaoContentItem, DecodeError, outboard::PreOrderOutboard};
+use bao_tree::io::outboard::PreOrderOutboard;
+use bao_tree::io::sync::{DecodeResponseIter, Outboard as _, valid_ranges};
+use bao_tree::io::{BaoContentItem, DecodeError, Parent};
 use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
 use potluck_core::{Blake3, Code, Refusal};
 use potluck_wire::Ranges;
@@ -157,11 +158,13 @@ impl Partial {
         from: &mut dyn Read,
         on_group: &mut dyn FnMut(u64),
     ) -> Result<(), ReceiveError> {
-        let mut writer = Writer::new(&self.part);
-        let received = self.decode(ranges, from, &mut writer, on_group);
+        let mut writers =
+            Writers { content: Writer::content(&self.part), hashes: Writer::hashes() };
+        let received = self.decode(ranges, from, &mut writers, on_group);
         // Even where it broke off: what verified is kept.
-        let written = writer.flush(&self.data).map_err(ReceiveError::File)?;
-        self.note(written);
+        let hashes = writers.hashes.flush(&self.outboard.data);
+        let written = writers.content.flush(&self.data);
+        self.note(hashes.and(written).map_err(ReceiveError::File)?);
         received
     }
 
@@ -169,19 +172,24 @@ impl Partial {
         &mut self,
         ranges: &Ranges,
         from: &mut dyn Read,
-        writer: &mut Writer,
+        writers: &mut Writers,
         on_group: &mut dyn FnMut(u64),
     ) -> Result<(), ReceiveError> {
         let chunks = ranges.to_chunks();
         let (root, tree) = (self.outboard.root, self.outboard.tree);
         for item in DecodeResponseIter::new(root, tree, from, &chunks) {
             match item? {
-                BaoContentItem::Parent(parent) => {
-                    let saved = self.outboard.save(parent.node, &parent.pair);
+                BaoContentItem::Parent(Parent { node, pair: (left, right) }) => {
+                    // Nodes within a group are not kept.
+                    let Some(at) = tree.pre_order_offset(node) else { continue };
+                    let pair = [*left.as_bytes(), *right.as_bytes()];
+                    let pair = pair.as_flattened();
+                    let offset = at * pair.len() as u64;
+                    let saved = writers.hashes.write(&self.outboard.data, offset, pair);
                     saved.map_err(ReceiveError::File)?;
                 }
                 BaoContentItem::Leaf(leaf) => {
-                    let written = writer.write(&self.data, leaf.offset, &leaf.data);
+                    let written = writers.content.write(&self.data, leaf.offset, &leaf.data);
                     self.note(written.map_err(ReceiveError::File)?);
                     // A group's length fits in a u64 wherever this runs.
                     on_group(leaf.data.len() as u64);
@@ -227,6 +235,12 @@ impl Partial {
         self.outboard.data.sync_all()?;
         self.data.sync_all()
     }
+}
+
+/// The ways to both files.
+struct Writers {
+    content: Writer,
+    hashes: Writer,
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -15,6 +15,9 @@ use std::path::Path;
 /// most so much of what had arrived.
 const BLOCK: usize = 1 << 20;
 
+/// The hashes of four blocks. Pair by pair, they cost as many system calls as the content and far more than their share.
+const HASHES: usize = 4 << 10;
+
 /// What positions, lengths and addresses are multiples of for `O_DIRECT` on every usual disk.
 const ALIGNMENT: usize = 4096;
 
@@ -31,14 +34,22 @@ pub(super) struct Writer {
     offset: u64,
     /// How much of the block is filled.
     length: usize,
+    /// How much fits in it.
+    block: usize,
 }
 
 impl Writer {
-    /// A writer into the file at `path`.
-    pub(super) fn new(path: &Path) -> Self {
+    /// A writer of content into the file at `path`.
+    pub(super) fn content(path: &Path) -> Self {
         let memory = vec![0; BLOCK + ALIGNMENT];
         let begin = memory.as_ptr().align_offset(ALIGNMENT);
-        Self { direct: direct(path), memory, begin, offset: 0, length: 0 }
+        Self { direct: direct(path), memory, begin, offset: 0, length: 0, block: BLOCK }
+    }
+
+    /// A writer of hashes, of which there are few, in many small pieces.
+    pub(super) fn hashes() -> Self {
+        let memory = vec![0; HASHES];
+        Self { direct: None, memory, begin: 0, offset: 0, length: 0, block: HASHES }
     }
 
     /// Takes a group, and says what was written because of it, in bytes of the file.
@@ -49,7 +60,7 @@ impl Writer {
         group: &[u8],
     ) -> io::Result<Option<Range<u64>>> {
         let follows = offset == self.offset + self.length as u64;
-        let fits = self.length + group.len() <= BLOCK;
+        let fits = self.length + group.len() <= self.block;
         let written = if follows && fits { None } else { self.flush(file)? };
         if self.length == 0 {
             self.offset = offset;
@@ -109,7 +120,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-        let mut writer = Writer::new(&path);
+        let mut writer = Writer::content(&path);
         if !direct {
             writer.direct = None;
         }
