@@ -10,6 +10,7 @@ mod machine;
 mod report;
 mod soup;
 mod ledger;
+mod transport;
 
 use std::path::PathBuf;
 
@@ -40,6 +41,8 @@ enum Name {
     Soup,
     /// Replay, appends, proofs and audits, beside signatures, fsyncs and tiles
     Ledger,
+    /// Transfers, resumes and the aggregator's memory, beside quinn, BLAKE3 and TLS over TCP
+    Transport,
 }
 
 /// Measures, writes the page, and prints where it stands.
@@ -50,5 +53,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match args.name {
         Name::Soup => soup::run(args),
         Name::Ledger => ledger::run(args),
+        Name::Transport => transport::run(args),
     }
 }

@@ -100,7 +100,8 @@ async fn another_aggregator_of_the_federation_has_the_bytes() {
     }
     let any = "127.0.0.1:0".parse().unwrap();
     let service = std::sync::Arc::new(source);
-    let server = potluck_net::Server::bind(any, &log_key(), service, Default::default()).unwrap();
+    let server =
+        potluck_net::Server::bind(any, &(&log_key()).into(), service, Default::default()).unwrap();
     let address = server.local_addr().to_string();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run(async { drop(stopped.await) }));

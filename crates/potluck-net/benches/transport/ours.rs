@@ -15,8 +15,8 @@ use potluck_core::{
 };
 use potluck_net::blob::{self, Partial};
 use potluck_net::{
-    Blended, Client, Content, LedgerPage, Limits, Offer, Receipt, Server, Service, StoredBlob,
-    Upload, Wanted, connect,
+    Blended, Client, Content, LedgerPage, Limits, Offer, Receipt, Server, Service, Status,
+    StoredBlob, Upload, Wanted, connect,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -180,6 +180,14 @@ impl Service for Store {
     }
 
     fn cosign(&self, _peer: &PublicKey, _checkpoint: &str) -> Result<(), Refusal> {
+        Err(nothing())
+    }
+
+    fn status(
+        &self,
+        _peer: &PublicKey,
+        _connections: &[(PublicKey, usize)],
+    ) -> Result<Status, Refusal> {
         Err(nothing())
     }
 

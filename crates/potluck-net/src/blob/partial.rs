@@ -4,8 +4,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use bao_tree::io::sync::{DecodeResponseIter, Outboard as _, OutboardMut as _, valid_ranges};
-use bao_tree::io::{BaoContentItem, DecodeError, outboard::PreOrderOutboard};
+use bao_tree::io::outboard::PreOrderOutboard;
+use bao_tree::io::sync::{DecodeResponseIter, Outboard as _, valid_ranges};
+use bao_tree::io::{BaoContentItem, DecodeError, Parent};
 use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
 use potluck_core::{Blake3, Code, Refusal};
 use potluck_wire::Ranges;
@@ -182,11 +183,14 @@ impl<D: Disk> Partial<D> {
         from: &mut dyn Read,
         on_group: &mut dyn FnMut(u64),
     ) -> Result<(), ReceiveError> {
-        let mut writer = Writer::new(self.disk.direct(&self.part));
-        let received = self.decode(ranges, from, &mut writer, on_group);
+        let direct = self.disk.direct(&self.part);
+        let hashes = Writer::hashes(direct.is_some());
+        let mut writers = Writers { content: Writer::content(direct), hashes };
+        let received = self.decode(ranges, from, &mut writers, on_group);
         // Even where it broke off: what verified is kept.
-        let written = writer.flush(&mut self.data).map_err(ReceiveError::File)?;
-        self.note(written);
+        let hashes = writers.hashes.flush(&mut self.outboard.data);
+        let written = writers.content.flush(&mut self.data);
+        self.note(hashes.and(written).map_err(ReceiveError::File)?);
         received
     }
 
@@ -194,19 +198,24 @@ impl<D: Disk> Partial<D> {
         &mut self,
         ranges: &Ranges,
         from: &mut dyn Read,
-        writer: &mut Writer<D::File>,
+        writers: &mut Writers<D::File>,
         on_group: &mut dyn FnMut(u64),
     ) -> Result<(), ReceiveError> {
         let chunks = ranges.to_chunks();
         let (root, tree) = (self.outboard.root, self.outboard.tree);
         for item in DecodeResponseIter::new(root, tree, from, &chunks) {
             match item? {
-                BaoContentItem::Parent(parent) => {
-                    let saved = self.outboard.save(parent.node, &parent.pair);
+                BaoContentItem::Parent(Parent { node, pair: (left, right) }) => {
+                    // Nodes within a group are not kept.
+                    let Some(at) = tree.pre_order_offset(node) else { continue };
+                    let pair = [*left.as_bytes(), *right.as_bytes()];
+                    let pair = pair.as_flattened();
+                    let offset = at * pair.len() as u64;
+                    let saved = writers.hashes.write(&mut self.outboard.data, offset, pair);
                     saved.map_err(ReceiveError::File)?;
                 }
                 BaoContentItem::Leaf(leaf) => {
-                    let written = writer.write(&mut self.data, leaf.offset, &leaf.data);
+                    let written = writers.content.write(&mut self.data, leaf.offset, &leaf.data);
                     self.note(written.map_err(ReceiveError::File)?);
                     // A group's length fits in a u64 wherever this runs.
                     on_group(leaf.data.len() as u64);
@@ -252,6 +261,12 @@ impl<D: Disk> Partial<D> {
         self.outboard.data.sync()?;
         self.data.sync()
     }
+}
+
+/// The ways to both files.
+struct Writers<F> {
+    content: Writer<F>,
+    hashes: Writer<F>,
 }
 
 #[cfg(test)]

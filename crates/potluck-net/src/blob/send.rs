@@ -8,12 +8,12 @@ use bao_tree::BaoTree;
 use bao_tree::blake3::Hash;
 use bao_tree::io::EncodeError;
 use bao_tree::io::outboard::{PreOrderMemOutboard, PreOrderOutboard};
-use bao_tree::io::sync::encode_ranges_validated;
+use bao_tree::io::sync::{encode_ranges, encode_ranges_validated};
 use potluck_core::Blake3;
 use potluck_wire::Ranges;
 use potluck_wire::ranges::BLOCK_SIZE;
 
-use super::disk::{Disk, DiskFile as _, FromStart, ReadAt, System};
+use super::disk::{Disk, DiskFile, FromStart, Measured, System};
 
 /// Content that could not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,8 @@ pub fn send(
     to: &mut dyn Write,
 ) -> Result<(), SendError> {
     let Some(outboard) = outboard else {
-        return Hashed::new(data, blake3, ranges.size())?.send(ranges, to);
+        let Hashed { file, outboard } = Hashed::new(data, blake3, ranges.size())?;
+        return Ok(encode_ranges_validated(&file, &outboard, &ranges.to_chunks(), to)?);
     };
     send_on(&System, data, outboard, blake3, ranges, to)
 }
@@ -112,7 +113,7 @@ impl Hashed {
     }
 }
 
-impl<F: ReadAt> Hashed<F> {
+impl<F: DiskFile> Hashed<F> {
     /// As [`Hashed::new`], on a disk of the caller's.
     ///
     /// # Errors
@@ -135,12 +136,23 @@ impl<F: ReadAt> Hashed<F> {
         Ok(Self { file, outboard })
     }
 
-    /// Writes the verified stream of `ranges` to `to`.
+    /// Writes the stream of `ranges` to `to`. What is read is not hashed again, as the receiver does it; where the file
+    /// changed meanwhile, the receiver refuses it, and [`Self::check`] says so.
     ///
     /// # Errors
-    /// As [`send`]; the file is checked again, in case it changed meanwhile.
+    /// As [`send`]; [`SendError::Corrupt`] where the file became shorter.
     pub fn send(&self, ranges: &Ranges, to: &mut dyn Write) -> Result<(), SendError> {
-        Ok(encode_ranges_validated(&self.file, &self.outboard, &ranges.to_chunks(), to)?)
+        Ok(encode_ranges(Measured(&self.file), &self.outboard, &ranges.to_chunks(), to)?)
+    }
+
+    /// Reads the file once more and compares.
+    ///
+    /// # Errors
+    /// [`SendError::Corrupt`] where it is another by now, and [`SendError::File`].
+    pub fn check(&self) -> Result<(), SendError> {
+        let all = Ranges::all(self.outboard.tree.size()).map_err(io::Error::other)?;
+        let (file, outboard) = (&self.file, &self.outboard);
+        Ok(encode_ranges_validated(file, outboard, &all.to_chunks(), io::sink())?)
     }
 }
 

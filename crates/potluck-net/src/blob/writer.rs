@@ -14,6 +14,9 @@ use super::disk::DiskFile;
 /// most so much of what had arrived.
 const BLOCK: usize = 1 << 20;
 
+/// The hashes of four blocks. Pair by pair, they cost as many system calls as the content and far more than their share.
+const HASHES: usize = 4 << 10;
+
 /// What positions, lengths and addresses are multiples of for `O_DIRECT` on every usual disk.
 const ALIGNMENT: usize = 4096;
 
@@ -31,15 +34,23 @@ pub(super) struct Writer<F> {
     offset: u64,
     /// How much of the block is filled.
     length: usize,
+    /// How much fits in it.
+    block: usize,
 }
 
 impl<F: DiskFile> Writer<F> {
-    /// A writer; `direct` goes past the page cache, where the file system has such a way to the file.
-    pub(super) fn new(direct: Option<F>) -> Self {
+    /// A writer of content; `direct` goes past the page cache, where the file system has such a way to the file.
+    pub(super) fn content(direct: Option<F>) -> Self {
         // Without that way there is nothing to gather for.
         let memory = vec![0; if direct.is_some() { BLOCK + ALIGNMENT } else { 0 }];
         let begin = memory.as_ptr().align_offset(ALIGNMENT);
-        Self { direct, memory, begin, offset: 0, length: 0 }
+        Self { direct, memory, begin, offset: 0, length: 0, block: BLOCK }
+    }
+
+    /// A writer of hashes, of which there are few, in many small pieces; they are gathered where the content is.
+    pub(super) fn hashes(are_gathered: bool) -> Self {
+        let memory = vec![0; if are_gathered { HASHES } else { 0 }];
+        Self { direct: None, memory, begin: 0, offset: 0, length: 0, block: HASHES }
     }
 
     /// Takes a group, and says what was written because of it, in bytes of the file.
@@ -54,7 +65,7 @@ impl<F: DiskFile> Writer<F> {
             return Ok(Some(offset..offset + group.len() as u64));
         }
         let follows = offset == self.offset + self.length as u64;
-        let fits = self.length + group.len() <= BLOCK;
+        let fits = self.length + group.len() <= self.block;
         let written = if follows && fits { None } else { self.flush(file)? };
         if self.length == 0 {
             self.offset = offset;
@@ -105,7 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let mut file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-        let mut writer = Writer::new(System.direct(&path).filter(|_| direct));
+        let mut writer = Writer::content(System.direct(&path).filter(|_| direct));
         let mut expected = Vec::new();
         let mut written = Vec::new();
         for (number, (offset, length)) in writes.iter().enumerate() {

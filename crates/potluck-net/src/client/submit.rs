@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 
-use potluck_core::{Blake3, Envelope, FileEntry};
+use potluck_core::{Blake3, Code, Envelope, FileEntry, Refusal};
 use potluck_wire::session::client::{Offered, Step, SubmitCall};
 use potluck_wire::{ABANDONED, Receipt, Wanted};
 use quinn::{SendStream, VarInt};
@@ -24,10 +25,27 @@ pub(super) async fn submit(
     progress: impl FnMut(Transfer) + Send,
 ) -> Result<Receipt, CallError> {
     // Before anything is asked: the server would not wait for us to read some hundred gigabytes.
-    let sources = hash(content.to_vec()).await?;
+    let sources = Arc::new(hash(content.to_vec()).await?);
     let files = content.iter().map(|content| content.file.clone()).collect();
-    let encode = move |wanted: Vec<Wanted>, outlet: Outlet| send_all(&sources, &wanted, outlet);
-    submit_encoded(client, envelope, files, progress, encode).await
+    let sending = Arc::clone(&sources);
+    let encode = move |wanted: Vec<Wanted>, outlet: Outlet| send_all(&sending, &wanted, outlet);
+    match submit_encoded(client, envelope, files, progress, encode).await {
+        Err(CallError::Refused(refusal)) if refusal.code == Code::ContentCorrupt => {
+            Err(blame(sources, refusal).await)
+        }
+        submitted => submitted,
+    }
+}
+
+/// What the server refused as other bytes than those of the digest: a file of ours that changed meanwhile, or damage on
+/// the way.
+async fn blame(sources: Arc<BTreeMap<Blake3, Source>>, refusal: Refusal) -> CallError {
+    let checking = spawn_blocking(move || {
+        let changed =
+            |source: &Source| Some(unsendable(source.path.clone(), source.hashed.check().err()?));
+        sources.values().find_map(changed)
+    });
+    joined(checking.await).unwrap_or(CallError::Refused(refusal))
 }
 
 /// As [`submit`], where `encode` writes the verified streams of what is wanted.
