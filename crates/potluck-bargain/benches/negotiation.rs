@@ -16,6 +16,7 @@ mod round;
 #[path = "negotiation/world.rs"]
 mod world;
 
+use clap::Parser;
 use potluck_bargain::design::budget;
 use random::Random;
 use round::Round;
@@ -24,8 +25,18 @@ use world::World;
 /// What a party's score of a soup may be off by: the standard deviation, as a part of what its own expert gains.
 const NOISES: [f64; 3] = [0.02, 0.05, 0.15];
 
+#[derive(Parser)]
+struct Args {
+    /// Federations of each kind
+    #[arg(long, default_value_t = 200)]
+    worlds: usize,
+    /// What cargo adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() {
-    let worlds = worlds();
+    let worlds = Args::parse().worlds;
     let (mut rows, mut ratios) = (Vec::new(), Vec::new());
     for parties in 2..=8 {
         for noise in NOISES {
@@ -63,12 +74,6 @@ fn main() {
         lies.join(","),
         ratios.join(",")
     );
-}
-
-/// `--worlds N`, 200 without it. Cargo's own flags are passed over.
-fn worlds() -> usize {
-    let mut args = std::env::args().skip_while(|arg| arg != "--worlds");
-    args.nth(1).map_or(200, |count| count.parse().unwrap())
 }
 
 /// The geometric mean of the parties' gains, as a part of the best that any λ gives; 0 where they found no deal.
