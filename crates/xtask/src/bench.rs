@@ -10,6 +10,7 @@ mod machine;
 mod report;
 mod soup;
 mod ledger;
+mod negotiation;
 mod transport;
 
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ enum Name {
     Ledger,
     /// Transfers, resumes and the aggregator's memory, beside quinn, BLAKE3 and TLS over TCP
     Transport,
+    /// Bargaining in made-up federations: how good, and what lies win
+    Negotiation,
 }
 
 /// Measures, writes the page, and prints where it stands.
@@ -54,5 +57,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Soup => soup::run(args),
         Name::Ledger => ledger::run(args),
         Name::Transport => transport::run(args),
+        Name::Negotiation => negotiation::run(args),
     }
 }
