@@ -26,17 +26,20 @@ mod link;
 
 mod party;
 mod server;
+mod transfer;
 
 mod invariants;
+mod faults;
 mod run;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use faults::Faults;
 use link::Way;
 use party::Plan;
-use run::{Faults, Outcome};
+use run::Outcome;
 use world::{SERVER, Tally};
 
 fn number(variable: &str) -> Option<u64> {

@@ -18,7 +18,7 @@ use crate::invariants::{
 };
 use crate::link::{Incoming, LinkId, Outgoing, Way};
 use crate::program::Cpu;
-use crate::server::{next_frame, take_in};
+use crate::transfer::{next_frame, take_in};
 use crate::world::Acknowledged;
 
 /// What a party wants.

@@ -5,13 +5,13 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use potluck_core::{Blake3, Code, Envelope, Refusal};
 use potluck_net::blob::disk::{Disk as _, DiskFile as _, WriteAt as _};
-use potluck_net::blob::{Partial, ReceiveError, SendError, import_on, send_on};
+use potluck_net::blob::{Partial, SendError, import_on, send_on};
 use potluck_wire::frame::{Decoder, MAX_REQUEST};
 use potluck_wire::session::server::{Asked, AwaitContent, AwaitOffer, accept};
 use potluck_wire::{Ranges, Receipt, Reply, Wanted};
@@ -20,12 +20,12 @@ use crate::content::{self, BASE, Content};
 use crate::disk::SimDisk;
 use crate::invariants::{
     invariant_no_verified_byte_is_sent_twice, invariant_only_verified_bytes_are_admitted,
-    invariant_only_verified_bytes_are_kept, invariant_receipts_survive,
-    invariant_what_is_acknowledged_is_durable,
+    invariant_receipts_survive, invariant_what_is_acknowledged_is_durable,
 };
 use crate::link::{Incoming, LinkId, Outgoing, Way};
 use crate::party;
 use crate::program::Cpu;
+use crate::transfer::{next_frame, take_in};
 use crate::world::{Acknowledged, SERVER};
 
 /// Where the ledger lies: a line for each entry, the digest of its envelope.
@@ -373,55 +373,4 @@ fn append(disk: SimDisk<'_>, at: u64, envelope: &str) -> io::Result<()> {
     file.write_all_at(at, format!("{envelope}\n").as_bytes())?;
     file.sync()?;
     disk.sync_folder(Path::new("/ledger"))
-}
-
-/// The next frame of a stream.
-pub(crate) fn next_frame(
-    decoder: &mut Decoder,
-    from: &mut dyn Read,
-    limit: usize,
-) -> Result<Vec<u8>, Refusal> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Refusal::new(Code::ProtocolError, format!("no frame: {error}"))
-    };
-    let mut piece = [0; 4096];
-    loop {
-        if let Some(frame) = decoder.next(limit).map_err(|error| broken(&error))? {
-            return Ok(frame.to_vec());
-        }
-        match from.read(&mut piece) {
-            Ok(0) => return Err(broken(&"the stream ended")),
-            Ok(count) => decoder.feed(&piece[..count]),
-            Err(error) => return Err(broken(&error)),
-        }
-    }
-}
-
-/// Takes in what is missing of a file, and looks at each group that is said to have verified.
-#[allow(clippy::too_many_arguments, reason = "called by either side, which share nothing else")]
-pub(crate) fn take_in<'c>(
-    cpu: &'c Cpu<'c>,
-    machine: usize,
-    stem: &Path,
-    content: &Content,
-    partial: &mut Partial<SimDisk<'c>>,
-    missing: &Ranges,
-    from: &mut dyn Read,
-    verified: &mut dyn FnMut(u64),
-) -> Result<(), ReceiveError> {
-    let group = potluck_wire::ranges::GROUP;
-    let numbers = |span: &std::ops::Range<u64>| span.start / group..span.end.div_ceil(group);
-    let mut expected = missing.spans().iter().flat_map(numbers);
-    let received = partial.receive(missing, from, &mut |bytes| {
-        let number = expected.next().unwrap_or(u64::MAX) as usize;
-        cpu.note("verified", number as u64, bytes);
-        cpu.world(|world| {
-            invariant_only_verified_bytes_are_kept(world, machine, stem, content, number);
-        });
-        verified(bytes);
-    });
-    if let Err(ReceiveError::Corrupt { .. }) = &received {
-        cpu.world(|world| world.tally.corrupt += 1);
-    }
-    received
 }
