@@ -190,7 +190,13 @@ impl Partial {
                 }
                 BaoContentItem::Leaf(leaf) => {
                     let written = writers.content.write(&self.data, leaf.offset, &leaf.data);
-                    self.note(written.map_err(ReceiveError::File)?);
+                    let written = written.map_err(ReceiveError::File)?;
+                    if written.is_some() {
+                        // Content without its hashes would be worth nothing after a kill.
+                        let saved = writers.hashes.flush(&self.outboard.data);
+                        saved.map_err(ReceiveError::File)?;
+                    }
+                    self.note(written);
                     // A group's length fits in a u64 wherever this runs.
                     on_group(leaf.data.len() as u64);
                 }

@@ -15,7 +15,7 @@ use std::path::Path;
 /// most so much of what had arrived.
 const BLOCK: usize = 1 << 20;
 
-/// The hashes of four blocks. Pair by pair, they cost as many system calls as the content and far more than their share.
+/// More than the hashes of a block, with which they are written. Pair by pair, they cost as many system calls as the content and far more than their share.
 const HASHES: usize = 4 << 10;
 
 /// What positions, lengths and addresses are multiples of for `O_DIRECT` on every usual disk.
