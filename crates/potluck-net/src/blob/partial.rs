@@ -216,7 +216,13 @@ impl<D: Disk> Partial<D> {
                 }
                 BaoContentItem::Leaf(leaf) => {
                     let written = writers.content.write(&mut self.data, leaf.offset, &leaf.data);
-                    self.note(written.map_err(ReceiveError::File)?);
+                    let written = written.map_err(ReceiveError::File)?;
+                    if written.is_some() {
+                        // Content without its hashes would be worth nothing after a kill.
+                        let saved = writers.hashes.flush(&mut self.outboard.data);
+                        saved.map_err(ReceiveError::File)?;
+                    }
+                    self.note(written);
                     // A group's length fits in a u64 wherever this runs.
                     on_group(leaf.data.len() as u64);
                 }

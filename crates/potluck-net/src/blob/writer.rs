@@ -14,7 +14,7 @@ use super::disk::DiskFile;
 /// most so much of what had arrived.
 const BLOCK: usize = 1 << 20;
 
-/// The hashes of four blocks. Pair by pair, they cost as many system calls as the content and far more than their share.
+/// More than the hashes of a block, with which they are written. Pair by pair, they cost as many system calls as the content and far more than their share.
 const HASHES: usize = 4 << 10;
 
 /// What positions, lengths and addresses are multiples of for `O_DIRECT` on every usual disk.

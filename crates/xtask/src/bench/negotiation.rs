@@ -49,7 +49,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let path = root().join("docs/results/negotiation.md");
     fs::write(&path, &page).with_context(|| format!("cannot write {}", path.display()))?;
     if args.json {
-        println!("{}", json!({"bench": "negotiation", "ratios": said["ratios"], "rows": said["rows"]}));
+        println!(
+            "{}",
+            json!({"bench": "negotiation", "ratios": said["ratios"], "rows": said["rows"]})
+        );
     } else {
         println!("{page}\nThis page is {}.", path.display());
     }
