@@ -32,15 +32,7 @@ async fn a_server_that_is_full_says_so_at_once() {
     first.ledger(0).await.unwrap();
     first.close().await;
     // The place is free once the server has seen the goodbye.
-    let again = async {
-        loop {
-            match connect(&address, &server_key().public(), &party_key()).await {
-                Ok(client) => break client,
-                Err(error) => assert!(matches!(error, ConnectError::Full { .. }), "{error:?}"),
-            }
-        }
-    };
-    within(again).await.ledger(0).await.unwrap();
+    running.client_when_there_is_room().await.ledger(0).await.unwrap();
     running.stop().await;
 }
 

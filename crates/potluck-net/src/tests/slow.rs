@@ -158,15 +158,7 @@ async fn handshakes_that_go_no_further_free_their_places() {
     let (key, server) = (party_key(), server_key().public());
     let refused = connect(&address, &server, &key).await.err();
     assert!(matches!(refused, Some(ConnectError::Full { .. })), "{refused:?}");
-    let placed = async {
-        loop {
-            match connect(&address, &server, &key).await {
-                Err(ConnectError::Full { .. }) => tokio::task::yield_now().await,
-                other => break other,
-            }
-        }
-    };
-    within(placed).await.unwrap().ledger(0).await.unwrap();
+    running.client_when_there_is_room().await.ledger(0).await.unwrap();
     running.stop().await;
 }
 
