@@ -7,6 +7,7 @@
 //! keys/witness.pem              cosigns checkpoints, where its owner is a witness
 //! receipts/<index>-<kind>.json  what the log acknowledged
 //! rounds/<id>-<round>.json      a sealed proposal, until it is shown
+//! state/hashed.json             the digests of the last file that was pushed
 //! state/checkpoint              the last verified checkpoint
 //! ```
 //!
@@ -219,6 +220,11 @@ impl Folder {
     /// Where sealed proposals are kept.
     pub(crate) fn rounds(&self) -> PathBuf {
         self.dir.join("rounds")
+    }
+
+    /// Where the digests of the last file that was pushed are kept.
+    pub(crate) fn hashed(&self) -> PathBuf {
+        self.dir.join("state/hashed.json")
     }
 
     /// What it has seen of the ledger.

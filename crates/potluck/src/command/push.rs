@@ -1,17 +1,19 @@
 //! `potluck push`: a party hands in its expert.
 
+mod memo;
 mod outbox;
 
 use std::path::PathBuf;
 
 use potluck_core::entry::Submission;
-use potluck_core::{Blake3, Body, PartyId};
+use potluck_core::{Blake3, Body, Code, PartyId};
 use potluck_net::{Content, Transfer};
 use serde_json::json;
 
+use self::memo::Memo;
 use self::outbox::{Hashed, Outbox};
 use super::busy;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::folder::Folder;
 use crate::interchange::Companions;
 use crate::ledger::Ledger;
@@ -25,8 +27,8 @@ use crate::session::{MemberSession, Said};
 ///
 /// FOLDER holds model.safetensors, from this trainer or any other, and perhaps card.json, of which base_blake3 and
 /// reward_commitment are read. What others need to verify the expert without Potluck is kept beside the receipt; see
-/// `potluck bundle`. An upload that was cut off goes on where it was; pushing what is in already changes
-/// nothing.
+/// `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file anew that did not change;
+/// pushing what is in already changes nothing.
 ///
 /// Example: potluck push --dir mine mine/outbox
 #[derive(Debug, clap::Args)]
@@ -53,7 +55,8 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let (folder, party) = party_folder(&args.member)?;
     let base = args.base.as_deref().map(str::parse).transpose().map_err(base_flag)?;
     let outbox = Outbox::open(&args.folder, args.no_check)?;
-    let outbox = outbox.hash(&Progress::begin(output, "hashing"))?;
+    let memo = Memo::at(folder.hashed());
+    let outbox = outbox.hash(&memo, &Progress::begin(output, "hashing"))?;
     let tuning = args.line.tuning();
     let mut session = MemberSession::open_tuned(&args.member, &folder, tuning).await?;
     warn_of_shortfall(session.client());
@@ -63,7 +66,11 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let before = session.find_own(|ledger| submitted_before(ledger, &party, &submission));
     let (said, resumed_from) = match before {
         Some(index) => (session.said_before(index).await?, 0),
-        None => send(&mut session, &submission, &outbox, output).await?,
+        None => send(&mut session, &submission, &outbox, output).await.inspect_err(|failure| {
+            if failure.code() == Code::ContentCorrupt.as_str() || failure.kind() == Kind::Input {
+                memo.forget();
+            }
+        })?,
     };
     keep_beside(&session, &folder, &party, &said)?;
     session.close().await;
@@ -166,7 +173,7 @@ fn submitted_before(ledger: &Ledger, party: &PartyId, submission: &Submission) -
 }
 
 impl Outbox {
-    fn hash(self, progress: &Progress) -> Result<Hashed, Failure> {
-        busy(|| self.hashed(&mut |done, total| progress.at(done, total)))
+    fn hash(self, memo: &Memo, progress: &Progress) -> Result<Hashed, Failure> {
+        busy(|| self.hashed(memo, &mut |done, total| progress.at(done, total)))
     }
 }

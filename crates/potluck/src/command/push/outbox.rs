@@ -9,6 +9,7 @@ use potluck_core::{Blake3, FileEntry, Manifest};
 use potluck_soup::{HeaderLimit, Layout, LayoutError, file_entry};
 use serde::Deserialize;
 
+use super::memo::Memo;
 use crate::failure::{Failure, Kind, in_full};
 
 /// The card's file.
@@ -58,10 +59,18 @@ impl Outbox {
         Ok(Self { path, card: read_card(&folder.join(CARD))? })
     }
 
-    /// Hashes the weights.
-    pub(super) fn hashed(self, progress: &mut dyn FnMut(u64, u64)) -> Result<Hashed, Failure> {
-        let weights = file_entry(&self.path, WEIGHTS, progress)
-            .map_err(|error| Failure::input(in_full(&error)))?;
+    /// Hashes the weights, unless what they hash to is remembered.
+    pub(super) fn hashed(
+        self,
+        memo: &Memo,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Hashed, Failure> {
+        let weights = match memo.recall(&self.path) {
+            Some(known) => known,
+            None => memo
+                .keep(&self.path, || file_entry(&self.path, WEIGHTS, progress))
+                .map_err(|error| Failure::input(in_full(&error)))?,
+        };
         let manifest = Manifest::new(vec![weights.clone()]).map_err(Failure::input)?;
         Ok(Hashed { path: self.path, weights, manifest, card: self.card })
     }
