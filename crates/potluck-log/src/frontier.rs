@@ -17,6 +17,7 @@ use std::str::FromStr;
 
 use crate::decimal;
 use crate::hash::{Hash, leaf_hash, node_hash};
+use crate::inclusion::InclusionProof;
 use crate::tree::MAX_TREE_SIZE;
 
 /// The first line of every snapshot: kind and version.
@@ -98,6 +99,14 @@ impl Frontier {
         Ok(index)
     }
 
+    /// The proof that the leaf which is pushed next stands in the tree that it makes.
+    ///
+    /// From the leaf upwards its siblings are the subtrees to its left (RFC 6962, section 2.1.1, with m = n − 1): first those
+    /// which it completes to larger ones, then those which are larger still. That is this frontier, the smallest first.
+    pub fn next_inclusion(&self) -> InclusionProof {
+        InclusionProof::of(self.roots.iter().rev().copied().collect())
+    }
+
     /// The Merkle tree hash over all leaves.
     pub fn root(&self) -> Hash {
         let joined =
@@ -154,6 +163,19 @@ mod tests {
             frontier = text.parse().unwrap();
             assert_eq!(frontier.push(&n.to_be_bytes()), Ok(u64::from(n)));
             assert_eq!(tree.push(&n.to_be_bytes()), frontier.size() - 1);
+        }
+    }
+
+    #[test]
+    fn the_frontier_proves_the_next_leaf() {
+        let (mut frontier, mut tree) = (Frontier::new(), Tree::new());
+        for size in 1..=600u64 {
+            let record = size.to_be_bytes();
+            let proof = frontier.next_inclusion();
+            frontier.push(&record).unwrap();
+            tree.push(&record);
+            assert_eq!(proof, tree.inclusion(size - 1, size).unwrap(), "{size}");
+            proof.verify(&record, size - 1, size, &frontier.root()).unwrap();
         }
     }
 

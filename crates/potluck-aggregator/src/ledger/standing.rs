@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use potluck_core::{Code, Federation, Refusal};
 use potluck_log::{
-    Checkpoint, CosignerKey, Hash, SignedCheckpoint, TileEdge, TileError, TileId, TileReader,
-    Tiles, TlogProof,
+    Checkpoint, CosignerKey, Hash, InclusionProof, SignedCheckpoint, TileEdge, TileError, TileId,
+    TileReader, Tiles, TlogProof,
 };
 use potluck_net::archive::{Files, Shelf};
 use potluck_wire::Receipt;
@@ -28,23 +28,25 @@ pub struct Standing {
     pub checkpoint: SignedCheckpoint,
     /// Who may cosign it.
     pub witnesses: Arc<Vec<CosignerKey>>,
+    /// That its latest entry stands in its tree: what is asked for most, right after it was appended.
+    latest: InclusionProof,
     /// The tiles that its tree has not filled.
     edge: TileEdge,
 }
 
 impl Standing {
-    /// Signs what stands at `root`, of whose tree `edge` is.
+    /// Signs what stands at `root`, of whose tree `edge` is, and whose last leaf `latest` proves.
     pub(super) fn signed(
         federation: Federation,
         catalogue: Arc<Catalogue>,
         witnesses: Arc<Vec<CosignerKey>>,
-        (root, edge): (Hash, TileEdge),
+        (root, latest, edge): (Hash, InclusionProof, TileEdge),
         signers: &Signers,
     ) -> Self {
         let origin = signers.verifier_key().name().clone();
         let (size, state) = (federation.size(), *federation.digest().as_bytes());
         let checkpoint = signers.sign(Checkpoint { origin, size, root, state });
-        Self { federation, catalogue, checkpoint, witnesses, edge }
+        Self { federation, catalogue, checkpoint, witnesses, latest, edge }
     }
 
     /// Its tree. Of the files, only the tiles that are full are read.
@@ -69,8 +71,12 @@ impl Standing {
         files: &impl Files,
     ) -> Result<Recorded, Refusal> {
         let size = self.checkpoint.size();
-        let tiles = self.tiles(files).map_err(|error| unproved(&error))?;
-        let inclusion = tiles.inclusion(index, size).map_err(|error| unproved(&error))?;
+        let inclusion = if index.checked_add(1) == Some(size) {
+            self.latest.clone()
+        } else {
+            let tiles = self.tiles(files).map_err(|error| unproved(&error))?;
+            tiles.inclusion(index, size).map_err(|error| unproved(&error))?
+        };
         // A proof that does not hold is worse than none.
         inclusion
             .verify(&record, index, size, &self.checkpoint.root())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use potluck_core::federation::Effect;
 use potluck_core::{Entry, Federation, PublicKey, Refusal, Sha256};
-use potluck_log::{CosignerKey, Frontier, TileEdge, TileId, TreeFull};
+use potluck_log::{CosignerKey, Frontier, InclusionProof, TileEdge, TileId, TreeFull};
 use potluck_net::archive::{ArchiveError, ArchiveFile, Files as _};
 
 use super::signers::Signers;
@@ -20,6 +20,8 @@ pub(super) struct Writer {
     federation: Federation,
     catalogue: Arc<Catalogue>,
     frontier: Frontier,
+    /// That the latest entry stands in the tree.
+    latest: InclusionProof,
     edge: TileEdge,
     /// Tiles that were filled since the last ones were kept.
     filled: Vec<(TileId, Vec<u8>)>,
@@ -41,8 +43,9 @@ impl Writer {
         let catalogue = Arc::new(Catalogue::of(&federation));
         let (named, keys) = (federation.witnesses(), Arc::new(witnesses(&federation)));
         let (frontier, edge, filled) = (Frontier::new(), TileEdge::new(), Vec::new());
+        let latest = frontier.next_inclusion();
         let mut writer =
-            Self { federation, catalogue, frontier, edge, filled, named, witnesses: keys };
+            Self { federation, catalogue, frontier, latest, edge, filled, named, witnesses: keys };
         writer.grow(first)?;
         Ok(writer)
     }
@@ -105,7 +108,7 @@ impl Writer {
             self.named = named;
         }
         let (catalogue, witnesses) = (Arc::clone(&self.catalogue), Arc::clone(&self.witnesses));
-        let tree = (self.frontier.root(), self.edge.clone());
+        let tree = (self.frontier.root(), self.latest.clone(), self.edge.clone());
         Standing::signed(self.federation.clone(), catalogue, witnesses, tree, signers)
     }
 
@@ -124,6 +127,7 @@ impl Writer {
     }
 
     fn grow(&mut self, entry: &Entry) -> Result<(), TreeFull> {
+        self.latest = self.frontier.next_inclusion();
         self.frontier.push(entry.record())?;
         self.filled.extend(self.edge.push(entry.record())?);
         Ok(())
