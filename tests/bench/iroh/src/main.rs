@@ -53,10 +53,10 @@ async fn fetch(source: &Path, place: &Path) -> Result<(f64, f64)> {
     let (begin, before) = (Instant::now(), processor()?);
     here.remote().fetch(connection, tag.hash).await?;
     let taken = (begin.elapsed().as_secs_f64(), (processor()? - before).as_secs_f64());
+    // With it the protocol's store is shut.
     router.shutdown().await?;
     getter.close().await;
     here.shutdown().await?;
-    there.shutdown().await?;
     Ok(taken)
 }
 

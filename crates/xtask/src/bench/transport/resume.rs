@@ -1,7 +1,7 @@
 //! A push that goes on after the aggregator was killed in the middle of it.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -19,6 +19,9 @@ pub(super) struct Resumed {
 
 const MIB: u64 = 1024;
 
+/// A file that was changed within the last two seconds is not trusted to stay what it is.
+const SETTLED: Duration = Duration::from_secs(4);
+
 /// Kills and resumes, `runs` times, each with a file of its own.
 pub(super) fn measure(programs: &Path, dir: &Path, runs: usize) -> Result<Vec<Resumed>> {
     let parties = ["solo".to_owned()];
@@ -26,6 +29,8 @@ pub(super) fn measure(programs: &Path, dir: &Path, runs: usize) -> Result<Vec<Re
     let mut resumed = Vec::new();
     for run in 1..=runs {
         let outbox = federation.expert("solo", u32::try_from(run)?)?;
+        // What a trainer left is older than a tick of the file system's clock, or its digests are not remembered.
+        std::thread::sleep(SETTLED);
         let mut cut = federation.push("solo", &outbox)?;
         while federation.arrived() < MIB << 19 {
             anyhow::ensure!(cut.try_wait()?.is_none(), "the push was over before it was cut");
