@@ -38,6 +38,9 @@ fn sealed_proposals_are_shown_when_all_are_bound() {
         "agency=0.2,checkers=0.2,readers=0.6",
     ];
     let (first, rest) = (PARTIES[0], &PARTIES[1..]);
+    // What could never be shown is not committed to.
+    let nobody = federation.propose(first, "agency=0.5,nobody=0.5");
+    assert_eq!(nobody.error_code(), "lambda-refused", "{nobody:?}");
     let committed = federation.propose(first, wishes[0]).succeeded();
     assert_eq!(committed["already"], false);
     let again = federation.propose(first, wishes[0]).succeeded();

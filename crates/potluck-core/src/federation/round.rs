@@ -194,14 +194,23 @@ impl Federation {
             return wrong(sentence);
         }
         self.check_opens(party, round, reveal)?;
-        if !reveal.lambda.ppm().keys().eq(round.experts.keys()) {
+        self.check_proposal(round, &reveal.lambda)
+    }
+
+    /// That λ is over exactly the round's parties, and below nobody's floor. Whoever commits to one asks first: when it is
+    /// shown, it is too late to choose another.
+    ///
+    /// # Errors
+    /// [`Code::LambdaRefused`].
+    pub fn check_proposal(&self, round: &Round, lambda: &Lambda) -> Result<(), Refusal> {
+        if !lambda.ppm().keys().eq(round.experts.keys()) {
             let parties: Vec<_> = round.experts.keys().map(PartyId::as_str).collect();
             let sentence =
                 format!("λ must name exactly the round's parties: {}", parties.join(", "));
             return Err(Refusal::new(Code::LambdaRefused, sentence));
         }
         let below = |(party, share): &(&PartyId, &u32)| **share < self.charter.floor(party);
-        match reveal.lambda.ppm().iter().find(below) {
+        match lambda.ppm().iter().find(below) {
             Some((party, share)) => {
                 let floor = self.charter.floor(party);
                 let sentence = format!(

@@ -94,6 +94,9 @@ async fn commit(
                 .hint("show it from the folder from which it was committed to"));
         }
         (None, _) => {
+            // Bound is bound: what would be refused when it is shown is refused now.
+            let federation = session.federation();
+            federation.check_proposal(latest(federation)?, lambda)?;
             let sealed = drawer.seal(lambda)?;
             let commitment = drawer.commitment(&sealed);
             let said = session.say(Body::Commit(Commit { round, commitment })).await?;
