@@ -50,7 +50,16 @@ impl Catalogue {
 
     /// Whether [`Self::take_in`] would change anything.
     pub fn is_touched_by(effects: &[Effect]) -> bool {
-        effects.iter().any(|it| matches!(it, Effect::Submitted(_) | Effect::Published(_)))
+        let touches = |it: &Effect| {
+            matches!(
+                it,
+                Effect::Submitted(_)
+                    | Effect::Published(_)
+                    | Effect::Withdrawn(_)
+                    | Effect::Amended(_)
+            )
+        };
+        effects.iter().any(touches)
     }
 
     /// Takes in what an entry brought about in `federation`.
@@ -75,6 +84,7 @@ impl Catalogue {
                         self.mention(&soup.file).soup = true;
                     }
                 }
+                Effect::Withdrawn(_) | Effect::Amended(_) => self.retire_the_gone(federation),
                 Effect::Admitted(_)
                 | Effect::Invited(_)
                 | Effect::Suspended(_)
@@ -86,7 +96,25 @@ impl Catalogue {
                 | Effect::Committed(_)
                 | Effect::Revealed(_)
                 | Effect::Voided(_)
+                | Effect::Waiting
+                | Effect::Nominated(_)
+                | Effect::Scored(_)
+                | Effect::Stood(..)
+                | Effect::Proposed(_)
+                | Effect::Endorsed(_)
                 | Effect::Agreed(_) => {}
+            }
+        }
+    }
+
+    /// Experts that were taken back, or whose party has no seat any more, are in force no longer.
+    fn retire_the_gone(&mut self, federation: &Federation) {
+        let is_gone = |party: &PartyId| !federation.experts().contains_key(party);
+        let gone: Vec<_> = self.in_force.extract_if(|party, _| is_gone(party)).collect();
+        for (_, weights) in gone {
+            // Two parties may have handed in the same weights.
+            if !self.in_force.values().any(|it| it.blake3 == weights.blake3) {
+                self.replaced.insert(weights.blake3, (weights, federation.time()));
             }
         }
     }

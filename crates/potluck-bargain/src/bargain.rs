@@ -46,10 +46,8 @@ pub const MAX_ALPHA: u8 = 16;
 /// What a rule chose, and what it chose from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The chosen candidate; nothing where none is admissible, and the fallback holds.
-    pub winner: Option<usize>,
-    /// The best of the others.
-    pub runner_up: Option<usize>,
+    /// The candidates that may be chosen, best first.
+    pub ranked: Vec<usize>,
     /// Every candidate that may not be chosen, with the reason, in order.
     pub excluded: Vec<(usize, Exclusion)>,
 }
@@ -90,8 +88,19 @@ pub fn choose(table: &Table, rule: Rule, with_veto: bool, fallback: &Shares) -> 
         })
         .collect();
     ranked.sort_by(Ranked::before);
-    let mut best = ranked.into_iter().map(|it| it.candidate);
-    Decision { winner: best.next(), runner_up: best.next(), excluded }
+    Decision { ranked: ranked.into_iter().map(|it| it.candidate).collect(), excluded }
+}
+
+impl Decision {
+    /// The chosen candidate; nothing where none is admissible, and the fallback holds.
+    pub fn winner(&self) -> Option<usize> {
+        self.ranked.first().copied()
+    }
+
+    /// The best of the others.
+    pub fn runner_up(&self) -> Option<usize> {
+        self.ranked.get(1).copied()
+    }
 }
 
 /// The gain of each party from `candidate`, as a part of its largest from any candidate that `decision` let through: in

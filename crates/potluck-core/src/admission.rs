@@ -106,6 +106,12 @@ codes! {
     CommitmentMismatch = "commitment-mismatch",
     /// The λ does not speak of exactly the round's parties.
     LambdaRefused = "lambda-refused",
+    /// The λ cannot be nominated: other parties, outside a floor or cap, or a candidate already.
+    CandidateRefused = "candidate-refused",
+    /// The scores are not one usable row a candidate.
+    BallotRefused = "ballot-refused",
+    /// The charter cannot be put to the vote, or endorsed, so.
+    AmendmentRefused = "amendment-refused",
     /// The recipe is not the one that follows from the ledger.
     RecipeMismatch = "recipe-mismatch",
     /// The soup's digests are not those of the recipe.

@@ -1,5 +1,7 @@
 //! The federation's rules, fixed at its genesis.
 
+mod bargain;
+mod consent;
 mod rounds;
 
 use std::collections::BTreeMap;
@@ -7,6 +9,11 @@ use std::collections::BTreeMap;
 use potluck_bargain::{MILLION, Phantoms};
 use serde::{Deserialize, Serialize};
 
+pub use self::bargain::{
+    BargainRule, BargainRules, Disagreement, Fallback, MAX_BATCHES, MAX_FINALISTS, MAX_NOMINATIONS,
+    NoShow,
+};
+pub use self::consent::{AgreementRules, AmendmentRules};
 pub use self::rounds::RoundRules;
 use crate::ids::{FederationName, PartyId};
 use crate::keys::PublicKey;
@@ -58,6 +65,18 @@ pub enum CharterError {
     /// Rules of rounds that contradict each other.
     #[error("rounds: {0}")]
     Rounds(&'static str),
+    /// A cap that no floor allows.
+    #[error("{0}")]
+    Caps(String),
+    /// Rules of bargaining that contradict each other.
+    #[error("bargain: {0}")]
+    Bargain(String),
+    /// Rules of agreements that contradict each other.
+    #[error("agreement: {0}")]
+    Agreement(&'static str),
+    /// Rules of amendments that contradict each other.
+    #[error("amendment: {0}")]
+    Amendment(&'static str),
     /// A limit that would refuse everything.
     #[error("limits.{0} is 0, which would refuse every expert")]
     Limit(&'static str),
@@ -122,6 +141,9 @@ pub struct Seat {
     /// The least share of λ that any proposal must give its expert, in parts per million.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub floor_ppm: u32,
+    /// The largest share of λ for its expert in a bargained soup, in parts per million.
+    #[serde(default = "no_cap", skip_serializing_if = "is_no_cap")]
+    pub cap_ppm: u32,
     /// Why it has this weight, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -202,6 +224,12 @@ struct CharterText {
     keys: KeyRules,
     #[serde(default, skip_serializing_if = "RoundRules::is_default")]
     rounds: RoundRules,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bargain: Option<BargainRules>,
+    #[serde(default, skip_serializing_if = "AgreementRules::is_default")]
+    agreement: AgreementRules,
+    #[serde(default, skip_serializing_if = "AmendmentRules::is_default")]
+    amendment: AmendmentRules,
 }
 
 impl Charter {
@@ -233,6 +261,31 @@ impl Charter {
     /// The least share of λ for a party's expert, in parts per million.
     pub fn floor(&self, party: &PartyId) -> u32 {
         self.0.parties.get(party).map_or(0, |seat| seat.floor_ppm)
+    }
+
+    /// The weight of a party's seat; 0 where it has none.
+    pub fn weight(&self, party: &PartyId) -> u32 {
+        self.0.parties.get(party).map_or(0, |seat| seat.weight)
+    }
+
+    /// The largest share of λ for a party's expert in a bargained soup, in parts per million.
+    pub fn cap(&self, party: &PartyId) -> u32 {
+        self.0.parties.get(party).map_or(MILLION, |seat| seat.cap_ppm)
+    }
+
+    /// How λ is bargained for; nothing where it follows from proposals alone.
+    pub fn bargain(&self) -> Option<&BargainRules> {
+        self.0.bargain.as_ref()
+    }
+
+    /// What an agreement needs, and how long it lasts.
+    pub fn agreement(&self) -> &AgreementRules {
+        &self.0.agreement
+    }
+
+    /// How the charter is changed.
+    pub fn amendment(&self) -> &AmendmentRules {
+        &self.0.amendment
     }
 
     /// What admission lets through.
@@ -280,7 +333,14 @@ impl TryFrom<CharterText> for Charter {
         if text.limits.change_permille == 0 {
             return Err(CharterError::Limit("change_permille"));
         }
-        text.rounds.check()?;
+        check_caps(&text)?;
+        let deadlines = text.bargain.as_ref().is_some_and(|bargain| bargain.score_seconds > 0);
+        text.rounds.check(deadlines)?;
+        if let Some(bargain) = &text.bargain {
+            bargain.check(&text.parties)?;
+        }
+        text.agreement.check()?;
+        text.amendment.check()?;
         check_witnesses(&text)?;
         // The operator and every party but the one that lost its key.
         let voters = text.parties.len();
@@ -289,6 +349,42 @@ impl TryFrom<CharterText> for Charter {
         }
         Ok(Self(text))
     }
+}
+
+fn check_caps(text: &CharterText) -> Result<(), CharterError> {
+    for (party, seat) in &text.parties {
+        if seat.cap_ppm > MILLION || seat.cap_ppm <= seat.floor_ppm {
+            let sentence = format!(
+                "parties.{party}.cap_ppm is {}; a cap lies above the floor, which is {}, and is at most {MILLION}",
+                seat.cap_ppm, seat.floor_ppm
+            );
+            return Err(CharterError::Caps(sentence));
+        }
+        if seat.cap_ppm < MILLION && text.bargain.is_none() {
+            let sentence =
+                format!("parties.{party}.cap_ppm holds in bargains alone: add [bargain]");
+            return Err(CharterError::Caps(sentence));
+        }
+    }
+    let caps: u64 = text.parties.values().map(|seat| u64::from(seat.cap_ppm)).sum();
+    if caps < u64::from(MILLION) {
+        let sentence =
+            format!("the parties' caps sum to {caps} parts per million; no λ is below all of them");
+        return Err(CharterError::Caps(sentence));
+    }
+    Ok(())
+}
+
+fn no_cap() -> u32 {
+    MILLION
+}
+
+fn is_no_cap(cap: &u32) -> bool {
+    *cap == MILLION
+}
+
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 fn is_zero(floor: &u32) -> bool {

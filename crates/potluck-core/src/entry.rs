@@ -4,6 +4,8 @@
 //! record says nothing that the envelope does not: it is computed from it ([`Record::of`]), and an entry whose two
 //! halves disagree is refused.
 
+mod amend;
+mod ballot;
 mod membership;
 mod round;
 
@@ -16,6 +18,11 @@ use crate::keys::PublicKey;
 use crate::manifest::{FileEntry, Manifest};
 use crate::recipe::Recipe;
 
+pub use self::amend::{Amend, Endorse, Withdraw};
+pub use self::ballot::{
+    Ballot, CommitScores, MAX_SCORE, Nominate, Ratify, RevealScores, Row, Stance,
+    ballot_commitment, evaluation_seed,
+};
 pub use self::membership::{
     Admit, Invite, Join, Keys, Proof, RecoverKey, Reinstate, RevokeKey, Role, RotateKey, Suspend,
     handover_text, join_text, possession_text,
@@ -76,8 +83,22 @@ kinds! {
     Reveal = "reveal",
     /// Somebody ends a round whose deadline is over.
     CloseRound = "close_round",
+    /// A party nominates a candidate for the next batch, or passes.
+    Nominate = "nominate",
+    /// A party binds itself to its scores of a batch of candidates.
+    CommitScores = "commit_scores",
+    /// A party shows its scores.
+    RevealScores = "reveal_scores",
+    /// A party says how it stands to an agreement.
+    Ratify = "ratify",
     /// The operator publishes the soup of an agreement.
     Publish = "publish",
+    /// A party takes its expert back.
+    Withdraw = "withdraw",
+    /// A member puts a new charter to the vote.
+    Amend = "amend",
+    /// A party endorses a new charter.
+    Endorse = "endorse",
 }
 
 /// Who speaks.
@@ -157,8 +178,22 @@ pub enum Body {
     Reveal(Reveal),
     /// See [`Kind::CloseRound`].
     CloseRound(CloseRound),
+    /// See [`Kind::Nominate`].
+    Nominate(Nominate),
+    /// See [`Kind::CommitScores`].
+    CommitScores(CommitScores),
+    /// See [`Kind::RevealScores`].
+    RevealScores(RevealScores),
+    /// See [`Kind::Ratify`].
+    Ratify(Ratify),
     /// See [`Kind::Publish`].
     Publish(Publish),
+    /// See [`Kind::Withdraw`].
+    Withdraw(Withdraw),
+    /// See [`Kind::Amend`].
+    Amend(Box<Amend>),
+    /// See [`Kind::Endorse`].
+    Endorse(Endorse),
 }
 
 impl Body {
@@ -179,7 +214,14 @@ impl Body {
             Self::Commit(_) => Kind::Commit,
             Self::Reveal(_) => Kind::Reveal,
             Self::CloseRound(_) => Kind::CloseRound,
+            Self::Nominate(_) => Kind::Nominate,
+            Self::CommitScores(_) => Kind::CommitScores,
+            Self::RevealScores(_) => Kind::RevealScores,
+            Self::Ratify(_) => Kind::Ratify,
             Self::Publish(_) => Kind::Publish,
+            Self::Withdraw(_) => Kind::Withdraw,
+            Self::Amend(_) => Kind::Amend,
+            Self::Endorse(_) => Kind::Endorse,
         }
     }
 

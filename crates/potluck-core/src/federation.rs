@@ -6,17 +6,21 @@
 //!
 //! ```text
 //! genesis ─▶ (admit | invite, join)* ─▶ submit* ─▶ open_round ─▶ commit*, reveal* ─▶ (agreement) ─▶ publish ─▶ open_round …
+//!                                                                  └▶ (candidates) ─ scores* ─┘└ ratify*
 //! ```
 //!
 //! An author's entries form a chain of their own (sequence and previous digest), so what was signed once can
 //! be appended once.
 
 mod agree;
+mod amend;
 mod authenticate;
+pub mod bargain;
 mod check;
 mod log_key;
 mod members;
 mod membership;
+mod ratify;
 mod round;
 mod snapshot;
 
@@ -25,17 +29,20 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::agree::Agreement;
+pub use self::amend::Amendment;
+use self::amend::Amendments;
 pub use self::authenticate::{Authentic, genesis_entry};
 pub use self::log_key::LogKey;
 pub use self::members::{Invitation, Member, Members, Retired};
 pub use self::membership::{MAX_REASON, witness_name};
+pub use self::ratify::Said;
 pub use self::round::{Phase, Round};
 pub use self::snapshot::{MAX_SNAPSHOT, SnapshotError};
 use crate::admission::{Code, Refusal};
 use crate::charter::Charter;
 use crate::entry::{
-    Admit, Author, Body, Commit, Entry, Genesis, Keys, OpenRound, Publish, Record, Reinstate,
-    Reveal, Role, Statement, Submission, Suspend,
+    Admit, Author, Body, Commit, CommitScores, Entry, Genesis, Keys, Nominate, OpenRound, Publish,
+    Record, Reinstate, Reveal, RevealScores, Role, Stance, Statement, Submission, Suspend,
 };
 use crate::envelope::Domain;
 use crate::ids::{Blake3, FederationId, PartyId};
@@ -88,11 +95,27 @@ pub enum Effect {
     Submitted(PartyId),
     /// A round is open.
     Opened(u64),
-    /// A party is bound to a proposal.
+    /// A party is bound to a proposal, or to scores.
     Committed(PartyId),
     /// A party proposed.
     Revealed(PartyId),
-    /// The last proposal was in: this follows.
+    /// The bargain waits for something else than before.
+    Waiting,
+    /// A party nominated a candidate, or passed.
+    Nominated(PartyId),
+    /// A party showed its scores.
+    Scored(PartyId),
+    /// A party said how it stands to the agreement.
+    Stood(PartyId, Stance),
+    /// A party took its expert back.
+    Withdrawn(PartyId),
+    /// A new charter is put to the vote.
+    Proposed(Blake3),
+    /// A party endorsed a new charter; more must.
+    Endorsed(PartyId),
+    /// A new charter is in force, of this version.
+    Amended(u64),
+    /// The last word was in: this follows.
     Agreed(Agreement),
     /// A round was closed without an agreement.
     Voided(u64),
@@ -115,6 +138,8 @@ pub struct Federation {
     rounds: Vec<Round>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     log_successors: Vec<LogKey>,
+    #[serde(default, skip_serializing_if = "Amendments::is_empty")]
+    amendments: Amendments,
 }
 
 impl Federation {
@@ -143,6 +168,7 @@ impl Federation {
             experts: BTreeMap::new(),
             rounds: Vec::new(),
             log_successors: Vec::new(),
+            amendments: Amendments::default(),
         })
     }
 
@@ -221,10 +247,24 @@ impl Federation {
             (Author::Party(party), Body::Commit(Commit { commitment, .. })) => {
                 self.commit(party, commitment)
             }
-            (_, Body::CloseRound(_)) => self.close(),
+            (_, Body::CloseRound(_)) => self.close(time),
             (Author::Party(party), Body::Reveal(Reveal { lambda, .. })) => {
-                self.reveal(party, lambda)
+                self.reveal(party, lambda, time)
             }
+            (Author::Party(party), Body::Nominate(Nominate { lambda, .. })) => {
+                self.in_round(|round, charter| round.nominate(charter, party, lambda, time))
+            }
+            (Author::Party(party), Body::CommitScores(CommitScores { commitment, .. })) => self
+                .in_round(|round, charter| round.commit_scores(charter, party, commitment, time)),
+            (Author::Party(party), Body::RevealScores(RevealScores { ballot, .. })) => {
+                self.in_round(|round, charter| round.reveal_scores(charter, party, ballot, time))
+            }
+            (Author::Party(party), Body::Ratify(ratify)) => {
+                self.in_round(|round, charter| round.stand(charter, (index, time), party, ratify))
+            }
+            (Author::Party(party), Body::Withdraw(_)) => self.withdraw(index, party),
+            (author, Body::Amend(amend)) => self.propose_amendment(index, author, *amend),
+            (Author::Party(party), Body::Endorse(endorse)) => self.endorse(index, party, &endorse),
             (_, Body::Publish(Publish { round, recipe, soup: file })) => {
                 let soup = Soup { index, recipe, file };
                 self.rounds.last_mut().expect("check_publish found the round").soup = Some(soup);
@@ -232,6 +272,21 @@ impl Federation {
             }
             _ => unreachable!("check refuses every other pair of author and body"),
         }
+    }
+
+    /// Takes a step in the current round.
+    fn in_round(&mut self, step: impl FnOnce(&mut Round, &Charter) -> Vec<Effect>) -> Vec<Effect> {
+        let Self { charter, rounds, .. } = self;
+        step(rounds.last_mut().expect("what checks a round's entries found it"), charter)
+    }
+
+    /// The round whose soup is in force at the log's `time`: the latest one that is published, unless it is over or one of its
+    /// experts was withdrawn.
+    pub fn in_force(&self, time: u64) -> Option<&Round> {
+        let latest = self.rounds.iter().rev().find(|round| round.soup.is_some())?;
+        let expires = latest.agreement.as_ref().and_then(|agreement| agreement.expires);
+        let is_over = expires.is_some_and(|expires| time > expires) || latest.withdrawn.is_some();
+        (!is_over).then_some(latest)
     }
 
     /// The recipe that follows from a round's agreement.
@@ -242,6 +297,11 @@ impl Federation {
         let agreement = round.agreement.as_ref().ok_or_else(|| {
             if round.is_void {
                 let sentence = format!("round {} was closed without an agreement", round.number);
+                return Refusal::new(Code::RoundWrong, sentence);
+            }
+            if round.bargain.is_some() {
+                let sentence =
+                    format!("round {} has no agreement yet: candidates are scored", round.number);
                 return Refusal::new(Code::RoundWrong, sentence);
             }
             let missing: Vec<_> = round

@@ -55,7 +55,14 @@ impl Plain {
             | Body::OpenRound(_)
             | Body::Commit(_)
             | Body::Reveal(_)
-            | Body::CloseRound(_) => Ok(Self(authentic)),
+            | Body::CloseRound(_)
+            | Body::Nominate(_)
+            | Body::CommitScores(_)
+            | Body::RevealScores(_)
+            | Body::Ratify(_)
+            | Body::Withdraw(_)
+            | Body::Amend(_)
+            | Body::Endorse(_) => Ok(Self(authentic)),
             Body::Submit(_) => {
                 let sentence = "an expert is handed in by submit, with its content, not by append";
                 Err(Refusal::new(Code::ProtocolError, sentence))

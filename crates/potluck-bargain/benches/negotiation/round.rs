@@ -138,5 +138,5 @@ impl Round {
 
 fn decide(table: &Table) -> Option<usize> {
     let uniform = Shares::from_weights(&vec![1; table.candidates()[0].lambda.ppm().len()]).unwrap();
-    choose(table, Rule::Nash, false, &uniform).winner
+    choose(table, Rule::Nash, false, &uniform).winner()
 }

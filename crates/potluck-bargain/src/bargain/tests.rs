@@ -37,7 +37,7 @@ fn fallback() -> Shares {
 }
 
 fn winner(table: &Table, rule: Rule) -> Option<usize> {
-    choose(table, rule, false, &fallback()).winner
+    choose(table, rule, false, &fallback()).winner()
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn three_candidates_under_every_rule() {
     assert_eq!(winners(&demanding), [b; 7]);
     let decision = choose(&demanding, Rule::Nash, false, &fallback());
     let excluded = [(0, Exclusion::NoGain(1)), (2, Exclusion::NoGain(0))];
-    assert_eq!((decision.excluded.as_slice(), decision.runner_up), (&excluded[..], None));
+    assert_eq!((decision.excluded.as_slice(), decision.runner_up()), (&excluded[..], None));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_veto_in_proportion_to_weight() {
     let profile = table(vec![party(3, 0, &[3, 2, 1]), party(2, 0, &[1, 3, 2])]);
     let decision = choose(&profile, Rule::Nash, true, &fallback());
     let struck = [(0, Exclusion::Struck(1)), (2, Exclusion::Struck(0))];
-    assert_eq!((decision.winner, decision.excluded.as_slice()), (Some(1), &struck[..]));
+    assert_eq!((decision.winner(), decision.excluded.as_slice()), (Some(1), &struck[..]));
     // Of ten candidates, weights of 50, 30 and 20 % strike 4, 2 and 1.
     let scores: Vec<i64> = (1..=10).collect();
     let ten = table([5, 3, 2].map(|weight| party(weight, 0, &scores)).to_vec());
@@ -130,7 +130,7 @@ fn every_filter_has_its_reason() {
     capped[0].cap = 800_000;
     let table = Table::new(candidates, parties, capped).unwrap();
     let decision = choose(&table, Rule::Nash, false, &fallback());
-    assert_eq!(decision.winner, None);
+    assert_eq!(decision.winner(), None);
     let expected = [
         Exclusion::BelowFloor(0),
         Exclusion::AboveCap(0),
@@ -149,7 +149,7 @@ fn ties_go_to_the_fallback_and_then_to_the_lower_number() {
         assert_eq!(winner(&even, rule), Some(3));
     }
     let decision = choose(&even, Rule::Nash, false, &lambda(0, 4));
-    assert_eq!((decision.winner, decision.runner_up), (Some(0), Some(1)));
+    assert_eq!((decision.winner(), decision.runner_up()), (Some(0), Some(1)));
     // The same product, but one is more even.
     let uneven = table(vec![party(1, 0, &[2, 4]), party(1, 0, &[8, 4])]);
     assert_eq!(winner(&uneven, Rule::Nash), Some(1));
@@ -207,7 +207,7 @@ proptest! {
     ) {
         let table = table(parties.clone());
         let decision = choose(&table, rule, veto, &fallback());
-        for chosen in [decision.winner, decision.runner_up].into_iter().flatten() {
+        for chosen in [decision.winner(), decision.runner_up()].into_iter().flatten() {
             for party in &parties {
                 prop_assert!(party.scores[chosen].micro > party.disagreement);
                 prop_assert!(party.scores[chosen].accept);
@@ -215,8 +215,8 @@ proptest! {
         }
         // Where something is admissible, something is chosen; the veto leaves one at least.
         let admissible = (0..table.candidates().len()).any(|it| table.exclusion(it).is_none());
-        prop_assert_eq!(decision.winner.is_some(), admissible);
-        if let Some(winner) = decision.winner {
+        prop_assert_eq!(decision.winner().is_some(), admissible);
+        if let Some(winner) = decision.winner() {
             let gains = normalised_gains(&table, &decision, winner);
             prop_assert!(gains.iter().all(|gain| (0..=1_000_000).contains(gain)));
         }
@@ -251,7 +251,7 @@ proptest! {
     fn nothing_admissible_is_better_for_all(parties in world(), rule in rule()) {
         let table = table(parties);
         let decision = choose(&table, rule, false, &fallback());
-        let Some(winner) = decision.winner else { return Ok(()) };
+        let Some(winner) = decision.winner() else { return Ok(()) };
         for other in 0..table.candidates().len() {
             let gains = |it| (0..table.parties().len()).map(move |party| (party, it));
             let dominates = gains(other).all(|(party, it)| table.gain(party, it) >= table.gain(party, winner))
@@ -265,16 +265,16 @@ proptest! {
         let whole = table(parties.clone());
         let decision = choose(&whole, Rule::Nash, false, &fallback());
         let out = out % whole.candidates().len();
-        prop_assume!(whole.candidates().len() > 1 && decision.winner != Some(out));
+        prop_assume!(whole.candidates().len() > 1 && decision.winner() != Some(out));
         let mut candidates = whole.candidates().to_vec();
         candidates.remove(out);
         let mut fewer = parties;
         fewer.iter_mut().for_each(|party| _ = party.scores.remove(out));
         let rest = Table::new(candidates, fewer, Vec::new()).unwrap();
-        let chosen = choose(&rest, Rule::Nash, false, &fallback()).winner;
+        let chosen = choose(&rest, Rule::Nash, false, &fallback()).winner();
         // But for ties, where the parts of the ideals count.
         let chosen = chosen.map(|it| if it >= out { it + 1 } else { it });
         let product = |it: Option<usize>| it.map(|it| worth(&whole, Rule::Nash, &[], it));
-        prop_assert_eq!(product(chosen), product(decision.winner));
+        prop_assert_eq!(product(chosen), product(decision.winner()));
     }
 }

@@ -46,7 +46,8 @@ impl RoundRules {
         (self.reveal_seconds > 0).then(|| opened.saturating_add(both))
     }
 
-    pub(super) fn check(&self) -> Result<(), CharterError> {
+    /// `has_deadlines` says whether a bargain has some, in which a quorum has an effect, too.
+    pub(super) fn check(&self, has_deadlines: bool) -> Result<(), CharterError> {
         let refuse = |why| Err(CharterError::Rounds(why));
         match (self.sealed, self.commit_seconds > 0, self.reveal_seconds > 0) {
             (false, true, _) => refuse("commit_seconds is for sealed rounds: set sealed = true"),
@@ -54,7 +55,7 @@ impl RoundRules {
                 "a sealed round has a deadline for both commitments and proposals, or for neither",
             ),
             _ if self.quorum_permille > 1000 => refuse("quorum_permille is more than 1000"),
-            (_, _, false) if self.quorum_permille != all() => refuse(
+            (_, _, false) if self.quorum_permille != all() && !has_deadlines => refuse(
                 "without a deadline a round waits for everybody: quorum_permille has no effect",
             ),
             _ => Ok(()),
@@ -74,6 +75,6 @@ fn is_false(it: &bool) -> bool {
     !*it
 }
 
-fn is_zero(it: &u64) -> bool {
+pub(super) fn is_zero(it: &u64) -> bool {
     *it == 0
 }

@@ -27,6 +27,17 @@ impl Federation {
             (Author::Party(party), Body::Reveal(reveal)) => self.check_reveal(party, reveal, time),
             (Author::Party(party), Body::Commit(commit)) => self.check_commit(party, commit, time),
             (_, Body::CloseRound(close)) => self.check_close(close, time),
+            (Author::Party(party), Body::Nominate(it)) => self.check_nominate(party, it, time),
+            (Author::Party(party), Body::CommitScores(it)) => {
+                self.check_commit_scores(party, it, time)
+            }
+            (Author::Party(party), Body::RevealScores(it)) => {
+                self.check_reveal_scores(party, it, time)
+            }
+            (Author::Party(party), Body::Ratify(ratify)) => self.check_ratify(party, ratify, time),
+            (Author::Party(party), Body::Withdraw(it)) => self.check_withdraw(party, it),
+            (_, Body::Amend(amend)) => self.check_amend(amend),
+            (Author::Party(party), Body::Endorse(it)) => self.check_endorse(party, it),
             (author, body) => {
                 let sentence =
                     format!("{author} may not make an entry of kind {}", body.kind().as_str());
@@ -62,6 +73,10 @@ impl Federation {
         if round.soup.is_some() {
             let sentence = format!("the soup of round {} is published already", round.number);
             return Err(Refusal::new(Code::RoundWrong, sentence));
+        }
+        if round.agreement.is_some() && round.is_unratified(&self.charter) {
+            let sentence = format!("the agreement of round {} is not ratified yet", round.number);
+            return Err(Refusal::new(Code::RoundEarly, sentence));
         }
         if self.recipe(round)? != publish.recipe {
             let sentence = "the recipe is not the one that follows from the round's agreement";

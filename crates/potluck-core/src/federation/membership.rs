@@ -296,7 +296,7 @@ pub fn witness_name(federation: &str, party: &PartyId) -> String {
     format!("potluck/{federation}/{party}")
 }
 
-fn check_reason(reason: &str) -> Result<(), Refusal> {
+pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
     if reason.is_empty() || reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
         let sentence = format!("a reason is one line of 1 to {MAX_REASON} bytes");
         return refuse(Code::StatementMalformed, sentence);

@@ -6,12 +6,16 @@
 //! ```
 //!
 //! Time is the log's, as each record states it. Who is late, or commits and then shows nothing, is left out of the
-//! decision, in which it could have gained nothing by that; its expert stays in the round.
+//! decision, in which it could have gained nothing by that; its expert stays in the round. Where the charter has a bargain,
+//! what follows from the proposals is the fallback, and candidates come next ([`super::bargain`]). An agreement that the
+//! charter wants ratified waits for that ([`super::ratify`]).
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::bargain::Bargaining;
+use super::ratify::Said;
 use super::{Agreement, Effect, Federation, Soup, agree};
 use crate::admission::{Code, Refusal};
 use crate::charter::Charter;
@@ -42,6 +46,18 @@ pub struct Round {
     /// Whether it was closed without an agreement.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_void: bool,
+    /// The candidates and what was said of them, where λ is bargained for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bargain: Option<Bargaining>,
+    /// How the parties stand to the agreement.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stances: BTreeMap<PartyId, Said>,
+    /// The log's time of the agreement, where there is a deadline for ratification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<u64>,
+    /// The entry by which one of its experts was withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<u64>,
 }
 
 /// What a round is waiting for.
@@ -51,6 +67,14 @@ pub enum Phase {
     Commit,
     /// Proposals.
     Reveal,
+    /// Nominations of candidates.
+    Nominate,
+    /// Commitments to scores.
+    Score,
+    /// Scores.
+    Show,
+    /// Ratifications.
+    Ratify,
     /// Somebody who closes it: the deadline is over.
     Close,
     /// The operator, who publishes the soup.
@@ -70,6 +94,10 @@ impl Round {
             opened,
             commitments: BTreeMap::new(),
             is_void: false,
+            bargain: None,
+            stances: BTreeMap::new(),
+            decided: None,
+            withdrawn: None,
         }
     }
 
@@ -80,8 +108,12 @@ impl Round {
         let opened = self.opened.unwrap_or(0);
         if self.soup.is_some() || self.is_void {
             Phase::Over
+        } else if self.is_unratified(charter) {
+            if is_past(self.ratifications_end(charter)) { Phase::Close } else { Phase::Ratify }
         } else if self.agreement.is_some() {
             Phase::Publish
+        } else if let (Some(bargain), Some(rules)) = (&self.bargain, charter.bargain()) {
+            bargain.phase(rules, time)
         } else if is_past(rules.reveals_end(opened)) {
             Phase::Close
         } else if rules.sealed
@@ -94,16 +126,42 @@ impl Round {
         }
     }
 
-    /// Whose proposals it waits for in [`Phase::Reveal`], and whose commitments in [`Phase::Commit`].
+    /// The log's time after which nobody can ratify any more; nothing without a deadline.
+    pub fn ratifications_end(&self, charter: &Charter) -> Option<u64> {
+        self.decided.map(|it| it.saturating_add(charter.agreement().ratify_seconds))
+    }
+
+    /// The log's time after which it no longer takes what it waits for; nothing without a deadline.
+    pub fn ends(&self, charter: &Charter) -> Option<u64> {
+        let (rules, opened) = (charter.rounds(), self.opened.unwrap_or(0));
+        match (&self.agreement, &self.bargain, charter.bargain()) {
+            (Some(_), ..) => self.ratifications_end(charter),
+            (None, Some(bargain), Some(bargain_rules)) => bargain.ends(bargain_rules),
+            // Commitments end before proposals do; with all of them in, it is the proposals' end that counts.
+            _ if rules.sealed && !self.commitments.keys().eq(self.experts.keys()) => {
+                rules.commits_end(opened)
+            }
+            _ => rules.reveals_end(opened),
+        }
+    }
+
+    /// For whom it waits: whose proposals, commitments, nominations, scores or ratifications.
     pub fn missing(&self, charter: &Charter, time: u64) -> Vec<&PartyId> {
         let is_sealed = charter.rounds().sealed;
-        let due = |party: &&PartyId| match self.phase(charter, time) {
+        let phase = self.phase(charter, time);
+        if let Phase::Nominate | Phase::Score | Phase::Show = phase {
+            return self.bargain.iter().flat_map(Bargaining::missing).collect();
+        }
+        if phase == Phase::Ratify {
+            return self.silent();
+        }
+        let due = |party: &&PartyId| match phase {
             Phase::Commit => !self.commitments.contains_key(*party),
             Phase::Reveal => {
                 let may = !is_sealed || self.commitments.contains_key(*party);
                 may && !self.proposals.contains_key(*party)
             }
-            Phase::Close | Phase::Publish | Phase::Over => false,
+            _ => false,
         };
         self.experts.keys().filter(due).collect()
     }
@@ -118,8 +176,7 @@ impl Round {
 
     /// Whether as much weight proposed as the charter asks for.
     fn has_quorum(&self, charter: &Charter) -> bool {
-        let weight =
-            |party: &PartyId| charter.parties().get(party).map_or(0, |seat| u64::from(seat.weight));
+        let weight = |party: &PartyId| u64::from(charter.weight(party));
         let all: u64 = self.experts.keys().map(weight).sum();
         let proposed: u64 = self.proposals.keys().map(weight).sum();
         u128::from(proposed) * 1000
@@ -160,8 +217,8 @@ impl Federation {
         }
         match round.phase(&self.charter, time) {
             Phase::Commit => Ok(()),
-            Phase::Reveal | Phase::Close => late(round, "commitments"),
-            Phase::Publish | Phase::Over => decided(round),
+            Phase::Reveal | Phase::Close if round.bargain.is_none() => late(round, "commitments"),
+            _ => decided(round),
         }
     }
 
@@ -185,8 +242,8 @@ impl Federation {
                 );
                 return Err(Refusal::new(Code::RoundEarly, sentence));
             }
-            Phase::Close => return late(round, "proposals"),
-            Phase::Publish | Phase::Over => return decided(round),
+            Phase::Close if round.bargain.is_none() => return late(round, "proposals"),
+            _ => return decided(round),
         }
         if !round.experts.contains_key(party) || round.proposals.contains_key(party) {
             let sentence =
@@ -256,15 +313,10 @@ impl Federation {
             Phase::Publish | Phase::Over => decided(round),
             Phase::Commit | Phase::Reveal => {
                 let end = self.charter.rounds().reveals_end(round.opened.unwrap_or(0));
-                let sentence = match end {
-                    Some(end) => format!(
-                        "round {} takes proposals for {} seconds more",
-                        round.number,
-                        end.saturating_sub(time).saturating_add(1)
-                    ),
-                    None => "the charter sets no deadline: a round waits for everybody".to_owned(),
-                };
-                Err(Refusal::new(Code::RoundEarly, sentence))
+                early(round, end, time)
+            }
+            Phase::Nominate | Phase::Score | Phase::Show | Phase::Ratify => {
+                early(round, round.ends(&self.charter), time)
             }
         }
     }
@@ -294,43 +346,71 @@ impl Federation {
         vec![Effect::Committed(party)]
     }
 
-    pub(super) fn reveal(&mut self, party: PartyId, lambda: Lambda) -> Vec<Effect> {
-        let round = self.rounds.last_mut().expect("check_reveal found the round");
+    pub(super) fn reveal(&mut self, party: PartyId, lambda: Lambda, time: u64) -> Vec<Effect> {
+        let Self { charter, rounds, .. } = self;
+        let round = rounds.last_mut().expect("check_reveal found the round");
         round.proposals.insert(party.clone(), lambda);
-        if round.is_complete(self.charter.rounds().sealed) && round.has_quorum(&self.charter) {
-            round.agreement = agree::agreement(&self.charter, round);
+        let mut effects = vec![Effect::Revealed(party)];
+        if round.is_complete(charter.rounds().sealed) && round.has_quorum(charter) {
+            effects.extend(round.entitle(charter, time));
         }
-        let agreed = round.agreement.clone().map(Effect::Agreed);
-        std::iter::once(Effect::Revealed(party)).chain(agreed).collect()
+        effects
     }
 
-    pub(super) fn close(&mut self) -> Vec<Effect> {
-        let round = self.rounds.last_mut().expect("check_close found the round");
-        if round.has_quorum(&self.charter) {
-            round.agreement = agree::agreement(&self.charter, round);
-        }
-        match &round.agreement {
-            Some(agreement) => vec![Effect::Agreed(agreement.clone())],
-            None => {
-                round.is_void = true;
-                vec![Effect::Voided(round.number)]
-            }
+    pub(super) fn close(&mut self, time: u64) -> Vec<Effect> {
+        let Self { charter, rounds, .. } = self;
+        let round = rounds.last_mut().expect("check_close found the round");
+        if round.agreement.is_some() {
+            round.fail_to_ratify(charter, time)
+        } else if round.bargain.is_some() {
+            round.close_step(charter, time)
+        } else if round.has_quorum(charter) {
+            round.entitle(charter, time)
+        } else {
+            round.void()
         }
     }
 }
 
-fn wrong<T>(sentence: String) -> Result<T, Refusal> {
+impl Round {
+    /// The proposals are in: what follows from them is the agreement, or what the parties bargain against.
+    fn entitle(&mut self, charter: &Charter, time: u64) -> Vec<Effect> {
+        let Some(lambda) = agree::entitlement(charter, self) else { return self.void() };
+        if charter.bargain().is_some() && self.experts.len() > 1 {
+            self.bargain = Some(Bargaining::new(charter, &self.experts, lambda, time));
+            return vec![Effect::Waiting];
+        }
+        self.agree(charter, lambda, None, time)
+    }
+}
+
+fn early<T>(round: &Round, end: Option<u64>, time: u64) -> Result<T, Refusal> {
+    let sentence = match end {
+        Some(end) => format!(
+            "round {} waits for {} seconds more",
+            round.number,
+            end.saturating_sub(time).saturating_add(1)
+        ),
+        None => "the charter sets no deadline: a round waits for everybody".to_owned(),
+    };
+    Err(Refusal::new(Code::RoundEarly, sentence))
+}
+
+pub(super) fn wrong<T>(sentence: String) -> Result<T, Refusal> {
     Err(Refusal::new(Code::RoundWrong, sentence))
 }
 
-fn late<T>(round: &Round, what: &str) -> Result<T, Refusal> {
+pub(super) fn late<T>(round: &Round, what: &str) -> Result<T, Refusal> {
     let sentence = format!("the time for {what} of round {} is over", round.number);
     Err(Refusal::new(Code::RoundLate, sentence))
 }
 
-fn decided<T>(round: &Round) -> Result<T, Refusal> {
+pub(super) fn decided<T>(round: &Round) -> Result<T, Refusal> {
     wrong(match round.is_void {
         true => format!("round {} was closed without an agreement", round.number),
+        false if round.agreement.is_none() => {
+            format!("round {} has its proposals, and looks at candidates", round.number)
+        }
         false => format!("round {} has its agreement already", round.number),
     })
 }

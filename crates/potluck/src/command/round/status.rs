@@ -73,6 +73,27 @@ fn words(federation: &Federation, now: u64) -> Vec<String> {
         (Phase::Reveal, ..) => {
             format!("It waits for {}{}.", names().join(", "), until(rules.reveals_end(opened)))
         }
+        (Phase::Nominate, ..) => format!(
+            "Candidates can be nominated with `potluck round nominate`; it waits for {}{}.",
+            names().join(", "),
+            until(round.ends(charter))
+        ),
+        (Phase::Score, ..) => format!(
+            "Candidates are scored with `potluck round score`; it waits for the commitments of {}{}.",
+            names().join(", "),
+            until(round.ends(charter))
+        ),
+        (Phase::Show, ..) => format!(
+            "Scores are shown with `potluck round reveal`; it waits for {}{}.",
+            names().join(", "),
+            until(round.ends(charter))
+        ),
+        (Phase::Ratify, Some(agreement), _) => format!(
+            "{} is chosen, and comes into force once it is ratified with `potluck round ratify`; {} can still speak{}.",
+            agreement.lambda,
+            names().join(", "),
+            until(round.ends(charter))
+        ),
         (Phase::Close, ..) => {
             "Its deadline is over; any member closes it with `potluck round close`.".to_owned()
         }
@@ -105,6 +126,10 @@ fn as_json(federation: &Federation, now: u64) -> Value {
     let state = match round.phase(charter, now) {
         Phase::Commit => "committing",
         Phase::Reveal => "open",
+        Phase::Nominate => "nominating",
+        Phase::Score => "scoring",
+        Phase::Show => "showing",
+        Phase::Ratify => "ratifying",
         Phase::Close => "late",
         Phase::Publish => "agreed",
         Phase::Over if round.is_void => "void",
