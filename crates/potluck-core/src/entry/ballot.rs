@@ -139,18 +139,17 @@ pub fn ballot_commitment(
 }
 
 /// The seed of every draw in the evaluation of a batch: the same for all parties and candidates, so that candidates differ by
-/// what they are and not by luck. The batches of a round share one, but for the finalists', whose prompts are new.
+/// what they are and not by luck. It is one for the federation's whole life, so that what was scored in an earlier round
+/// need not be scored again; but finalists are scored on the draws of their round alone.
 ///
 /// ```text
 /// the first 8 bytes, as a little-endian u64, of BLAKE3 derive_key("potluck 1 evaluation seed",
-///     federation id (32 bytes) ‖ round (u64, little-endian) ‖ 1 for finalists, else 0 (one byte))
+///     federation id (32 bytes) ‖ of finalists, round (u64, little-endian); else 0 (u64))
 /// ```
-pub fn evaluation_seed(federation: FederationId, round: u64, of_finalists: bool) -> u64 {
+pub fn evaluation_seed(federation: FederationId, of_finalists: Option<u64>) -> u64 {
     let mut hasher = blake3::Hasher::new_derive_key(SEED);
-    hasher
-        .update(federation.as_bytes())
-        .update(&round.to_le_bytes())
-        .update(&[u8::from(of_finalists)]);
+    // Rounds count from 1.
+    hasher.update(federation.as_bytes()).update(&of_finalists.unwrap_or(0).to_le_bytes());
     let mut seed = [0; 8];
     hasher.finalize_xof().fill(&mut seed);
     u64::from_le_bytes(seed)

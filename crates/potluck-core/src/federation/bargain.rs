@@ -91,7 +91,7 @@ impl Batch {
 
     /// The seed of every draw in its evaluation.
     pub fn seed(&self, federation: FederationId, round: u64) -> u64 {
-        evaluation_seed(federation, round, self.purpose == Purpose::Finalists)
+        evaluation_seed(federation, (self.purpose == Purpose::Finalists).then_some(round))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ledger's rules, told as one story, its refusals, and invariants over random histories.
 
 mod agree;
+mod bargain;
 mod membership;
 mod round;
 
