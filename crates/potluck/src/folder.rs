@@ -6,7 +6,8 @@
 //! keys/transport.pem            connects; without it, the signing key does
 //! keys/witness.pem              cosigns checkpoints, where its owner is a witness
 //! receipts/<index>-<kind>.json  what the log acknowledged
-//! rounds/<id>-<round>.json      a sealed proposal, until it is shown
+//! rounds/<id>-<round>…          sealed proposals and scores until they are shown, and raw scores
+//! kitchen/                      base and experts, to mix candidates from; can be removed
 //! state/hashed.json             the digests of the last file that was pushed
 //! state/checkpoint              the last verified checkpoint
 //! ```
@@ -220,6 +221,11 @@ impl Folder {
     /// Where sealed proposals are kept.
     pub(crate) fn rounds(&self) -> PathBuf {
         self.dir.join("rounds")
+    }
+
+    /// Where candidates are mixed.
+    pub(crate) fn kitchen(&self) -> PathBuf {
+        self.dir.join("kitchen")
     }
 
     /// Where the digests of the last file that was pushed are kept.

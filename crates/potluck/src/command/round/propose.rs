@@ -75,14 +75,14 @@ async fn commit(
     lambda: &Lambda,
     output: &Output,
 ) -> Result<(), Failure> {
-    let drawer = Drawer::of(folder, session.federation().id(), round, party);
+    let drawer = Drawer::proposal(folder, session.federation().id(), round, party);
     let bound = latest(session.federation())?.commitments.get(party).copied();
     let kept = drawer.read()?;
-    let is_bound = |it: &Sealed| bound == Some(drawer.commitment(it));
+    let is_bound = |it: &Sealed<Lambda>| bound == Some(drawer.commitment(it));
     let (index, sealed) = match (bound, kept) {
-        (Some(_), Some(kept)) if is_bound(&kept) && kept.lambda == *lambda => (None, kept),
+        (Some(_), Some(kept)) if is_bound(&kept) && kept.said == *lambda => (None, kept),
         (Some(_), Some(kept)) if is_bound(&kept) => {
-            let message = format!("{party} is committed to {} in round {round}", kept.lambda);
+            let message = format!("{party} is committed to {} in round {round}", kept.said);
             return Err(Failure::unverified("round-wrong", message)
                 .hint("a commitment is final; `potluck round reveal` shows it"));
         }
@@ -97,7 +97,7 @@ async fn commit(
             // Bound is bound: what would be refused when it is shown is refused now.
             let federation = session.federation();
             federation.check_proposal(latest(federation)?, lambda)?;
-            let sealed = drawer.seal(lambda)?;
+            let sealed = drawer.seal(lambda.clone())?;
             let commitment = drawer.commitment(&sealed);
             let said = session.say(Body::Commit(Commit { round, commitment })).await?;
             (Some(said), sealed)

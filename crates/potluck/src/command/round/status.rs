@@ -1,9 +1,11 @@
 //! `potluck round status`: how the latest round stands, in plain words.
 
+use potluck_core::federation::bargain::{Deal, Outcome};
 use potluck_core::federation::{Agreement, Phase, Round};
-use potluck_core::{Federation, PartyId};
+use potluck_core::{Federation, Lambda, PartyId};
 use serde_json::{Value, json};
 
+use super::candidates::{self, deal_json};
 use crate::clock::{now, utc};
 use crate::failure::Failure;
 use crate::output::{Output, bytes};
@@ -33,6 +35,8 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 pub(super) fn agreement_json(agreement: &Agreement) -> Value {
     json!({
         "round": agreement.round, "rule": agreement.rule.as_str(), "lambda_ppm": agreement.lambda,
+        "digest": agreement.digest(), "deal": agreement.deal.as_ref().map(deal_json),
+        "expires": agreement.expires,
     })
 }
 
@@ -56,6 +60,22 @@ fn words(federation: &Federation, now: u64) -> Vec<String> {
             (None, false) => "has not proposed yet".to_owned(),
         };
         format!("  {party:<12} {}  {said}", manifest.short())
+    }));
+    if let Some(bargain) = &round.bargain {
+        words.push(format!(
+            "What the proposals entitle to, where there is no deal: {}",
+            bargain.entitlement
+        ));
+        words.push(
+            "Candidates, and what each gives over no deal, as a part of a party's own best:"
+                .to_owned(),
+        );
+        let deal = round.agreement.as_ref().and_then(|agreement| agreement.deal.as_ref());
+        words.extend(candidates::words(bargain, deal).into_iter().map(|line| format!("  {line}")));
+    }
+    words.extend(round.stances.iter().map(|(party, said)| match said.reason.as_str() {
+        "" => format!("  {party}: {}", said.stance.as_str()),
+        reason => format!("  {party}: {} ({reason})", said.stance.as_str()),
     }));
     let names =
         || -> Vec<&str> { round.missing(charter, now).into_iter().map(PartyId::as_str).collect() };
@@ -97,6 +117,9 @@ fn words(federation: &Federation, now: u64) -> Vec<String> {
         (Phase::Close, ..) => {
             "Its deadline is over; any member closes it with `potluck round close`.".to_owned()
         }
+        (_, Some(Agreement { lambda, deal: Some(deal), .. }), None) => {
+            format!("{} The operator can publish the soup.", deal_words(lambda, deal))
+        }
         (_, Some(agreement), None) => format!(
             "By the rule '{}' they agreed on {}. The operator can publish the soup.",
             agreement.rule.as_str(),
@@ -116,11 +139,30 @@ fn words(federation: &Federation, now: u64) -> Vec<String> {
     words
 }
 
+/// How a bargain ended.
+pub(super) fn deal_words(lambda: &Lambda, deal: &Deal) -> String {
+    match deal.outcome {
+        Outcome::Chosen { candidate, .. } => {
+            format!(
+                "By the rule '{}' candidate {} is chosen: {lambda}.",
+                deal.rule.as_str(),
+                candidate + 1
+            )
+        }
+        Outcome::Fallback(why) => {
+            format!(
+                "There is no deal: {}. What the proposals entitle to holds: {lambda}.",
+                why.sentence()
+            )
+        }
+    }
+}
+
 fn as_json(federation: &Federation, now: u64) -> Value {
     let (charter, Some(round)) = (federation.charter(), federation.rounds().last()) else {
         return json!({
             "round": null, "state": "none", "experts": {}, "commitments": {}, "proposals": {},
-            "missing": [], "agreement": null, "soup": null,
+            "missing": [], "ends": null, "bargain": null, "stances": {}, "agreement": null, "soup": null,
         });
     };
     let state = match round.phase(charter, now) {
@@ -145,7 +187,8 @@ fn as_json(federation: &Federation, now: u64) -> Value {
     json!({
         "round": round.number, "state": state, "experts": round.experts,
         "commitments": round.commitments, "proposals": round.proposals,
-        "missing": round.missing(charter, now),
+        "missing": round.missing(charter, now), "ends": round.ends(charter),
+        "bargain": round.bargain.as_ref().map(candidates::as_json), "stances": round.stances,
         "commits_end": charter.rounds().commits_end(opened),
         "reveals_end": charter.rounds().reveals_end(opened),
         "agreement": round.agreement.as_ref().map(agreement_json), "soup": soup,

@@ -1,0 +1,149 @@
+//! The models that a batch is about, as folders that an evaluator can read: the base, and candidates mixed from the experts.
+//!
+//! Experts are fetched once. Each candidate is mixed beside the base's other files, scored and removed, so that the disk holds
+//! one at a time; its bytes are those that a published soup of the same λ has.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use potluck_core::manifest::WEIGHTS;
+use potluck_core::{Blake3, FileEntry, Manifest, PartyId, Recipe};
+use potluck_soup::blend;
+
+use crate::command::mix::blend_failure;
+use crate::command::{busy, threads};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::patience::patiently;
+use crate::progress::Progress;
+use crate::session::Session;
+
+/// Where models are kept while they are scored: `kitchen/` of the party's folder.
+#[derive(Debug)]
+pub(super) struct Kitchen {
+    folder: PathBuf,
+    base: PathBuf,
+    experts: BTreeMap<Blake3, PathBuf>,
+}
+
+impl Kitchen {
+    /// Fetches the base, as far as this reader may read it.
+    pub(super) async fn open(
+        folder: PathBuf,
+        session: &Session,
+        base: &Manifest,
+        output: &Output,
+    ) -> Result<Self, Failure> {
+        let home = folder.join("base");
+        for file in base.files() {
+            fetch(session, file, &home.join(&file.path), &file.path, output).await?;
+        }
+        Ok(Self { folder, base: home, experts: BTreeMap::new() })
+    }
+
+    /// Fetches an expert, unless it is there.
+    pub(super) async fn take(
+        &mut self,
+        session: &Session,
+        (party, manifest): (&PartyId, Blake3),
+        weights: &FileEntry,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        let path = self.folder.join("experts").join(manifest.to_string()).join(WEIGHTS);
+        fetch(session, weights, &path, &format!("expert of {party}"), output).await?;
+        self.experts.insert(manifest, path);
+        Ok(())
+    }
+
+    /// The base's folder.
+    pub(super) fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// The folder of a file of weights beside what the base has, until it is dropped.
+    pub(super) async fn soup(
+        &self,
+        session: &Session,
+        weights: &FileEntry,
+        output: &Output,
+    ) -> Result<Dish, Failure> {
+        let dish = self.lay()?;
+        fetch(session, weights, &dish.path().join(WEIGHTS), "the soup in force", output).await?;
+        Ok(dish)
+    }
+
+    /// Mixes a candidate, until it is dropped.
+    pub(super) fn mix(
+        &self,
+        recipe: &Recipe,
+        name: &str,
+        output: &Output,
+    ) -> Result<Dish, Failure> {
+        let dish = self.lay()?;
+        let experts = recipe.experts().iter().map(|it| {
+            let missing = || Failure::system(format!("the expert of {} is not at hand", it.party));
+            Ok((it.party.clone(), self.experts.get(&it.manifest).ok_or_else(missing)?.clone()))
+        });
+        let experts = experts.collect::<Result<Vec<_>, Failure>>()?;
+        let progress = Progress::begin(output, name);
+        let target = dish.path().join(WEIGHTS);
+        busy(|| {
+            blend(recipe, &experts, &target, threads(), &mut |done, total| progress.at(done, total))
+        })
+        .map_err(|error| blend_failure(&error))?;
+        Ok(dish)
+    }
+
+    /// A new folder with what the base has beside its weights: links where the disk has them, else copies.
+    fn lay(&self) -> Result<Dish, Failure> {
+        let failed = |what: &Path, error: std::io::Error| {
+            Failure::system(format!("{}: {error}", what.display()))
+        };
+        let folder = tempfile::Builder::new()
+            .prefix(".candidate-")
+            .tempdir_in(&self.folder)
+            .map_err(|error| failed(&self.folder, error))?;
+        let others = fs::read_dir(&self.base).map_err(|error| failed(&self.base, error))?;
+        for entry in others {
+            let entry = entry.map_err(|error| failed(&self.base, error))?;
+            let (from, to) = (entry.path(), folder.path().join(entry.file_name()));
+            if entry.file_name() == WEIGHTS || from.is_dir() {
+                continue;
+            }
+            fs::hard_link(&from, &to)
+                .or_else(|_| fs::copy(&from, &to).map(|_| ()))
+                .map_err(|error| failed(&from, error))?;
+        }
+        Ok(Dish(folder))
+    }
+}
+
+/// A model's folder, which is gone when it is dropped.
+#[derive(Debug)]
+pub(super) struct Dish(tempfile::TempDir);
+
+impl Dish {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+async fn fetch(
+    session: &Session,
+    file: &FileEntry,
+    target: &Path,
+    what: &str,
+    output: &Output,
+) -> Result<(), Failure> {
+    if let Some(folder) = target.parent() {
+        fs::create_dir_all(folder).map_err(|error| {
+            Failure::system(format!("cannot make {}: {error}", folder.display()))
+        })?;
+    }
+    let progress = Progress::begin(output, what);
+    let moved = |transfer: potluck_net::Transfer| progress.at(transfer.done, transfer.total);
+    let fetched = patiently(async || session.client.fetch(file, target, moved).await).await;
+    fetched.map_err(|error| Failure::from(error).about(what))
+}
