@@ -4,6 +4,7 @@
 mod base;
 mod eval;
 mod failure;
+mod judge;
 mod rl;
 mod sample;
 
@@ -30,6 +31,7 @@ enum Verb {
     Base(base::BaseArgs),
     Rl(rl::RlArgs),
     Eval(eval::EvalArgs),
+    Judge(judge::JudgeArgs),
     Sample(sample::SampleArgs),
 }
 
@@ -83,6 +85,7 @@ impl Cli {
             Verb::Base(args) => &args.common,
             Verb::Rl(args) => &args.common,
             Verb::Eval(args) => &args.common,
+            Verb::Judge(args) => &args.common,
             Verb::Sample(args) => &args.common,
         }
     }
@@ -101,6 +104,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Base(args) => base::base(&args)?,
         Verb::Rl(args) => rl::rl(&args)?,
         Verb::Eval(args) => eval::eval(&args)?,
+        Verb::Judge(args) => judge::judge(&args)?,
         Verb::Sample(args) => sample::sample(&args)?,
     };
     if as_json {

@@ -95,18 +95,38 @@ impl<'a> Bench<'a> {
     }
 
     fn judge(&self, decoder: &Decoder, prompts: &[Prompt]) -> Vec<Judgement> {
-        let tokens: Vec<&[i64]> = prompts.iter().map(|prompt| prompt.tokens.as_slice()).collect();
-        let choice =
-            |prompt: &Prompt| Choice::Drawn(Stream::of("evaluation", &[self.seed, prompt.index]));
-        let choices = prompts.iter().map(choice).collect();
-        let completions = complete(decoder, self.tokenizer.special(), &tokens, choices);
-        let texts =
-            completions.iter().map(|completion| self.tokenizer.finished_text(&completion.tokens));
+        let texts = self.texts(decoder, prompts);
         prompts
             .iter()
             .zip(texts)
             .map(|(prompt, text)| self.reward.judge(&prompt.item, text.as_deref()))
             .collect()
+    }
+}
+
+impl Bench<'_> {
+    /// What a model writes for the first `count` prompts, drawn as for its scores; nothing readable is an empty text.
+    pub fn samples(&self, decoder: &Decoder, count: usize) -> Vec<String> {
+        let prompts = &self.prompts[..count.min(self.prompts.len())];
+        self.texts(decoder, prompts).into_iter().map(Option::unwrap_or_default).collect()
+    }
+
+    /// What it writes for these.
+    fn texts(&self, decoder: &Decoder, prompts: &[Prompt]) -> Vec<Option<String>> {
+        let tokens: Vec<&[i64]> = prompts.iter().map(|prompt| prompt.tokens.as_slice()).collect();
+        let choice =
+            |prompt: &Prompt| Choice::Drawn(Stream::of("evaluation", &[self.seed, prompt.index]));
+        let choices = prompts.iter().map(choice).collect();
+        let completions = complete(decoder, self.tokenizer.special(), &tokens, choices);
+        let texts = completions.iter();
+        texts.map(|completion| self.tokenizer.finished_text(&completion.tokens)).collect()
+    }
+}
+
+impl Scored {
+    /// The score of each prompt, in the same order for every model on one bench.
+    pub fn scores(&self) -> &[f64] {
+        &self.scores
     }
 }
 
