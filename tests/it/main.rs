@@ -13,6 +13,7 @@ mod witness;
 mod ledger_vectors;
 mod agree;
 mod round;
+mod bargain;
 mod audit;
 mod interchange;
 mod mix;

@@ -30,6 +30,11 @@ impl Ended {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The sentence of the refusal or error that `--json` printed.
+    pub fn error(&self) -> String {
+        self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The JSON of a success.
     ///
     /// # Panics

@@ -9,6 +9,7 @@ mod process;
 
 mod training;
 mod federation;
+mod bargain;
 
 mod front;
 mod plot;
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use self::bites::Victim;
@@ -44,6 +45,9 @@ pub(crate) struct Args {
     /// Where every random choice begins
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// This party accepts no candidate in the bargain: then λ is what the proposals entitle to
+    #[arg(long, value_name = "PARTY", value_parser = PARTIES)]
+    pub(crate) refuse: Option<String>,
     /// Keep the federation, the experts and the soup in this folder, which must be new or empty
     #[arg(long, visible_alias = "keep", value_name = "FOLDER")]
     pub(crate) dir: Option<PathBuf>,
@@ -69,8 +73,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
     stage.step("push", "signed experts over QUIC, verified and logged", |stage| {
         push(stage, &homes, &outboxes)
     })?;
-    let (agreement, published) = stage
-        .step("agree", "proposals, agreement, soup", |stage| agree(stage, &federation, &homes))?;
+    let (agreement, published) = stage.step("agree", "proposals, a bargain, a soup", |stage| {
+        agree(stage, &federation, &homes, args.refuse.as_deref())
+    })?;
     let reports =
         stage.step("evaluate", "every party scores every soup", |stage| evaluate(stage, &homes))?;
     let (front, gains) = read_reports(&reports)?;
@@ -155,16 +160,24 @@ fn push(stage: &Stage, homes: &[(&str, PathBuf)], outboxes: &[PathBuf]) -> Resul
 fn agree(
     stage: &Stage,
     federation: &Federation,
-    homes: &[(&str, PathBuf)],
+    homes: &[(&'static str, PathBuf)],
+    refuses: Option<&str>,
 ) -> Result<((Ppm, String), String)> {
     federation.open_round(stage)?;
     for (party, dir) in homes {
         federation.propose(stage, party, dir)?;
     }
-    let (agreement, soup) = federation.publish(stage)?;
-    println!("  agreed    {} by {}", front::text(&agreement.0), agreement.1);
+    let deal = bargain::strike(stage, federation, homes, refuses)?;
+    if refuses.is_some() && !deal.by.starts_with("fallback") {
+        bail!("somebody accepts nothing, and still there is a deal: {deal:?}");
+    }
+    let (lambda, soup) = federation.publish(stage)?;
+    if lambda != deal.lambda {
+        bail!("agreed on {}, published {}", front::text(&deal.lambda), front::text(&lambda));
+    }
+    println!("  agreed    {} by {}", front::text(&lambda), deal.by);
     println!("  soup      blake3 {soup}");
-    Ok((agreement, soup))
+    Ok(((lambda, deal.by), soup))
 }
 
 /// Each party fetches the experts, and evaluates in its own process and folder, with its own reward and

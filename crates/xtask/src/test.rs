@@ -31,7 +31,7 @@ pub(crate) fn run_all(args: Args) -> Result<()> {
     }
     let programs = toolchain.build_programs_and_tests()?;
     run_tests(&toolchain, &programs, &[])?;
-    demo::run(demo::Args { quick: true, json: true, seed: 1, dir: None })
+    demo::run(demo::Args { quick: true, json: true, seed: 1, refuse: None, dir: None })
 }
 
 fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {

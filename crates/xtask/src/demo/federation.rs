@@ -1,10 +1,12 @@
 //! What the federation does on the stage: found, join, push, agree, publish, audit.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::bargain;
 use super::front::{Ppm, mixture, text};
 use super::process::Server;
 use super::stage::{PARTIES, Stage, arg};
@@ -30,7 +32,9 @@ pub(crate) struct Federation {
 /// When the program fails.
 pub(crate) fn found(stage: &Stage, base: &Path) -> Result<Federation> {
     let operator = stage.path("operator");
-    let charter = toolchain::root().join("configs/charter.toml");
+    let rules = fs::read_to_string(toolchain::root().join("configs/charter.toml"))?;
+    let charter = stage.path("charter.toml");
+    fs::write(&charter, rules + &bargain::rules(stage.quick))?;
     let args = ["new", arg(&operator)?, "--charter", arg(&charter)?, "--base", arg(base)?];
     let founded = stage.programs.succeed("new", &args)?;
     let log_key = string(&founded, "log_key")?;
@@ -87,17 +91,25 @@ impl Federation {
         Ok(())
     }
 
-    /// The operator publishes the soup; returns the agreement and the soup's BLAKE3.
+    /// How the round stands, as anybody can see.
     ///
     /// # Errors
     /// When the program fails.
-    pub(crate) fn publish(&self, stage: &Stage) -> Result<((Ppm, String), String)> {
+    pub(crate) fn status(&self, stage: &Stage) -> Result<Value> {
+        let args = ["round", "status", "--address", &self.address, "--log-key", &self.log_key];
+        stage.programs.succeed("status", &args)
+    }
+
+    /// The operator publishes the soup; returns its λ and its BLAKE3.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub(crate) fn publish(&self, stage: &Stage) -> Result<(Ppm, String)> {
         let args = ["publish", "--dir", arg(&self.operator)?, "--address", &self.address];
         let published = stage.programs.succeed("publish", &args)?;
         let lambda: Ppm =
             serde_json::from_value(published["lambda_ppm"].clone()).context("publish told no λ")?;
-        let (rule, blake3) = (string(&published, "rule")?, string(&published, "blake3")?);
-        Ok(((lambda, rule), blake3))
+        Ok((lambda, string(&published, "blake3")?))
     }
 
     /// An auditor who knows the address and the log's key, and nothing else.
