@@ -1,5 +1,6 @@
 //! A bargaining round: from proposals over candidates and scores to a deal, or to none.
 
+mod histories;
 mod refusals;
 mod worlds;
 
