@@ -161,8 +161,9 @@ impl Envelope {
         self.bundle.as_deref()
     }
 
-    /// The payload of a genesis before its own key is known: it names the key that must have signed it.
-    pub(crate) fn unverified_payload(&self) -> &[u8] {
+    /// The payload as it came: of a genesis before its own key is known, which it names; of an entry that was applied, for
+    /// what the state does not keep. Nothing here says that a signature holds.
+    pub fn unverified_payload(&self) -> &[u8] {
         &self.payload
     }
 

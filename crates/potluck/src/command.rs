@@ -13,12 +13,14 @@ pub(crate) mod admit;
 pub(crate) mod members;
 pub(crate) mod key;
 pub(crate) mod suspend;
+pub(crate) mod withdraw;
 pub(crate) mod pull;
 pub(crate) mod train;
 pub(crate) mod push;
 pub(crate) mod round;
 pub(crate) mod publish;
 pub(crate) mod ledger;
+pub(crate) mod agreement;
 pub(crate) mod audit;
 pub(crate) mod verify;
 pub(crate) mod mirror;
@@ -29,7 +31,10 @@ pub(crate) mod reward;
 pub(crate) mod mix;
 pub(crate) mod inspect;
 pub(crate) mod diff;
+mod ask;
+mod chronicle;
 mod table;
+mod target;
 pub(crate) mod completions;
 
 use std::num::NonZeroUsize;
@@ -42,7 +47,6 @@ use crate::output::Output;
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         // Those that become another program, or need no network.
-        Command::Charter(args) => charter::run(&args, output),
         Command::New(args) => new::run(&args, output),
         Command::Serve(args) => serve::run(args, output),
         Command::Store(args) => store::run(args, output),
@@ -57,6 +61,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Diff(args) => diff::run(&args, output),
         Command::Completions(args) => completions::run(&args),
         // Those that speak with an aggregator.
+        Command::Charter(args) => online(charter::run(&args, output), output),
         Command::Status(args) => online(status::run(&args, output), output),
         Command::Join(args) => online(join::run(&args, output), output),
         Command::Invite(args) => online(invite::run(&args, output), output),
@@ -65,11 +70,13 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Key(args) => online(key::run(&args, output), output),
         Command::Suspend(args) => online(suspend::suspend(&args, output), output),
         Command::Reinstate(args) => online(suspend::reinstate(&args, output), output),
+        Command::Withdraw(args) => online(withdraw::run(&args, output), output),
         Command::Pull(args) => online(pull::run(&args, output), output),
         Command::Push(args) => online(push::run(&args, output), output),
         Command::Round(args) => online(round::run(&args, output), output),
         Command::Publish(args) => online(publish::run(&args, output), output),
         Command::Ledger(args) => online(ledger::run(&args, output), output),
+        Command::Agreement(args) => online(agreement::run(&args, output), output),
         Command::Audit(args) => online(audit::run(&args, output), output),
         Command::Mirror(args) => online(mirror::run(&args, output), output),
         Command::Witness(args) => online(witness::run(&args, output), output),

@@ -1,5 +1,7 @@
 //! A small federation for tests, made with the rules alone: two parties, one round, one soup.
 
+pub(crate) mod bargain;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

@@ -158,7 +158,13 @@ impl Federation {
     }
 
     pub(super) fn check_reinstate(&self, reinstate: &Reinstate) -> Result<(), Refusal> {
-        self.check_party(&reinstate.party, true)
+        self.check_party(&reinstate.party, true)?;
+        // Who lost its seat by an amendment comes back by another: without a weight it would have a say in nothing.
+        if !self.charter.parties().contains_key(&reinstate.party) {
+            let sentence = format!("the charter names no party {}", reinstate.party);
+            return refuse(Code::PartyRefused, sentence);
+        }
+        Ok(())
     }
 
     pub(super) fn check_rotate(&self, author: &Author, rotate: &RotateKey) -> Result<(), Refusal> {

@@ -1,9 +1,11 @@
 //! The ledger's rules, told as one story, its refusals, and invariants over random histories.
 
 mod agree;
+mod amend;
 mod bargain;
 mod membership;
 mod round;
+mod withdraw;
 
 use std::collections::BTreeMap;
 

@@ -9,7 +9,6 @@ pub(super) mod book;
 mod kitchen;
 mod recompute;
 mod report;
-mod target;
 mod verdict;
 
 use std::path::PathBuf;
@@ -17,12 +16,12 @@ use std::path::PathBuf;
 use self::book::Book;
 use self::kitchen::Kitchen;
 use self::recompute::Which;
-use self::target::Target;
 use self::verdict::Trail;
+use super::target::Target;
 use crate::clock::now;
 use crate::durable::{self, Readers};
 use crate::failure::{Failure, Kind};
-use crate::ledger::{Leaves, Ledger, Line, Source, Standing, Start, read_snapshot};
+use crate::ledger::{Leaves, Ledger, Line, Memory, Source, Standing, Start, read_snapshot};
 use crate::output::Output;
 use crate::place::{Door, Reader};
 
@@ -92,7 +91,9 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 }
 
 async fn audit(args: &Args, trail: &mut Trail<'_>) -> Result<(), Failure> {
-    let target = Target::of(args)?;
+    // A stranger's memory stands in the folder that the audit keeps.
+    let kept = args.out.as_ref().map(|out| Memory::at(out.join("state")));
+    let target = Target::of(args.place.as_deref(), &args.reader, args.offline, kept)?;
     let kitchen = Kitchen::open(args.out.as_deref())?;
     trail.begin("source");
     match target {

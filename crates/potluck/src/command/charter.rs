@@ -1,6 +1,9 @@
-//! `potluck charter`: what a charter says, before anybody signs it.
+//! `potluck charter`: what a charter says before anybody signs it, and how it is changed after.
 
+mod amend;
 mod check;
+mod difference;
+mod show;
 
 use std::path::PathBuf;
 
@@ -10,7 +13,7 @@ use super::new::read_charter;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Read a charter before it is signed
+/// Read a charter before it is signed; show, amend and endorse the one in force
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -20,11 +23,15 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Check(CheckArgs),
+    Show(show::Args),
+    Amend(amend::AmendArgs),
+    Endorse(amend::EndorseArgs),
 }
 
 /// Say in plain words what a charter means, and what in it you may regret
 ///
-/// A charter is fixed when the federation is founded. Exit codes: 0 it can be founded by; 3 it cannot, and why.
+/// A charter is signed when the federation is founded, and changed only as it says itself. Exit codes: 0 it can be founded by; 3 it
+/// cannot, and why.
 ///
 /// Example: potluck charter check charter.toml
 #[derive(Debug, clap::Args)]
@@ -34,8 +41,16 @@ struct CheckArgs {
 }
 
 /// Does what is asked.
-pub(crate) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let What::Check(args) = &args.what;
+pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    match &args.what {
+        What::Check(args) => check(args, output),
+        What::Show(args) => show::run(args, output).await,
+        What::Amend(args) => amend::amend(args, output).await,
+        What::Endorse(args) => amend::endorse(args, output).await,
+    }
+}
+
+fn check(args: &CheckArgs, output: &Output) -> Result<(), Failure> {
     let charter = read_charter(&args.charter)?;
     let (meaning, warnings) = (check::meaning(&charter), check::warnings(&charter));
     meaning.iter().for_each(|line| output.line(line));

@@ -3,6 +3,7 @@
 mod candidates;
 mod close;
 mod commit;
+mod explore;
 mod nominate;
 mod open;
 mod propose;
@@ -35,6 +36,7 @@ enum Action {
     Ratify(ratify::RatifyArgs),
     Object(ratify::ObjectArgs),
     Close(close::Args),
+    Explore(explore::Args),
 }
 
 /// Does one of them.
@@ -50,5 +52,6 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
         Action::Ratify(args) => ratify::ratify(args, output).await,
         Action::Object(args) => ratify::object(args, output).await,
         Action::Close(args) => close::run(args, output).await,
+        Action::Explore(args) => explore::run(args, output).await,
     }
 }

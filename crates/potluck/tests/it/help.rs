@@ -2,7 +2,11 @@
 
 use super::{assert_snapshot, potluck, text};
 
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 33] = [
+    &["charter", "check"],
+    &["charter", "show"],
+    &["charter", "amend"],
+    &["charter", "endorse"],
     &["new"],
     &["status"],
     &["keygen"],
@@ -14,8 +18,11 @@ const COMMANDS: [&[&str]; 26] = [
     &["round", "open"],
     &["round", "propose"],
     &["round", "status"],
+    &["round", "explore"],
+    &["withdraw"],
     &["publish"],
     &["ledger"],
+    &["agreement"],
     &["audit"],
     &["verify"],
     &["bundle"],

@@ -105,11 +105,12 @@ impl Reason {
 }
 
 /// What the table of some candidates amounts to.
-pub(super) struct Choice {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
     /// The best ones, best first.
-    pub(super) ranked: Vec<usize>,
+    pub ranked: Vec<usize>,
     /// Those that cannot be chosen.
-    pub(super) excluded: Vec<Excluded>,
+    pub excluded: Vec<Excluded>,
 }
 
 impl Bargaining {
@@ -154,8 +155,12 @@ impl Bargaining {
         before.flat_map(|batch| batch.candidates.iter().copied()).collect()
     }
 
-    /// Ranks `numbers` by the rule, as many as `most`.
-    pub(super) fn rank(
+    /// Ranks `numbers` by the rule, as many as `most`; `of_finalists` says by which scores. Empty where a heard party has not
+    /// scored one of them.
+    ///
+    /// It binds nobody: what a round leads to is its [`crate::federation::Agreement`]. Whoever wants to know what another charter
+    /// would have made of the same scores asks here.
+    pub fn rank(
         &self,
         charter: &Charter,
         rules: &BargainRules,

@@ -1,5 +1,7 @@
 //! A charter in plain words, and what in it somebody may regret.
 
+mod bargain;
+
 use potluck_core::Charter;
 use potluck_core::charter::{Audience, Rule};
 
@@ -26,6 +28,9 @@ pub(super) fn meaning(charter: &Charter) -> Vec<String> {
         if seat.floor_ppm > 0 {
             line += &format!("; at least {} of every soup", percent(seat.floor_ppm.into()));
         }
+        if seat.cap_ppm < 1_000_000 {
+            line += &format!("; at most {} of a bargained soup", percent(seat.cap_ppm.into()));
+        }
         if !seat.reason.is_empty() {
             line += &format!(" ({})", seat.reason);
         }
@@ -33,6 +38,7 @@ pub(super) fn meaning(charter: &Charter) -> Vec<String> {
     }
     lines.push(decision(charter.rule()).to_owned());
     lines.push(rounds(charter));
+    lines.extend(bargain::meaning(charter));
     let recovery = charter.keys().recovery;
     lines.push(match recovery {
         0 => "A lost signing key cannot be replaced.".to_owned(),
@@ -87,7 +93,9 @@ fn rounds(charter: &Charter) -> String {
 fn duration(seconds: u64) -> String {
     for (unit, name) in [(86_400, "days"), (3600, "hours"), (60, "minutes")] {
         if seconds >= unit && seconds.is_multiple_of(unit) {
-            return format!("{} {name}", seconds / unit);
+            let count = seconds / unit;
+            let name = if count == 1 { name.trim_end_matches('s') } else { name };
+            return format!("{count} {name}");
         }
     }
     format!("{seconds} seconds")
@@ -191,6 +199,7 @@ pub(super) fn warnings(charter: &Charter) -> Vec<Warning> {
         let text = "only parties can recompute a soup, since others cannot read the experts";
         warn("closed-audit", text.to_owned());
     }
+    warnings.extend(bargain::warnings(charter));
     warnings
 }
 
@@ -228,6 +237,7 @@ mod tests {
             "floor-above-weight",
             "lost-keys-stay-lost",
             "one-blocks-a-soup",
+            "fixed-for-good",
         ];
         assert_eq!(codes(&charter("utilitarian", rest)), expected);
         let rest = "[parties.a]\nweight = 1\n[parties.b]\nweight = 1\n[keys]\nrecovery = 1\n\
@@ -238,10 +248,11 @@ mod tests {
             "one-takes-a-seat",
             "no-witnesses",
             "closed-audit",
+            "fixed-for-good",
         ];
         assert_eq!(codes(&charter("mean", rest)), expected);
         let alone = "[parties.a]\nweight = 1\n[access]\nexperts = 'anyone'\nsoups = 'anyone'\n";
-        assert_eq!(codes(&charter("ladder", alone)), ["lost-keys-stay-lost"]);
+        assert_eq!(codes(&charter("ladder", alone)), ["lost-keys-stay-lost", "fixed-for-good"]);
     }
 
     #[test]
