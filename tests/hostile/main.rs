@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use potluck_core::entry::Submission;
 use potluck_core::{
-    Author, Blake3, Body, Envelope, Federation, FileEntry, Manifest, PartyId, PrivateKey,
+    Author, Blake3, Body, Code, Envelope, Federation, FileEntry, Manifest, PartyId, PrivateKey,
     PublicKey, Refusal, Sha256, Statement,
 };
 use potluck_log::VerifierKey;
@@ -28,6 +28,8 @@ struct Args {
 enum Attack {
     /// Sign an expert, and send it with one byte flipped on the way
     FlippedUpload(Upload),
+    /// Knock as a client of a version that is not there yet, and print what one is told
+    OtherVersion(Upload),
 }
 
 #[derive(clap::Args)]
@@ -50,10 +52,16 @@ struct Upload {
 }
 
 fn main() -> ExitCode {
-    let Attack::FlippedUpload(upload) = Args::parse().attack;
+    let attack = Args::parse().attack;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome =
-        runtime.context("no runtime").and_then(|runtime| runtime.block_on(flipped_upload(upload)));
+    let outcome = runtime.context("no runtime").and_then(|runtime| {
+        runtime.block_on(async {
+            match attack {
+                Attack::FlippedUpload(upload) => flipped_upload(upload).await,
+                Attack::OtherVersion(upload) => other_version(upload).await.map(Some),
+            }
+        })
+    });
     match outcome {
         Ok(None) => {
             println!("{{\"let_through\":true}}");
@@ -68,6 +76,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a client of version 2 is told, which knows the name that all versions share.
+async fn other_version(upload: Upload) -> Result<Refusal> {
+    let key = PrivateKey::from_pem(&std::fs::read_to_string(&upload.key)?)?;
+    let server = PublicKey::from_bytes(upload.log_key.public_key().as_bytes())?;
+    let names = [&b"potluck/2"[..], b"potluck"];
+    let told = potluck_net::bare::told(upload.address.parse()?, server, &key, &names).await?;
+    Ok(Refusal::new(Code::ProtocolError, told))
 }
 
 /// Signs the true digest and sends other bytes; returns the refusal.

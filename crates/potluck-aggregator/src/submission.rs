@@ -142,11 +142,15 @@ fn hand_in(
     content: &mut dyn Read,
 ) -> Result<Receipt, Refusal> {
     let (received, _kept) = awaited.receive(content)?;
+    let blob = received.blob();
     let admitted = received.inspect(aggregator)?;
     // The content may have taken longer than the short-lived key lives.
     check_interchange(aggregator, envelope, aggregator.ledger.now() + RECORDED_WITHIN)?;
     aggregator.store.disk.check_ledger()?;
     let recorded = log(aggregator.ledger.record(Warrant::Expert(admitted)))?;
+    if let Err(error) = aggregator.store.blobs.unsign(blob) {
+        tracing::warn!(%error, "a note of whose bytes these are was left beside them");
+    }
     Ok(recorded.into_receipt())
 }
 

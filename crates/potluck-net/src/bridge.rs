@@ -13,8 +13,9 @@ use std::io::{self, Read, Write};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use quinn::{ReadError, RecvStream, SendStream, WriteError};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 
+use crate::server::Seat;
 use crate::stream::{Pace, SendFailed, write};
 
 /// Pieces under way in a queue: enough that neither side waits for a single switch of threads, and at most
@@ -37,7 +38,10 @@ enum In {
 /// A queue from a stream to a blocking reader. `first` is what was read of the stream already.
 pub(crate) fn intake(first: Bytes) -> (PumpIn, Intake) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (PumpIn(sender), Intake { receiver, current: vec![first], failed: false, ended: false })
+    (
+        PumpIn(sender),
+        Intake { receiver, current: vec![first], failed: false, ended: false, seat: None },
+    )
 }
 
 /// The awaited side of an intake.
@@ -99,6 +103,8 @@ pub(crate) struct Intake {
     current: Vec<Bytes>,
     ended: bool,
     failed: bool,
+    /// By which its reader takes turns with others.
+    seat: Option<Seat>,
 }
 
 impl Read for Intake {
@@ -122,9 +128,21 @@ impl Read for Intake {
 }
 
 impl Intake {
+    /// Its reader works on a piece only when it is its peer's turn.
+    pub(crate) fn in_turn(self, seat: Seat) -> Self {
+        Self { seat: Some(seat), ..self }
+    }
+
     fn refill(&mut self) -> io::Result<()> {
-        match self.receiver.blocking_recv() {
+        let there = self.receiver.try_recv().or_else(|_| {
+            // The network is waited for without a turn.
+            self.seat.iter_mut().for_each(Seat::leave);
+            self.receiver.blocking_recv().ok_or(TryRecvError::Disconnected)
+        });
+        match there.ok() {
             Some(In::Bytes(mut pieces)) if !self.failed => {
+                let length = pieces.iter().map(Bytes::len).sum();
+                self.seat.iter_mut().for_each(|seat| seat.take(length));
                 pieces.reverse();
                 self.current = pieces;
             }

@@ -15,6 +15,7 @@ mod connection;
 mod doors;
 mod fair;
 mod pool;
+mod shares;
 mod turns;
 
 use std::io;
@@ -44,6 +45,8 @@ use connection::Connections;
 pub(crate) use connection::FULL;
 use doors::Doors;
 use pool::Pool;
+pub(crate) use shares::Seat;
+use shares::Shares;
 use turns::Turns;
 
 /// How long sessions may go on after the shutdown has begun. An upload that takes longer resumes later.
@@ -142,6 +145,7 @@ struct Shared {
     pool: Pool,
     doors: Doors,
     turns: Turns,
+    shares: Shares,
     rates: Rates,
 }
 
@@ -172,6 +176,7 @@ impl Server {
             pool: Pool::new(&limits),
             doors: Doors::new(&limits),
             turns: Turns::default(),
+            shares: Shares::new(cores()),
             rates: Rates::new(limits.rate),
             limits,
         };
@@ -283,6 +288,11 @@ fn open(
     let endpoint = transport::listen(listen, crypto, limits).map_err(failed)?;
     let address = endpoint.local_addr().map_err(failed)?;
     Ok((endpoint, address))
+}
+
+/// At least two, so that one slow disk read on a small machine stops no other.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
 
 /// A task that panicked is a bug; it ends its connection, never the process.

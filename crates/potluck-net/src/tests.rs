@@ -87,7 +87,11 @@ impl Running {
 
     /// A connection without the client's manners.
     async fn raw(&self) -> (quinn::Endpoint, quinn::Connection) {
-        let crypto = crate::tls::client(&party_key(), server_key().public());
+        self.raw_as(&party_key()).await
+    }
+
+    async fn raw_as(&self, key: &PrivateKey) -> (quinn::Endpoint, quinn::Connection) {
+        let crypto = crate::tls::client(key, server_key().public());
         let tuning = crate::Tuning::default();
         let (endpoint, _) =
             crate::transport::dial(self.address, Arc::new(crypto), &tuning).unwrap();

@@ -15,8 +15,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use potluck_core::{PrivateKey, PublicKey};
-use potluck_wire::ALPN;
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use potluck_wire::version;
+use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, Resumption};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
@@ -52,7 +52,7 @@ fn server_config(
         .expect(CONFIG)
         .with_client_cert_verifier(clients)
         .with_cert_resolver(own);
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = version::offered();
     // A resumed session would skip the roster.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -68,9 +68,27 @@ pub(crate) fn client(key: &PrivateKey, server: PublicKey) -> QuicClientConfig {
     client_config(Arc::new(Pinned(server)), Arc::new(own))
 }
 
+/// As [`client`], of versions that this one is not.
+pub(crate) fn client_speaking(
+    key: &PrivateKey,
+    server: PublicKey,
+    names: Vec<Vec<u8>>,
+) -> QuicClientConfig {
+    let own = AlwaysResolvesClientRawPublicKeys::new(proving(key));
+    client_offering(Arc::new(Pinned(server)), Arc::new(own), names)
+}
+
 fn client_config(
     server: Arc<dyn ServerCertVerifier>,
     own: Arc<dyn ResolvesClientCert>,
+) -> QuicClientConfig {
+    client_offering(server, own, version::offered())
+}
+
+fn client_offering(
+    server: Arc<dyn ServerCertVerifier>,
+    own: Arc<dyn ResolvesClientCert>,
+    names: Vec<Vec<u8>>,
 ) -> QuicClientConfig {
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
@@ -78,10 +96,16 @@ fn client_config(
         .dangerous()
         .with_custom_certificate_verifier(server)
         .with_client_cert_resolver(own);
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = names;
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     QuicClientConfig::try_from(config).expect(CONFIG)
+}
+
+/// Whether a finished handshake agreed on our version, and not on the name alone that all versions share.
+pub(crate) fn is_ours(connection: &quinn::Connection) -> bool {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    data.and_then(|data| data.protocol).as_deref() == Some(version::ALPN)
 }
 
 /// The key that the peer of a finished handshake proved.
@@ -288,8 +312,8 @@ pub(crate) mod tests {
         let (weak, honest) = (with(neutral), with(key.public().spki().to_vec()));
         let mut clients = Vec::new();
         for (mut config, protocol) in [
-            (keyless, Some(ALPN)),
-            (weak, Some(ALPN)),
+            (keyless, Some(version::ALPN)),
+            (weak, Some(version::ALPN)),
             (honest.clone(), Some(&b"h3"[..])),
             (honest, None),
         ] {

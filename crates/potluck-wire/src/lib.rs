@@ -7,10 +7,11 @@
 //! server           progress*  answer | refused                                      progress*  answer | refused
 //! ```
 //!
-//! Modules stand in the order in which to read them: [`frame`] cuts the stream, [`message`] says what a frame
+//! Modules stand in the order in which to read them: [`version`] names what is spoken, [`frame`] cuts the stream, [`message`] says what a frame
 //! holds, [`ranges`] which bytes of a file are meant, [`receipt`] what a recorded envelope is answered with,
 //! [`status`] what an operator sees, and [`session`] which message may follow which. `potluck-net` moves the bytes.
 
+pub mod version;
 pub mod frame;
 pub mod message;
 pub mod ranges;
@@ -22,12 +23,7 @@ pub use message::{Blended, LedgerPage, Reply, Request, Wanted};
 pub use ranges::Ranges;
 pub use receipt::Receipt;
 pub use status::{PeerStatus, Status, UploadStatus};
-
-/// The protocol's name in the TLS handshake (ALPN, RFC 7301). A later version gets another.
-pub const ALPN: &[u8] = b"potluck/1";
-
-/// The version that every request names.
-pub const VERSION: u64 = 1;
+pub use version::{ALPN, VERSION};
 
 /// Stream error code: the rest is of no use, because the answer is given already. It is what QUIC's
 /// implementation sends for a stream that is dropped.

@@ -69,7 +69,7 @@ pub enum Ask {
     Status {},
 }
 
-/// A reply frame.
+/// A reply frame, of its request's version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Reply {
@@ -205,7 +205,9 @@ impl Request {
         let malformed = |error: serde_json::Error| refused(format!("no request: {error}"));
         let AnyVersion { v } = serde_json::from_slice(body).map_err(malformed)?;
         if v != VERSION {
-            return Err(refused(format!("this server speaks version {VERSION}")));
+            let sentence =
+                format!("a request of version {v}; this server speaks version {VERSION}");
+            return Err(refused(sentence));
         }
         serde_json::from_slice(body).map_err(malformed)
     }

@@ -195,6 +195,11 @@ impl From<ConnectError> for Failure {
                 (Kind::Input, "bad-input", Some("certs/README.md says how certificates are made"))
             }
             ConnectError::Full { .. } => (Kind::Refused, "busy", None),
+            ConnectError::Version { .. } => (
+                Kind::Unreachable,
+                "other-version",
+                Some("install the version of potluck that the federation's operator runs"),
+            ),
             ConnectError::Handshake { .. } => (Kind::Unreachable, "handshake", None),
             ConnectError::Socket(_) => (Kind::System, "local-failure", None),
         };

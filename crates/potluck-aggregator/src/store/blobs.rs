@@ -1,7 +1,8 @@
 //! Whole files under their BLAKE3, each beside the tree of hashes by which any part of it is verified.
 //!
 //! `ab/<hex>` holds the bytes, `ab/<hex>.obao` the tree. The tree gets its name first, so where the bytes stand,
-//! both do. What stands here was verified once; whoever reads it verifies again.
+//! both do. What stands here was verified once; whoever reads it verifies again. Bytes that came in and whose entry did
+//! not, because of a kill or a late refusal, have `ab/<hex>.party` beside them, whose they are.
 
 use std::collections::HashMap;
 use std::fs;
@@ -77,6 +78,7 @@ impl Blobs {
                 removed => removed?,
             }
         }
+        self.unsign(blob)?;
         Ok(true)
     }
 
@@ -117,6 +119,32 @@ impl Blobs {
     /// What the file system says.
     pub fn take_in(&self, partial: Partial, blob: Blake3) -> io::Result<()> {
         partial.finish(&self.place(blob)?, &self.outboard(blob))
+    }
+
+    /// Remembers whose bytes these are until the ledger speaks of them; see [`Self::is_unrecorded_of`]. Lost in a power
+    /// cut, the bytes are nobody's, and are sent again.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn sign(&self, blob: Blake3, party: &str) -> io::Result<()> {
+        fs::write(self.place(blob)?.with_extension("party"), party)
+    }
+
+    /// The ledger speaks of the bytes: they are whose it says.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn unsign(&self, blob: Blake3) -> io::Result<()> {
+        match fs::remove_file(self.data(blob).with_extension("party")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether bytes that the ledger does not speak of came from this party.
+    pub fn is_unrecorded_of(&self, blob: Blake3, party: &str) -> bool {
+        let signed = fs::read_to_string(self.data(blob).with_extension("party"));
+        signed.is_ok_and(|signed| signed == party)
     }
 
     /// Copies a file that stands elsewhere, durably when it returns.

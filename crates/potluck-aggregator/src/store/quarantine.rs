@@ -121,6 +121,11 @@ impl Quarantine {
             tracing::error!(%error, "the quarantine cannot be used");
             Refusal::new(Code::Internal, "the aggregator cannot use its quarantine")
         };
+        // What another left of the same bytes would tell that it has them: this party sends all of them.
+        leftovers::owner(&self.folder, file.blake3)
+            .filter(|owner| *owner != party)
+            .map_or(Ok(()), |_| leftovers::remove(&self.folder, file.blake3))
+            .map_err(unusable)?;
         let stays = |blob| blob == file.blake3 || taken.contains_key(&blob);
         let mut leftovers = leftovers::find(&self.folder, &stays).map_err(unusable)?;
         self.keep_within(&mut leftovers, (&party, own), all).map_err(unusable)?;

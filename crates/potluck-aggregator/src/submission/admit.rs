@@ -42,10 +42,11 @@ impl Received {
             return Err(refusal);
         }
         if let Content::Quarantined { partial, place } = self.content {
-            aggregator
-                .store
-                .blobs
-                .take_in(partial, self.file.blake3)
+            let blobs = &aggregator.store.blobs;
+            let party = self.authentic.statement().author.to_string();
+            blobs
+                .sign(self.file.blake3, &party)
+                .and_then(|()| blobs.take_in(partial, self.file.blake3))
                 .map_err(|error| aggregator.fault.raise("store an expert", &error))?;
             drop(place);
         }

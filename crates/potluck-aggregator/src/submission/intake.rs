@@ -2,12 +2,12 @@
 //!
 //! Content goes straight to the quarantine on disk, verified group by group; a cut upload leaves what was
 //! verified, and the next one is asked for the rest alone. Bytes that are in the store already are not asked
-//! for, but they are read and inspected like any other.
+//! for, but they are read and inspected like any other; unless the author may not know that they are there.
 
 use std::io::{self, Read};
 
 use potluck_core::federation::Authentic;
-use potluck_core::{Code, FileEntry, Refusal};
+use potluck_core::{Blake3, Code, FileEntry, Refusal};
 use potluck_net::Wanted;
 use potluck_net::blob::Partial;
 
@@ -52,7 +52,8 @@ impl Awaited {
         })?;
         // Before it is looked for: what is there must stay until the entry is in.
         let hold = aggregator.store.blobs.hold(file.blake3);
-        if aggregator.store.blobs.is_intact(&file).map_err(|error| unusable(&error))? {
+        let may_know = may_know(aggregator, &file, &authentic);
+        if may_know && aggregator.store.blobs.is_intact(&file).map_err(|error| unusable(&error))? {
             let kept = keep(aggregator, hold, &authentic, (&file, file.size));
             return Ok(Self { kept, authentic, file, content: Content::Stored });
         }
@@ -110,6 +111,24 @@ pub struct Received {
     pub(super) authentic: Authentic,
     pub(super) file: FileEntry,
     pub(super) content: Content,
+}
+
+impl Received {
+    /// Which bytes they are.
+    pub fn blob(&self) -> Blake3 {
+        self.file.blake3
+    }
+}
+
+/// Whether the author may know that these bytes are here: the ledger speaks of them, so that every party may read them
+/// and their digest, or they came from itself. Of other bytes not to ask for them would tell that somebody else has
+/// them, and take them for the author's without their being shown.
+fn may_know(aggregator: &Aggregator, file: &FileEntry, authentic: &Authentic) -> bool {
+    let standing = aggregator.ledger.standing();
+    let access = standing.federation.charter().access();
+    let party = authentic.statement().author.to_string();
+    standing.catalogue.listed(file.blake3, access).is_some()
+        || aggregator.store.blobs.is_unrecorded_of(file.blake3, &party)
 }
 
 fn keep(

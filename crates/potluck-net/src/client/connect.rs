@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use potluck_core::{PrivateKey, PublicKey};
+use potluck_wire::version::{self, UNSPOKEN};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, ConnectionError, Endpoint, TransportErrorCode, VarInt};
 use rustls::AlertDescription;
@@ -90,7 +91,15 @@ pub enum ConnectError {
         /// After how many seconds a place may be free.
         retry_after: u32,
     },
-    /// The server speaks another protocol or version, or turned the connection away because it stops.
+    /// The server speaks other versions of the protocol, and none that we do.
+    #[error("the server at {address} speaks {spoken}, and this program {}", version::spoken())]
+    Version {
+        /// Where.
+        address: String,
+        /// Which, as far as it says.
+        spoken: String,
+    },
+    /// The server turned the connection away because it stops, or the handshake failed.
     #[error("the server at {address} ended the handshake: {reason}")]
     Handshake {
         /// Where.
@@ -201,9 +210,17 @@ async fn greet(
         connection.accept_uni().await?;
         Ok(connection)
     };
+    let greeted = async {
+        match greeted.await {
+            // A server of another version says so instead of greeting.
+            Ok(connection) if !tls::is_ours(&connection) => Err(other_version(address, b"")),
+            Ok(connection) => Ok(connection),
+            Err(error) => Err(explain(error, address)),
+        }
+    };
     tokio::select! {
         // Dropped where nobody listens: the attempt ends with it.
-        greeted = greeted => greeted.map_err(|error| explain(error, address)),
+        greeted = greeted => greeted,
         // Dropped without loss: it only listens.
         refusal = refused(to) => Err(unreachable(address, refusal)),
     }
@@ -229,6 +246,12 @@ async fn refused(to: SocketAddr) -> io::Error {
     }
 }
 
+fn other_version(address: &str, reason: &[u8]) -> ConnectError {
+    let spoken = version::read_spoken(reason);
+    let spoken = spoken.unwrap_or_else(|| "another version of the protocol".to_owned());
+    ConnectError::Version { address: address.to_owned(), spoken }
+}
+
 fn unreachable(address: &str, source: io::Error) -> ConnectError {
     ConnectError::Unreachable { address: address.to_owned(), source }
 }
@@ -236,12 +259,22 @@ fn unreachable(address: &str, source: io::Error) -> ConnectError {
 /// Sorts by who said no: our own verifier, or theirs.
 pub(crate) fn explain(error: ConnectionError, address: &str) -> ConnectError {
     let denied = TransportErrorCode::crypto(AlertDescription::AccessDenied.into());
+    let no_shared = TransportErrorCode::crypto(AlertDescription::NoApplicationProtocol.into());
     let address = address.to_owned();
     match &error {
         ConnectionError::TransportError(ours) => {
             if let Some(reason) = certificate_fault(ours.code) {
                 return ConnectError::ServerCertificate { address, reason };
             }
+        }
+        // From before there was a name that all versions share.
+        ConnectionError::ConnectionClosed(theirs) if theirs.error_code == no_shared => {
+            return other_version(&address, b"");
+        }
+        ConnectionError::ApplicationClosed(theirs)
+            if theirs.error_code == VarInt::from_u32(UNSPOKEN) =>
+        {
+            return other_version(&address, &theirs.reason);
         }
         ConnectionError::ConnectionClosed(theirs) => {
             if let Some(reason) = certificate_fault(theirs.error_code) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use potluck_core::PublicKey;
+use potluck_wire::version::{self, UNSPOKEN};
 use quinn::{Connection, Incoming, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ const HALF_OPEN: usize = 64;
 const DONE: u32 = 0;
 pub(crate) const FULL: u32 = 1;
 const REPLACED: u32 = 2;
+// 4 is `version::UNSPOKEN`.
 
 /// Takes connections in.
 pub(super) struct Connections {
@@ -88,6 +90,11 @@ async fn shake_hands(incoming: Incoming, _half_open: HalfOpen) -> Option<(Connec
     let connecting =
         incoming.accept().inspect_err(|error| tracing::debug!(%error, "not accepted")).ok()?;
     match timeout(HANDSHAKE, connecting).await {
+        Ok(Ok(connection)) if !tls::is_ours(&connection) => {
+            tracing::info!("a client of another version");
+            connection.close(VarInt::from_u32(UNSPOKEN), version::spoken().as_bytes());
+            None
+        }
         Ok(Ok(connection)) => {
             // The verifier saw this key, so that there is one.
             let peer = tls::peer_key(&connection)?;

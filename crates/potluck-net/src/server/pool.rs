@@ -95,8 +95,7 @@ fn lock(shares: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
 
 impl Pool {
     pub(super) fn new(limits: &Limits) -> Self {
-        // At least two, so that one slow disk read on a small machine stops no other.
-        let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+        let cores = super::cores();
         let long = |places| Places::new(places, places);
         Self {
             decisions: Places::new(cores, SHORT_QUEUE),

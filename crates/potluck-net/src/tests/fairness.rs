@@ -115,3 +115,47 @@ async fn a_rate_holds_for_all_that_a_party_moves_both_ways() {
     assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
     running.stop().await;
 }
+
+/// Uploads whose content is at the server already when the first of it is read: what is served first is then the
+/// server's choice alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_one_file_is_served_as_many_bytes_as_who_sends_many() {
+    let (greedy, honest) = (party_key(), key_of(7).0);
+    let gate = Arc::new(super::toy::Gate::default());
+    let toy = Toy::admitting([greedy.public(), honest.public()]);
+    let toy = Toy { gate: Some(Arc::clone(&gate)), ..toy };
+    let limits = Limits { uploads_of_key: 6, ..Limits::default() };
+    let running = Running::with(toy, limits);
+    let folder = TempDir::new().unwrap();
+    const EACH: usize = 12 * MIB;
+    let files: Vec<_> =
+        (0..7).map(|file| [content(folder.path(), &file.to_string(), EACH)]).collect();
+    let mut uploads = Vec::new();
+    for (number, files) in files.iter().enumerate() {
+        // A connection each: one connection's window would hold less.
+        let key = if number == 0 { &honest } else { &greedy };
+        let (endpoint, connection) = running.raw_as(key).await;
+        let (stream, envelope) = (super::upload::stream_of(&files[0]), envelope(files, key));
+        let sending = super::upload::by_hand(&connection, &envelope, &stream);
+        let (mut send, frames) = within(sending).await;
+        send.finish().unwrap();
+        // Acknowledged to its end: all of it is on the other side.
+        assert!(within(send.stopped()).await.unwrap().is_none());
+        uploads.push((frames, connection, endpoint));
+    }
+    gate.open();
+    for (frames, ..) in &mut uploads {
+        assert_eq!(within(super::upload::reply(frames)).await.name(), "receipt");
+    }
+    // When the one file was read: served by their number, the six would be six times as far.
+    let (mut of_honest, mut of_greedy) = (0, 0);
+    for (peer, bytes) in running.toy.served.lock().unwrap().iter() {
+        *if *peer == honest.public() { &mut of_honest } else { &mut of_greedy } += bytes;
+        if of_honest >= EACH as u64 {
+            break;
+        }
+    }
+    println!("{of_greedy} beside {of_honest}");
+    assert!(of_greedy < 3 * of_honest, "{of_greedy} beside {of_honest}");
+    running.stop().await;
+}

@@ -82,6 +82,38 @@ async fn weak_keys_no_keys_and_other_protocols_do_not_get_in() {
 }
 
 #[tokio::test]
+async fn a_client_of_another_version_is_told_which_one_is_spoken() {
+    let running = Running::start(Limits::default());
+    let names = [&b"potluck/2"[..], b"potluck"];
+    let (server, party) = (server_key().public(), party_key());
+    let told = crate::bare::told(running.address, server, &party, &names);
+    assert_eq!(within(told).await.unwrap(), "potluck/1");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_of_another_version_is_named_in_a_sentence() {
+    for (reason, sentence) in [
+        (&b"potluck/2 potluck/3"[..], "speaks potluck/2, potluck/3, and this program potluck/1"),
+        (b"\x07", "speaks another version of the protocol, and this program potluck/1"),
+    ] {
+        let server = crate::bare::listen(&server_key(), crate::Tuning::default()).unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        let closing = async {
+            let connection = server.accept().await.unwrap().await.unwrap();
+            let code = quinn::VarInt::from_u32(potluck_wire::version::UNSPOKEN);
+            connection.close(code, reason);
+            server.wait_idle().await;
+        };
+        let (server, party) = (server_key().public(), party_key());
+        let connecting = async { connect(&address, &server, &party).await.unwrap_err() };
+        let (refused, ()) = within(async { tokio::join!(connecting, closing) }).await;
+        assert!(matches!(refused, ConnectError::Version { .. }), "{refused:?}");
+        assert!(refused.to_string().ends_with(sentence), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_closed_port_is_unreachable_at_once() {
     let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let begun = Instant::now();

@@ -1,5 +1,5 @@
 //! Bad networks: a proxy of our own between the real client and the real server, which loses, doubles, delays and
-//! reorders datagrams, falls silent, and changes the client's address, as its seed has it.
+//! reorders datagrams, falls silent, lets no long ones through, and changes the client's address, as its seed has it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -32,6 +32,8 @@ struct Weather {
     jitter: Duration,
     /// Nothing passes before.
     silent_until: Option<Instant>,
+    /// Nothing longer passes, in bytes; nothing is too long where this is none.
+    longest: Option<usize>,
 }
 
 /// The network's chance and its counts.
@@ -56,9 +58,10 @@ impl Sky {
     }
 
     /// When the copies of a datagram arrive; none where it is lost.
-    fn arrivals(&self) -> Vec<Instant> {
+    fn arrivals(&self, length: usize) -> Vec<Instant> {
         let weather = *self.weather.lock().unwrap();
-        let silent = weather.silent_until.is_some_and(|until| Instant::now() < until);
+        let silent = weather.silent_until.is_some_and(|until| Instant::now() < until)
+            || weather.longest.is_some_and(|longest| length > longest);
         if silent || self.below(1000) < weather.loss {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return Vec::new();
@@ -97,6 +100,11 @@ impl Proxy {
     /// The server sees the client at another address from now on, as behind a router that forgot it.
     fn move_client(&self) {
         self.sky.moved.notify_one();
+    }
+
+    /// Nothing longer than so many bytes passes from now on.
+    fn narrow(&self, longest: usize) {
+        self.sky.weather.lock().unwrap().longest = Some(longest);
     }
 
     /// Nothing passes for so long.
@@ -176,7 +184,7 @@ async fn carry(front: UdpSocket, server: SocketAddr, sky: Arc<Sky>) {
                 (from_server[..length].to_vec(), false)
             }
         };
-        for arrival in sky.arrivals() {
+        for arrival in sky.arrivals(datagram.len()) {
             came += 1;
             under_way.push(Reverse((arrival, came, up, datagram.clone())));
         }
@@ -289,4 +297,18 @@ async fn a_client_whose_address_changes_keeps_its_connection() {
 async fn a_second_of_silence_ends_no_connection() {
     let proxy = troubled_half_way(|proxy| proxy.fall_silent(Duration::from_secs(1))).await;
     assert!(proxy.lost() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_becomes_narrow_ends_no_connection() {
+    // Until then packets have up to 6500 bytes.
+    let proxy = troubled_half_way(|proxy| proxy.narrow(1300)).await;
+    assert!(proxy.lost() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_takes_no_long_packets_at_all_is_found_out() {
+    let weather = Weather { longest: Some(1252), ..Weather::default() };
+    let proxy = there_and_back(6, weather, 4 * MIB).await;
+    assert!(proxy.lost() > 0, "longer ones were tried");
 }

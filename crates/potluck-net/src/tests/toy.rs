@@ -35,12 +35,16 @@ impl Gate {
     }
 }
 
+type Served = Arc<Mutex<Vec<(PublicKey, u64)>>>;
+
 pub(super) struct Toy {
     pub(super) folder: Arc<TempDir>,
     pub(super) admitted: Vec<PublicKey>,
     pub(super) recorded: Arc<Mutex<BTreeMap<Sha256, Receipt>>>,
     /// Bytes of content streams that uploads read.
     pub(super) arrived: Arc<AtomicU64>,
+    /// Whose bytes of them were read, and how many, in order.
+    pub(super) served: Served,
     /// How many times content was asked for.
     pub(super) fetches: AtomicUsize,
     /// Where it is there, uploads wait here before they read.
@@ -58,6 +62,7 @@ impl Toy {
             admitted: admitted.into_iter().collect(),
             recorded: Arc::default(),
             arrived: Arc::default(),
+            served: Arc::default(),
             fetches: AtomicUsize::new(0),
             gate: None,
             refusing: false,
@@ -165,6 +170,8 @@ impl Service for Toy {
             envelope: envelope.clone(),
             recorded: Arc::clone(&self.recorded),
             arrived: Arc::clone(&self.arrived),
+            served: Arc::clone(&self.served),
+            peer: *peer,
             gate: self.gate.clone(),
             refusing: self.refusing,
         })))
@@ -205,6 +212,8 @@ struct ToyUpload {
     envelope: Envelope,
     recorded: Arc<Mutex<BTreeMap<Sha256, Receipt>>>,
     arrived: Arc<AtomicU64>,
+    served: Served,
+    peer: PublicKey,
     gate: Option<Arc<Gate>>,
     refusing: bool,
 }
@@ -226,7 +235,8 @@ impl Upload for ToyUpload {
             content.read_exact(&mut vec![0; 1 << 20]).unwrap();
             return Err(Refusal::new(Code::ExpertTooLarge, "no more, thank you"));
         }
-        let mut content = Counting { content, arrived: &self.arrived };
+        let (arrived, served) = (&self.arrived, (&*self.served, self.peer));
+        let mut content = Counting { content, arrived, served };
         for (blake3, mut partial) in self.partials {
             let missing = partial.missing();
             partial
@@ -244,12 +254,14 @@ impl Upload for ToyUpload {
 struct Counting<'a> {
     content: &'a mut dyn Read,
     arrived: &'a AtomicU64,
+    served: (&'a Mutex<Vec<(PublicKey, u64)>>, PublicKey),
 }
 
 impl Read for Counting<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.content.read(buffer)?;
         self.arrived.fetch_add(count as u64, Ordering::Relaxed);
+        self.served.0.lock().unwrap().push((self.served.1, count as u64));
         Ok(count)
     }
 }

@@ -124,7 +124,8 @@ fn each_reply_has_these_bytes() {
 #[test]
 fn another_version_is_told_which_one_is_spoken() {
     let refusal = Request::parse(br#"{"v":2,"ask":{"dance":{"with":"stars"}},"new":1}"#);
-    assert_eq!(refusal, Err(Refusal::new(Code::ProtocolError, "this server speaks version 1")));
+    let sentence = "a request of version 2; this server speaks version 1";
+    assert_eq!(refusal, Err(Refusal::new(Code::ProtocolError, sentence)));
 }
 
 #[test]

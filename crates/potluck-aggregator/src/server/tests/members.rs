@@ -90,3 +90,55 @@ fn an_answer_that_was_lost_is_had_again_although_the_key_is_void() {
     let old = aggregator.signed(party("agency"), reveal(1, "agency=1"));
     assert_eq!(code(aggregator.append(&new.public(), &old)), Code::KeyRevoked);
 }
+
+/// What the server asks for when a party says that it has these bytes.
+fn asked_for(aggregator: &Aggregator, name: &str, content: &[u8]) -> u64 {
+    let body = submission(&aggregator.standing().federation, content);
+    let envelope = aggregator.signed(party(name), body);
+    match aggregator.submit(&party_key(name).public(), &envelope).unwrap() {
+        Offer::Wanted(upload) => upload.wanted().iter().map(|it| it.ranges.byte_count()).sum(),
+        Offer::Recorded(_) => panic!("it is recorded"),
+    }
+}
+
+#[test]
+fn what_another_has_is_told_only_when_the_ledger_tells_it() {
+    let folder = Folder::new();
+    let aggregator = folder.open();
+    for name in PARTIES {
+        aggregator.say(Author::Operator, admit(name)).unwrap();
+    }
+    let content = expert(1);
+    let whole = content.len() as u64;
+    // The agency's upload was cut when all but the entry was there.
+    let source = tempfile::tempdir().unwrap();
+    let (path, file) = (source.path().join("expert"), entry_of(WEIGHTS, &content));
+    fs::write(&path, &content).unwrap();
+    aggregator.store.blobs.import(&path, &file).unwrap();
+    aggregator.store.blobs.sign(file.blake3, "agency").unwrap();
+    assert_eq!(asked_for(&aggregator, "agency", &content), 0);
+    assert_eq!(asked_for(&aggregator, "readers", &content), whole);
+    aggregator.push_expert("agency", &content).unwrap();
+    // Every party may read it now.
+    assert_eq!(asked_for(&aggregator, "readers", &content), 0);
+}
+
+#[test]
+fn a_cut_upload_goes_on_for_its_own_party_alone() {
+    let folder = Folder::new();
+    let aggregator = folder.open();
+    for name in PARTIES {
+        aggregator.say(Author::Operator, admit(name)).unwrap();
+    }
+    let content = expert(1);
+    let whole = content.len() as u64;
+    let part = aggregator.store.quarantine.part(Blake3::of(&content));
+    let cut = |name: &str| {
+        assert_eq!(asked_for(&aggregator, name, &content), whole);
+        fs::write(&part, &content).unwrap();
+    };
+    cut("agency");
+    assert_eq!(asked_for(&aggregator, "agency", &content), 0, "its bytes are all there");
+    cut("readers");
+    assert_eq!(asked_for(&aggregator, "readers", &content), 0);
+}

@@ -31,6 +31,12 @@ pub(super) fn sign(folder: &Path, blob: Blake3, party: &str) -> io::Result<()> {
     fs::write(folder.join(format!("{blob}.party")), party)
 }
 
+/// Who began an upload, if that is known.
+pub(super) fn owner(folder: &Path, blob: Blake3) -> Option<String> {
+    let owner = fs::read_to_string(folder.join(format!("{blob}.party"))).ok();
+    owner.filter(|owner| !owner.is_empty())
+}
+
 /// Removes all that is left of an upload.
 pub(super) fn remove(folder: &Path, blob: Blake3) -> io::Result<()> {
     for ending in ENDINGS {

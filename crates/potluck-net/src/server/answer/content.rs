@@ -8,9 +8,9 @@ use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal};
 use potluck_wire::session::server::{AwaitContent, AwaitOffer};
 use potluck_wire::{ABANDONED, STORED_CONTENT_CORRUPT, TOO_SLOW};
 
-use super::super::Shared;
 use super::super::pool::{Lane, Place};
 use super::super::turns::Taken;
+use super::super::{Seat, Shared};
 use super::work::{Steps, attend};
 use super::{Exchange, Fault, Told};
 use crate::blob::{self, SendError};
@@ -40,8 +40,8 @@ pub(super) async fn submit(
         (Offer::Wanted(upload), Some(place)) => (upload, place),
         (Offer::Wanted(_), None) => return Err(no_place().into()),
     };
-    let pace = shared.pace(&peer);
-    receive(exchange, frames, upload, (state, pace), &taken).await
+    let (pace, seat) = (shared.pace(&peer), shared.shares.seat(&peer));
+    receive(exchange, frames, upload, (state, pace, seat), &taken).await
 }
 
 /// A place is lost only where work panicked, and then there is no offer.
@@ -53,7 +53,7 @@ async fn receive(
     exchange: &mut Exchange,
     frames: Frames,
     (upload, place): (Box<dyn Upload>, Place),
-    (state, pace): (AwaitOffer, Pace),
+    (state, pace, seat): (AwaitOffer, Pace, Seat),
     taken: &Taken,
 ) -> Result<(), Fault> {
     let wanted = upload.wanted();
@@ -67,6 +67,7 @@ async fn receive(
 
     let (first, recv) = frames.into_parts();
     let (pump, intake) = bridge::intake(first);
+    let intake = intake.in_turn(seat);
     let mut content = Counted { content: intake, steps: steps.clone() };
     let feeding = feed(pump.run(recv, pace), taken);
     let receiving = place.run(move || upload.receive(&mut content));
