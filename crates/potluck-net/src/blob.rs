@@ -14,9 +14,11 @@
 
 pub mod disk;
 
+mod direct;
 mod import;
 mod partial;
 mod send;
+mod tree;
 mod writer;
 
 pub use import::{ImportError, import, import_on, outboard};

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use bao_tree::io::sync::Size;
 pub use bao_tree::io::sync::{ReadAt, WriteAt};
 
+pub use super::direct::Direct;
+
 /// A file system, as far as verified files need one.
 pub trait Disk: Clone + Debug {
     /// An open file.
@@ -29,7 +31,7 @@ pub trait Disk: Clone + Debug {
     fn edit(&self, path: &Path) -> io::Result<Self::File>;
 
     /// A second handle to a file that is there, to write past every cache what is aligned; nothing where there is no such way.
-    fn direct(&self, _path: &Path) -> Option<Self::File> {
+    fn direct(&self, _path: &Path) -> Option<Direct> {
         None
     }
 
@@ -112,11 +114,8 @@ impl Disk for System {
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
     }
 
-    #[cfg(target_os = "linux")]
-    fn direct(&self, path: &Path) -> Option<File> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let flag = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
-        OpenOptions::new().write(true).custom_flags(flag).open(path).ok()
+    fn direct(&self, path: &Path) -> Option<Direct> {
+        Direct::open(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
