@@ -15,6 +15,7 @@
 pub mod disk;
 
 mod direct;
+mod encode;
 mod import;
 mod partial;
 mod send;
@@ -25,4 +26,6 @@ pub use import::{ImportError, import, import_on, outboard};
 pub use partial::{Partial, ReceiveError};
 pub use send::{Hashed, SendError, send, send_on};
 
+pub(crate) use encode::Sink;
 pub(crate) use import::root_of;
+pub(crate) use send::send_into;

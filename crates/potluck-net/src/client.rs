@@ -196,8 +196,8 @@ impl Client {
         files: Vec<FileEntry>,
         encode: impl FnOnce(&[Wanted], &mut dyn io::Write) -> io::Result<()> + Send + 'static,
     ) -> Result<Receipt, CallError> {
-        let encode = move |wanted: Vec<Wanted>, mut outlet: Outlet| {
-            let written = encode(&wanted, &mut outlet).and_then(|()| outlet.flush());
+        let encode = move |wanted: Vec<Wanted>, outlet: &mut Outlet| {
+            let written = encode(&wanted, outlet).and_then(|()| outlet.flush());
             written.map_err(|source| (PathBuf::new(), SendError::from(source)))
         };
         submit::submit_encoded(self, envelope, files, |_| (), encode).await

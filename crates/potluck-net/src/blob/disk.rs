@@ -8,7 +8,6 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bao_tree::io::sync::Size;
 pub use bao_tree::io::sync::{ReadAt, WriteAt};
 
 pub use super::direct::Direct;
@@ -167,22 +166,6 @@ impl DiskFile for File {
 
     fn again(&self) -> io::Result<Self> {
         self.try_clone()
-    }
-}
-
-/// A file that is asked how long it is.
-#[derive(Debug)]
-pub(super) struct Measured<'a, F>(pub(super) &'a F);
-
-impl<F: DiskFile> ReadAt for Measured<'_, F> {
-    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(at, buffer)
-    }
-}
-
-impl<F: DiskFile> Size for Measured<'_, F> {
-    fn size(&self) -> io::Result<Option<u64>> {
-        self.0.length().map(Some)
     }
 }
 

@@ -6,14 +6,13 @@ use std::path::Path;
 
 use bao_tree::BaoTree;
 use bao_tree::blake3::Hash;
-use bao_tree::io::EncodeError;
-use bao_tree::io::outboard::{PreOrderMemOutboard, PreOrderOutboard};
-use bao_tree::io::sync::{encode_ranges, encode_ranges_validated};
+use bao_tree::io::outboard::PreOrderMemOutboard;
 use potluck_core::Blake3;
 use potluck_wire::Ranges;
 use potluck_wire::ranges::BLOCK_SIZE;
 
-use super::disk::{Disk, DiskFile, FromStart, Measured, System};
+use super::disk::{Disk, DiskFile, FromStart, System};
+use super::encode::{Check, Pairs, Sink, Through, Window, encode};
 
 /// Content that could not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -30,20 +29,6 @@ pub enum SendError {
     /// The file could not be read.
     #[error("the file could not be read")]
     File(#[source] io::Error),
-}
-
-impl From<EncodeError> for SendError {
-    fn from(error: EncodeError) -> Self {
-        match error {
-            EncodeError::ParentHashMismatch(node) => {
-                Self::Corrupt { offset: node.chunk_range().start.to_bytes() }
-            }
-            EncodeError::LeafHashMismatch(chunk) => Self::Corrupt { offset: chunk.to_bytes() },
-            EncodeError::SizeMismatch => Self::Corrupt { offset: 0 },
-            EncodeError::ParentWrite(_) | EncodeError::LeafWrite(_) => Self::Gone,
-            EncodeError::Io(source) => source.into(),
-        }
-    }
 }
 
 impl From<io::Error> for SendError {
@@ -69,8 +54,8 @@ pub fn send(
     to: &mut dyn Write,
 ) -> Result<(), SendError> {
     let Some(outboard) = outboard else {
-        let Hashed { file, outboard } = Hashed::new(data, blake3, ranges.size())?;
-        return Ok(encode_ranges_validated(&file, &outboard, &ranges.to_chunks(), to)?);
+        let hashed = Hashed::new(data, blake3, ranges.size())?;
+        return hashed.encode(ranges, Check::Groups, &mut Through::of(to));
     };
     send_on(&System, data, outboard, blake3, ranges, to)
 }
@@ -87,13 +72,21 @@ pub fn send_on(
     ranges: &Ranges,
     to: &mut dyn Write,
 ) -> Result<(), SendError> {
+    send_into(disk, (data, outboard), blake3, ranges, &mut Through::of(to))
+}
+
+/// As [`send_on`], into what takes each group where it lies.
+pub(crate) fn send_into(
+    disk: &impl Disk,
+    (data, outboard): (&Path, &Path),
+    blake3: &Blake3,
+    ranges: &Ranges,
+    to: &mut dyn Sink,
+) -> Result<(), SendError> {
     let file = open(disk, data, ranges.size())?;
-    let outboard = PreOrderOutboard {
-        root: Hash::from_bytes(*blake3.as_bytes()),
-        tree: BaoTree::new(ranges.size(), BLOCK_SIZE),
-        data: disk.open(outboard).map_err(SendError::File)?,
-    };
-    Ok(encode_ranges_validated(&file, outboard, &ranges.to_chunks(), to)?)
+    let outboard = disk.open(outboard).map_err(SendError::File)?;
+    let root = Hash::from_bytes(*blake3.as_bytes());
+    encode(&file, &mut Window::of(&outboard), root, Check::Groups, ranges, to)
 }
 
 /// A file that has no outboard on disk, with its hashes in memory: 0.1 % of its size.
@@ -142,7 +135,12 @@ impl<F: DiskFile> Hashed<F> {
     /// # Errors
     /// As [`send`]; [`SendError::Corrupt`] where the file became shorter.
     pub fn send(&self, ranges: &Ranges, to: &mut dyn Write) -> Result<(), SendError> {
-        Ok(encode_ranges(Measured(&self.file), &self.outboard, &ranges.to_chunks(), to)?)
+        self.send_into(ranges, &mut Through::of(to))
+    }
+
+    /// As [`Self::send`], into what takes each group where it lies.
+    pub(crate) fn send_into(&self, ranges: &Ranges, to: &mut dyn Sink) -> Result<(), SendError> {
+        self.encode(ranges, Check::Nothing, to)
     }
 
     /// Reads the file once more and compares.
@@ -151,8 +149,12 @@ impl<F: DiskFile> Hashed<F> {
     /// [`SendError::Corrupt`] where it is another by now, and [`SendError::File`].
     pub fn check(&self) -> Result<(), SendError> {
         let all = Ranges::all(self.outboard.tree.size()).map_err(io::Error::other)?;
-        let (file, outboard) = (&self.file, &self.outboard);
-        Ok(encode_ranges_validated(file, outboard, &all.to_chunks(), io::sink())?)
+        self.encode(&all, Check::Groups, &mut Through::of(&mut io::sink()))
+    }
+
+    fn encode(&self, ranges: &Ranges, check: Check, to: &mut dyn Sink) -> Result<(), SendError> {
+        let PreOrderMemOutboard { root, data, .. } = &self.outboard;
+        encode(&self.file, &mut Pairs::of(data), *root, check, ranges, to)
     }
 }
 
