@@ -16,12 +16,14 @@ pub mod disk;
 
 mod direct;
 mod encode;
+mod hash;
 mod import;
 mod partial;
 mod send;
 mod tree;
 mod writer;
 
+pub use hash::Digests;
 pub use import::{ImportError, import, import_on, outboard};
 pub use partial::{Partial, ReceiveError};
 pub use send::{Hashed, SendError, send, send_on};

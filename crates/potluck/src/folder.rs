@@ -8,6 +8,7 @@
 //! receipts/<index>-<kind>.json  what the log acknowledged
 //! rounds/<id>-<round>.json      a sealed proposal, until it is shown
 //! state/hashed.json             the digests of the last file that was pushed
+//! state/hashed.obao             its tree of hashes
 //! state/checkpoint              the last verified checkpoint
 //! ```
 //!

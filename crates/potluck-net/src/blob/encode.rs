@@ -144,8 +144,7 @@ pub(super) fn encode(
     for item in tree::walk(tree, &chunks) {
         match item {
             BaoChunk::Parent { node, is_root, left, right, .. } => {
-                let corrupt =
-                    || SendError::Corrupt { offset: node.chunk_range().start.to_bytes() };
+                let corrupt = || SendError::Corrupt { offset: node.chunk_range().start.to_bytes() };
                 // Ranges are of whole groups, so that no node within one is asked for.
                 let at = tree.pre_order_offset(node).ok_or_else(corrupt)?;
                 let pair = outboard.pair(at * PAIR as u64)?;

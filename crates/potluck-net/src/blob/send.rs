@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use bao_tree::BaoTree;
 use bao_tree::blake3::Hash;
@@ -13,6 +14,7 @@ use potluck_wire::ranges::BLOCK_SIZE;
 
 use super::disk::{Disk, DiskFile, FromStart, System};
 use super::encode::{Check, Pairs, Sink, Through, Window, encode};
+use super::tree;
 
 /// Content that could not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -93,10 +95,34 @@ pub(crate) fn send_into(
 #[derive(Debug)]
 pub struct Hashed<F = File> {
     file: F,
-    outboard: PreOrderMemOutboard,
+    root: Hash,
+    tree: BaoTree,
+    outboard: Arc<[u8]>,
 }
 
 impl Hashed {
+    /// A file whose hashes are known from before. They are checked against each other and the digest; that the
+    /// file has not changed since is what its receiver will see.
+    ///
+    /// # Errors
+    /// [`SendError::Corrupt`] where they are not those of a file of `blake3` and `size`, or the file is of another size,
+    /// and [`SendError::File`].
+    pub fn known(
+        data: &Path,
+        blake3: &Blake3,
+        size: u64,
+        outboard: impl Into<Arc<[u8]>>,
+    ) -> Result<Self, SendError> {
+        let (file, tree) = (open(&System, data, size)?, BaoTree::new(size, BLOCK_SIZE));
+        let root = Hash::from_bytes(*blake3.as_bytes());
+        let outboard: Arc<[u8]> = outboard.into();
+        let is_whole = outboard.len() as u64 == tree.outboard_size();
+        if !is_whole || !tree::agrees(tree, root, &outboard) {
+            return Err(SendError::Corrupt { offset: 0 });
+        }
+        Ok(Self { file, root, tree, outboard })
+    }
+
     /// Reads the file at `data` once and computes its hashes.
     ///
     /// # Errors
@@ -126,7 +152,18 @@ impl<F: DiskFile> Hashed<F> {
         if bao_tree::io::sync::outboard(FromStart::of(&file), tree, &mut outboard)? != root {
             return Err(SendError::Corrupt { offset: 0 });
         }
-        Ok(Self { file, outboard })
+        Ok(Self::made(file, outboard))
+    }
+
+    /// From what was computed.
+    pub(super) fn made(file: F, outboard: PreOrderMemOutboard) -> Self {
+        let PreOrderMemOutboard { root, tree, data } = outboard;
+        Self { file, root, tree, outboard: data.into() }
+    }
+
+    /// The file's hashes, as they lie in an outboard's file.
+    pub fn outboard(&self) -> &Arc<[u8]> {
+        &self.outboard
     }
 
     /// Writes the stream of `ranges` to `to`. What is read is not hashed again, as the receiver does it; where the file
@@ -148,13 +185,12 @@ impl<F: DiskFile> Hashed<F> {
     /// # Errors
     /// [`SendError::Corrupt`] where it is another by now, and [`SendError::File`].
     pub fn check(&self) -> Result<(), SendError> {
-        let all = Ranges::all(self.outboard.tree.size()).map_err(io::Error::other)?;
+        let all = Ranges::all(self.tree.size()).map_err(io::Error::other)?;
         self.encode(&all, Check::Groups, &mut Through::of(&mut io::sink()))
     }
 
     fn encode(&self, ranges: &Ranges, check: Check, to: &mut dyn Sink) -> Result<(), SendError> {
-        let PreOrderMemOutboard { root, data, .. } = &self.outboard;
-        encode(&self.file, &mut Pairs::of(data), *root, check, ranges, to)
+        encode(&self.file, &mut Pairs::of(&self.outboard), self.root, check, ranges, to)
     }
 }
 

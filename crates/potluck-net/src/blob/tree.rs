@@ -10,7 +10,7 @@ use bao_tree::blake3::hazmat::{
 use bao_tree::blake3::{Hash, Hasher, hash};
 use bao_tree::io::sync::truncate_ranges;
 use bao_tree::iter::{BaoChunk, ResponseIterRef};
-use bao_tree::{BaoTree, ChunkRangesRef};
+use bao_tree::{BaoTree, ChunkRanges, ChunkRangesRef};
 
 /// A node's two hashes, as they are sent and kept.
 pub(super) const PAIR: usize = 64;
@@ -53,6 +53,22 @@ impl Expected {
     pub(super) fn meets_group(&mut self, group: &[u8], offset: u64, is_root: bool) -> bool {
         self.0.pop() == Some(of_group(group, offset, is_root))
     }
+}
+
+/// Whether all pairs of an outboard follow from the root. Of the groups, nothing is known by that.
+pub(super) fn agrees(tree: BaoTree, root: Hash, outboard: &[u8]) -> bool {
+    // A file of one group has no pair.
+    let all = ChunkRanges::all();
+    let nodes = if outboard.is_empty() { None } else { Some(walk(tree, &all)) };
+    let mut expected = Expected::of(root);
+    nodes.into_iter().flatten().all(|item| match item {
+        BaoChunk::Parent { node, is_root, left, right, .. } => {
+            let at = tree.pre_order_offset(node).and_then(|at| usize::try_from(at).ok());
+            let pair = at.and_then(|at| outboard.get(at.checked_mul(PAIR)?..)?.first_chunk());
+            pair.is_some_and(|pair| expected.meets_pair(pair, is_root, (left, right)))
+        }
+        BaoChunk::Leaf { .. } => expected.0.pop().is_some(),
+    })
 }
 
 /// The hash of the group that begins at the byte `offset`.

@@ -101,8 +101,13 @@ struct Source {
 async fn hash(content: Vec<Content>) -> Result<BTreeMap<Blake3, Source>, CallError> {
     let hashing = spawn_blocking(move || {
         let mut sources = BTreeMap::new();
-        for Content { file, path } in content {
-            match Hashed::new(&path, &file.blake3, file.size) {
+        for Content { file, path, outboard } in content {
+            let known = outboard.map(|known| Hashed::known(&path, &file.blake3, file.size, known));
+            let hashed = match known {
+                Some(Ok(hashed)) => Ok(hashed),
+                _ => Hashed::new(&path, &file.blake3, file.size),
+            };
+            match hashed {
                 Ok(hashed) => sources.insert(file.blake3, Source { path, hashed }),
                 Err(error) => return Err(unsendable(path, error)),
             };
