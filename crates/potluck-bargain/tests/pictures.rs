@@ -32,6 +32,9 @@ fn parts(shares: &Shares) -> Vec<f64> {
 
 struct Picture(String);
 
+/// What draws a mark at a place.
+type Mark<'a> = &'a dyn Fn(&mut Picture, (f64, f64));
+
 impl Picture {
     fn of(title: &str) -> Self {
         let mut picture = Self(format!(
@@ -207,7 +210,7 @@ fn bargain() {
             picture.diamond(at, fill);
         }
     }
-    let legend: [(&str, &dyn Fn(&mut Picture, (f64, f64))); 5] = [
+    let legend: [(&str, Mark<'_>); 5] = [
         ("everybody gains over no deal", &|it, at| it.circle(at, 7.0, "#cfe8df", "none")),
         ("first candidate, a loss for somebody", &|it, at| it.circle(at, 7.0, "#fff", "#222")),
         ("first candidate, a gain for all", &|it, at| it.circle(at, 7.0, "#0a7d6c", "#222")),

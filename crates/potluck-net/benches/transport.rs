@@ -53,14 +53,15 @@ fn main() {
     let dir = tempfile::tempdir_in(dir).unwrap();
     let bytes = args.mib << 20;
     let ours = ours::Ours::new(dir.path(), bytes);
-    let contenders: [(&str, &dyn Fn() -> Taken); 5] = [
+    let contenders: [(&str, &dyn Fn() -> Taken); 6] = [
         ("quinn", &|| quic::transfer(bytes, false)),
         ("quinn and BLAKE3", &|| quic::transfer(bytes, true)),
         ("TLS over TCP", &|| tcp::transfer(bytes)),
+        ("hashing", &|| ours.hash()),
         ("upload", &|| ours.upload()),
         ("download", &|| ours.download()),
     ];
-    let mut taken: [Vec<Taken>; 5] = Default::default();
+    let mut taken: [Vec<Taken>; 6] = Default::default();
     for _ in 0..args.runs {
         for ((name, run), taken) in contenders.iter().zip(&mut taken) {
             if name.contains(&args.only) {

@@ -14,13 +14,20 @@
 
 pub mod disk;
 
+mod direct;
+mod encode;
+mod hash;
 mod import;
 mod partial;
 mod send;
+mod tree;
 mod writer;
 
+pub use hash::Digests;
 pub use import::{ImportError, import, import_on, outboard};
 pub use partial::{Partial, ReceiveError};
 pub use send::{Hashed, SendError, send, send_on};
 
+pub(crate) use encode::Sink;
 pub(crate) use import::root_of;
+pub(crate) use send::send_into;

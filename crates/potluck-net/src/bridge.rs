@@ -1,110 +1,90 @@
 //! Between a QUIC stream, which is awaited, and verified files, which block.
 //!
 //! ```text
-//! RecvStream ─ pump_in ─► bounded queue ─► Intake: Read     on a blocking thread
-//! SendStream ◄─ pump_out ─ bounded queue ◄─ Outlet: Write    on a blocking thread
+//! RecvStream ─► Intake: Read     on a blocking thread
+//! SendStream ◄─ Outlet: Sink     on a blocking thread
 //! ```
 //!
-//! Either end may vanish: the other sees it, as an error and never as an end. A full queue makes the faster
-//! side wait, and through QUIC's flow control the peer.
+//! The blocking side itself waits for the stream. A queue between it and a task that waits in its place would cost two
+//! switches of threads for each group: a tenth and more of a transfer's processor time. What the awaited side keeps is a
+//! [`Leash`]: dropped, it ends the blocking side's waiting. A side that is slow makes the peer wait, through QUIC's flow
+//! control.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, Read, Write};
+use std::pin::pin;
+use std::task::Poll;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use quinn::{ReadError, RecvStream, SendStream, WriteError};
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use potluck_wire::ABANDONED;
+use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
 
+use crate::blob::{SendError, Sink};
 use crate::server::Seat;
 use crate::stream::{Pace, SendFailed, write};
 
-/// Pieces under way in a queue: enough that neither side waits for a single switch of threads, and at most
-/// half a mebibyte of content.
-const QUEUE: usize = 8;
-
-/// What the blocking side hands over at once: a group. Smaller costs switches, larger leaves the
-/// processor's cache.
+/// What is sent at once: a group. Smaller costs more calls, larger leaves the processor's cache.
 const PIECE: usize = 64 << 10;
 
-/// Packets that are taken from a stream at once: 8 to 100 KiB, by their size.
-const PACKETS: usize = 16;
+/// Room for the hashes before a group: those on the way from the root, 64 bytes for each doubling of the file. Its end is the
+/// beginning of a page.
+const HEAD: usize = 4096;
 
-enum In {
-    Bytes(Vec<Bytes>),
-    Ended,
-    Failed(io::Error),
-}
+/// Packets that are taken from a stream at once: up to 400 KiB, by their size.
+const PACKETS: usize = 64;
 
-/// A queue from a stream to a blocking reader. `first` is what was read of the stream already.
-pub(crate) fn intake(first: Bytes) -> (PumpIn, Intake) {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    (
-        PumpIn(sender),
-        Intake { receiver, current: vec![first], failed: false, ended: false, seat: None },
-    )
-}
+/// How many bytes pass before who wants to know is told: to wake somebody for each group would cost as much as to hash it.
+pub(crate) const TELLING: u64 = 256 << 10;
 
-/// The awaited side of an intake.
-pub(crate) struct PumpIn(mpsc::Sender<In>);
+/// What holds the blocking side to its purpose: dropped, its stream breaks off.
+#[must_use = "dropped, the stream breaks off"]
+pub(crate) struct Leash(#[expect(dead_code, reason = "held, and dropped")] oneshot::Sender<()>);
 
-impl PumpIn {
-    /// Moves the stream into the queue until either ends. Dropped before, the reader sees that it broke off,
-    /// and the peer that the rest is not read.
-    pub(crate) async fn run(self, mut recv: RecvStream, mut pace: Pace) {
-        loop {
-            let piece = read(&mut recv, &mut pace).await;
-            let last = !matches!(piece, In::Bytes(_));
-            // The reader wants no more where it is gone.
-            if self.0.send(piece).await.is_err() || last {
-                return;
-            }
+/// Waits for `future` on a blocking thread; nothing where the leash was dropped.
+fn on_leash<T>(
+    runtime: &Handle,
+    leash: &mut oneshot::Receiver<()>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            // Polled again at each call until it completes; after that, nobody calls.
+            _ = leash => None,
+            output = future => Some(output),
         }
-    }
+    })
 }
 
-async fn read(recv: &mut RecvStream, pace: &mut Pace) -> In {
-    let mut packets: [Bytes; PACKETS] = Default::default();
-    match pace.wait(recv.read_chunks(&mut packets)).await {
-        Ok(Ok(Some(count))) => {
-            let packets = packets[..count].to_vec();
-            let length = packets.iter().map(Bytes::len).sum();
-            pace.moved(length);
-            pace.rest(length).await;
-            In::Bytes(packets)
-        }
-        Ok(Ok(None)) => In::Ended,
-        Ok(Err(reason)) => {
-            tracing::info!(%reason, "content broke off");
-            let kind = match reason {
-                ReadError::Reset(_) => io::ErrorKind::ConnectionReset,
-                _ => io::ErrorKind::ConnectionAborted,
-            };
-            In::Failed(io::Error::new(kind, reason))
-        }
-        Err(reason) => {
-            tracing::info!(%reason, "content stalled");
-            In::Failed(io::Error::new(io::ErrorKind::TimedOut, reason))
-        }
-    }
+/// The blocking side of a stream that is read. `first` is what was read of it already.
+pub(crate) fn intake(first: Bytes, recv: RecvStream, pace: Pace) -> (Leash, Intake) {
+    let (holder, leash) = oneshot::channel();
+    let state = State::Open;
+    let (runtime, current) = (Handle::current(), vec![first]);
+    (Leash(holder), Intake { runtime, recv, pace, leash, current, state, seat: None })
 }
 
-/// The code with which the peer reset the stream, where that is why reading failed.
-pub(crate) fn reset_code(error: &io::Error) -> Option<u64> {
-    match error.get_ref()?.downcast_ref::<ReadError>()? {
-        ReadError::Reset(code) => Some(code.into_inner()),
-        _ => None,
-    }
-}
-
-/// The blocking side of an intake. Read it on a blocking thread only.
+/// A stream to read on a blocking thread. Dropped, it tells the peer that the rest is not read.
 pub(crate) struct Intake {
-    receiver: mpsc::Receiver<In>,
-    /// What is left of the current piece, in reverse.
+    runtime: Handle,
+    recv: RecvStream,
+    pace: Pace,
+    leash: oneshot::Receiver<()>,
+    /// What came and was not read yet, in reverse.
     current: Vec<Bytes>,
-    ended: bool,
-    failed: bool,
+    state: State,
     /// By which its reader takes turns with others.
     seat: Option<Seat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Ended,
+    Failed,
 }
 
 impl Read for Intake {
@@ -120,8 +100,11 @@ impl Read for Intake {
                     return Ok(count);
                 }
                 Some(_) => drop(self.current.pop()),
-                None if self.ended => return Ok(0),
-                None => self.refill()?,
+                None => match self.state {
+                    State::Open => self.refill()?,
+                    State::Ended => return Ok(0),
+                    State::Failed => return Err(io::ErrorKind::ConnectionAborted.into()),
+                },
             }
         }
     }
@@ -133,115 +116,222 @@ impl Intake {
         Self { seat: Some(seat), ..self }
     }
 
+    /// Takes what came meanwhile, or waits for it.
     fn refill(&mut self) -> io::Result<()> {
-        let there = self.receiver.try_recv().or_else(|_| {
-            // The network is waited for without a turn.
-            self.seat.iter_mut().for_each(Seat::leave);
-            self.receiver.blocking_recv().ok_or(TryRecvError::Disconnected)
-        });
-        match there.ok() {
-            Some(In::Bytes(mut pieces)) if !self.failed => {
-                let length = pieces.iter().map(Bytes::len).sum();
+        let (recv, pace, seat) = (&mut self.recv, &mut self.pace, &mut self.seat);
+        let mut packets = [const { Bytes::new() }; PACKETS];
+        let reading = async {
+            let read = {
+                let mut coming = pin!(pace.wait(recv.read_chunks(&mut packets)));
+                let there = poll_fn(|context| Poll::Ready(coming.as_mut().poll(context))).await;
+                match there {
+                    Poll::Ready(read) => read,
+                    Poll::Pending => {
+                        // The network is waited for without a turn.
+                        seat.iter_mut().for_each(Seat::leave);
+                        coming.await
+                    }
+                }
+            };
+            if let Ok(Ok(Some(count))) = read {
+                let length = packets[..count].iter().map(Bytes::len).sum();
+                pace.moved(length);
+                pace.rest(length).await;
+            }
+            read
+        };
+        let error = match on_leash(&self.runtime, &mut self.leash, reading) {
+            Some(Ok(Ok(Some(count)))) => {
+                let length = packets[..count].iter().map(Bytes::len).sum();
                 self.seat.iter_mut().for_each(|seat| seat.take(length));
-                pieces.reverse();
-                self.current = pieces;
+                self.current.extend(packets.into_iter().take(count).rev());
+                return Ok(());
             }
-            Some(In::Ended) if !self.failed => self.ended = true,
-            Some(In::Failed(error)) => {
-                self.failed = true;
-                return Err(error);
+            Some(Ok(Ok(None))) => {
+                self.state = State::Ended;
+                return Ok(());
             }
-            _ => return Err(io::ErrorKind::ConnectionAborted.into()),
-        }
-        Ok(())
+            Some(Ok(Err(reason))) => {
+                tracing::info!(%reason, "content broke off");
+                let kind = match reason {
+                    ReadError::Reset(_) => io::ErrorKind::ConnectionReset,
+                    _ => io::ErrorKind::ConnectionAborted,
+                };
+                io::Error::new(kind, reason)
+            }
+            Some(Err(reason)) => {
+                tracing::info!(%reason, "content stalled");
+                io::Error::new(io::ErrorKind::TimedOut, reason)
+            }
+            None => io::ErrorKind::ConnectionAborted.into(),
+        };
+        self.state = State::Failed;
+        Err(error)
     }
 }
 
-/// How the writing of a stream ended.
+/// The code with which the peer reset the stream, where that is why reading failed.
+pub(crate) fn reset_code(error: &io::Error) -> Option<u64> {
+    match error.get_ref()?.downcast_ref::<ReadError>()? {
+        ReadError::Reset(code) => Some(code.into_inner()),
+        _ => None,
+    }
+}
+
+/// Why a stream takes no more.
 #[derive(Debug)]
-pub(crate) enum PumpedOut {
-    /// The blocking side is through, or gave up: its result says which.
-    Ended,
-    /// The peer stopped the stream: it wants no more.
+pub(crate) enum Halt {
+    /// The peer stopped it: it wants no more.
     Stopped,
     /// The peer was too slow, or is gone.
     Failed(SendFailed),
+    /// The leash was dropped.
+    Called,
 }
 
-/// A queue from a blocking writer to a stream.
-pub(crate) fn outlet() -> (Outlet, PumpOut) {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    let piece = BytesMut::with_capacity(PIECE);
-    (Outlet { sender, piece, lent: VecDeque::new() }, PumpOut(receiver))
+/// The blocking side of a stream that is written. `sent` learns how many bytes were taken for sending, now and then.
+pub(crate) fn outlet(
+    send: SendStream,
+    pace: Pace,
+    sent: Option<watch::Sender<u64>>,
+) -> (Leash, Outlet) {
+    let (holder, leash) = oneshot::channel();
+    let outlet = Outlet {
+        runtime: Handle::current(),
+        send: Some(send),
+        pace,
+        leash,
+        written: Vec::new(),
+        lent: VecDeque::new(),
+        halt: None,
+        sent,
+        untold: 0,
+    };
+    (Leash(holder), outlet)
 }
 
-/// The awaited side of an outlet.
-pub(crate) struct PumpOut(mpsc::Receiver<Bytes>);
-
-impl PumpOut {
-    /// Moves the queue into the stream until either ends; `sent` is told the length of each piece. The
-    /// stream is neither finished nor reset. Dropped before, the writer sees that its receiver is gone.
-    pub(crate) async fn run(
-        mut self,
-        send: &mut SendStream,
-        mut pace: Pace,
-        mut sent: impl FnMut(u64),
-    ) -> PumpedOut {
-        while let Some(piece) = self.0.recv().await {
-            // At most PIECE, which fits in a u64.
-            let length = piece.len() as u64;
-            pace.rest(piece.len()).await;
-            match write(send, &mut pace, piece).await {
-                Ok(()) => sent(length),
-                Err(SendFailed::Write(WriteError::Stopped(_))) => return PumpedOut::Stopped,
-                Err(error) => return PumpedOut::Failed(error),
-            }
-        }
-        PumpedOut::Ended
-    }
-}
-
-/// The blocking side of an outlet. Write it on a blocking thread only, and flush it at the end.
+/// A stream to write on a blocking thread. Dropped before its [`end`](Outlet::end), the stream is reset.
 pub(crate) struct Outlet {
-    sender: mpsc::Sender<Bytes>,
-    piece: BytesMut,
-    /// Pieces that are under way, the oldest first. Their memory is used again once they have arrived: to take new memory
-    /// for each, and give it back, costs a tenth of a transfer's processor time in page faults. As many as a window
+    runtime: Handle,
+    /// Until the end.
+    send: Option<SendStream>,
+    pace: Pace,
+    leash: oneshot::Receiver<()>,
+    /// What was written piecemeal, at most [`PIECE`].
+    written: Vec<u8>,
+    /// Memory that is under way, the oldest first. It is used again once it has arrived: to take new memory
+    /// for each group, and give it back, costs a tenth of a transfer's processor time in page faults. As many as a window
     /// holds.
     lent: VecDeque<Bytes>,
+    halt: Option<Halt>,
+    sent: Option<watch::Sender<u64>>,
+    untold: u64,
 }
 
 impl Outlet {
-    /// An empty piece.
+    /// Gives the stream back, neither finished nor reset, and says why it took no more, if it did not.
+    pub(crate) fn end(mut self) -> (Option<SendStream>, Option<Halt>) {
+        self.tell(0);
+        (self.send.take(), self.halt.take())
+    }
+
+    /// Memory for the hashes and the bytes of a group.
     fn fresh(&mut self) -> BytesMut {
         if self.lent.front().is_some_and(Bytes::is_unique)
-            && let Some(Ok(mut piece)) = self.lent.pop_front().map(Bytes::try_into_mut)
+            && let Some(Ok(memory)) = self.lent.pop_front().map(Bytes::try_into_mut)
         {
-            piece.clear();
-            return piece;
+            return memory;
         }
-        BytesMut::with_capacity(PIECE)
+        BytesMut::zeroed(HEAD + PIECE)
+    }
+
+    /// Sends a piece. The error's kind is that by which `blob::send` knows that its receiver is gone.
+    fn hand_over(&mut self, piece: Bytes) -> io::Result<()> {
+        let (Some(send), None) = (&mut self.send, &self.halt) else {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        };
+        let (pace, length) = (&mut self.pace, piece.len());
+        let writing = async {
+            pace.rest(length).await;
+            write(send, pace, piece).await
+        };
+        self.halt = match on_leash(&self.runtime, &mut self.leash, writing) {
+            Some(Ok(())) => {
+                // At most a piece, which fits in a u64.
+                self.untold += length as u64;
+                self.tell(TELLING);
+                return Ok(());
+            }
+            Some(Err(SendFailed::Write(WriteError::Stopped(_)))) => Some(Halt::Stopped),
+            Some(Err(error)) => Some(Halt::Failed(error)),
+            None => Some(Halt::Called),
+        };
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+
+    /// Tells of what was sent since it was told last, if that is as much.
+    fn tell(&mut self, least: u64) {
+        if self.untold >= least.max(1)
+            && let Some(sent) = &self.sent
+        {
+            let more = std::mem::take(&mut self.untold);
+            sent.send_modify(|sent| *sent = sent.saturating_add(more));
+        }
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        // Of its own accord quinn would finish it, as if all had been sent.
+        if let Some(send) = &mut self.send {
+            // A stream that ended already needs no reset.
+            let _ = send.reset(VarInt::from_u32(ABANDONED));
+        }
+    }
+}
+
+impl Sink for Outlet {
+    fn take(
+        &mut self,
+        hashes: &[u8],
+        length: usize,
+        fill: &mut dyn FnMut(&mut [u8]) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let gone = |_| SendError::Gone;
+        let begin = match HEAD.checked_sub(hashes.len()) {
+            Some(begin) => begin,
+            None => {
+                self.write_all(hashes).map_err(gone)?;
+                HEAD
+            }
+        };
+        self.flush().map_err(gone)?;
+        let mut memory = self.fresh();
+        if begin < HEAD {
+            memory[begin..HEAD].copy_from_slice(hashes);
+        }
+        fill(&mut memory[HEAD..HEAD + length])?;
+        let memory = memory.freeze();
+        self.lent.push_back(memory.clone());
+        self.hand_over(memory.slice(begin..HEAD + length)).map_err(gone)
     }
 }
 
 impl Write for Outlet {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(PIECE - self.piece.len());
-        self.piece.extend_from_slice(&bytes[..count]);
-        if self.piece.len() == PIECE {
+        let count = bytes.len().min(PIECE - self.written.len());
+        self.written.extend_from_slice(&bytes[..count]);
+        if self.written.len() == PIECE {
             self.flush()?;
         }
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.piece.is_empty() {
+        if self.written.is_empty() {
             return Ok(());
         }
-        let fresh = self.fresh();
-        let piece = std::mem::replace(&mut self.piece, fresh).freeze();
-        self.lent.push_back(piece.clone());
-        // The kind by which `blob::send` knows that its receiver is gone.
-        self.sender.blocking_send(piece).map_err(|_| io::ErrorKind::ConnectionReset.into())
+        let piece = std::mem::take(&mut self.written);
+        self.hand_over(piece.into())
     }
 }

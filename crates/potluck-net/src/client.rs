@@ -10,6 +10,7 @@ mod submit;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use potluck_core::{Code, Envelope, FileEntry, Refusal};
@@ -74,6 +75,9 @@ pub struct Content {
     pub file: FileEntry,
     /// Where it lies.
     pub path: PathBuf,
+    /// Its tree of hashes where that is known from before ([`Hashed::outboard`](crate::blob::Hashed::outboard)); else, and where
+    /// it is another file's, the file is read and hashed before anything is asked.
+    pub outboard: Option<Arc<[u8]>>,
 }
 
 /// How far a transfer is, in bytes of content.
@@ -196,8 +200,8 @@ impl Client {
         files: Vec<FileEntry>,
         encode: impl FnOnce(&[Wanted], &mut dyn io::Write) -> io::Result<()> + Send + 'static,
     ) -> Result<Receipt, CallError> {
-        let encode = move |wanted: Vec<Wanted>, mut outlet: Outlet| {
-            let written = encode(&wanted, &mut outlet).and_then(|()| outlet.flush());
+        let encode = move |wanted: Vec<Wanted>, outlet: &mut Outlet| {
+            let written = encode(&wanted, outlet).and_then(|()| outlet.flush());
             written.map_err(|source| (PathBuf::new(), SendError::from(source)))
         };
         submit::submit_encoded(self, envelope, files, |_| (), encode).await

@@ -95,22 +95,32 @@ pub fn file_entry(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<FileEntry, FolderError> {
     let failed = |source| FolderError::Read { path: file.to_owned(), source };
-    // Neither follows a link that was put there since the folder was listed, nor waits for a pipe's writer.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let mut open = OpenOptions::new().read(true).custom_flags(flags).open(file).map_err(
-        |error| match error.raw_os_error() {
-            Some(libc::ELOOP) => FolderError::Special(file.to_owned()),
-            _ => failed(error),
-        },
-    )?;
-    let metadata = open.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(FolderError::Special(file.to_owned()));
-    }
-    let digests =
-        Digests::of(&mut open, &mut |done| progress(done, metadata.len())).map_err(failed)?;
+    let mut open = open_plain(file)?;
+    let total = open.metadata().map_err(failed)?.len();
+    let digests = Digests::of(&mut open, &mut |done| progress(done, total)).map_err(failed)?;
     let (size, blake3, sha256) = digests.finish();
     Ok(FileEntry { path: listed_as.to_owned(), size, blake3, sha256 })
+}
+
+/// Opens a file to read that a manifest may list: neither a link nor a pipe.
+///
+/// # Errors
+/// [`FolderError::Read`] and [`FolderError::Special`].
+pub fn open_plain(file: &Path) -> Result<File, FolderError> {
+    let failed = |source| FolderError::Read { path: file.to_owned(), source };
+    // Neither follows a link that was put there since the folder was listed, nor waits for a pipe's writer.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let open =
+        OpenOptions::new().read(true).custom_flags(flags).open(file).map_err(
+            |error| match error.raw_os_error() {
+                Some(libc::ELOOP) => FolderError::Special(file.to_owned()),
+                _ => failed(error),
+            },
+        )?;
+    match open.metadata().map_err(failed)?.is_file() {
+        true => Ok(open),
+        false => Err(FolderError::Special(file.to_owned())),
+    }
 }
 
 fn list(

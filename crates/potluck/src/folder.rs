@@ -9,6 +9,7 @@
 //! rounds/<id>-<round>…          sealed proposals and scores until they are shown, and raw scores
 //! kitchen/                      base and experts, to mix candidates from; can be removed
 //! state/hashed.json             the digests of the last file that was pushed
+//! state/hashed.obao             its tree of hashes
 //! state/checkpoint              the last verified checkpoint
 //! ```
 //!

@@ -10,10 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use potluck_core::envelope::Domain;
-use potluck_core::{
-    Blake3, Code, Envelope, FileEntry, Kind, PrivateKey, PublicKey, Refusal, Sha256,
-};
-use potluck_net::blob::{self, Partial};
+use potluck_core::{Blake3, Code, Envelope, FileEntry, Kind, PrivateKey, PublicKey, Refusal};
+use potluck_net::blob::{self, Digests, Hashed, Partial};
 use potluck_net::{
     Blended, Client, Content, LedgerPage, Limits, Offer, Receipt, Server, Service, Status,
     StoredBlob, Upload, Wanted, connect,
@@ -43,14 +41,24 @@ impl Ours {
             file.write_all(&piece).unwrap();
         }
         file.sync_all().unwrap();
-        let blake3 = Blake3::from_bytes(*hasher.finalize().as_bytes());
-        // Nobody asks for it here.
-        let sha256 = Sha256::of(b"");
-        let file = FileEntry { path: "source".into(), size: bytes, blake3, sha256 };
-        Self { dir: dir.to_owned(), content: Content { file, path } }
+        let (digests, hashed) = Hashed::of(fs::File::open(&path).unwrap(), &mut |_, _| ()).unwrap();
+        let Digests { size, blake3, sha256 } = digests;
+        assert_eq!(blake3, Blake3::from_bytes(*hasher.finalize().as_bytes()));
+        let file = FileEntry { path: "source".into(), size, blake3, sha256 };
+        let outboard = Some(hashed.outboard().clone());
+        Self { dir: dir.to_owned(), content: Content { file, path, outboard } }
     }
 
-    /// From the source to a store: hashed and sent by the client, verified, written and synced by the server.
+    /// What `push` does before anything is sent: the source is read once, for its manifest and for the upload.
+    pub(crate) fn hash(&self) -> Taken {
+        let start = Start::now();
+        let source = fs::File::open(&self.content.path).unwrap();
+        let (digests, _) = Hashed::of(source, &mut |_, _| ()).unwrap();
+        assert_eq!(digests.blake3, self.content.file.blake3);
+        start.taken()
+    }
+
+    /// From the source, whose hashes are known, to a store: sent by the client, verified, written and synced by the server.
     pub(crate) fn upload(&self) -> Taken {
         let store = self.dir.join("store");
         fs::create_dir(&store).unwrap();

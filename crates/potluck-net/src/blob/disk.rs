@@ -8,8 +8,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bao_tree::io::sync::Size;
 pub use bao_tree::io::sync::{ReadAt, WriteAt};
+
+pub use super::direct::Direct;
 
 /// A file system, as far as verified files need one.
 pub trait Disk: Clone + Debug {
@@ -29,7 +30,7 @@ pub trait Disk: Clone + Debug {
     fn edit(&self, path: &Path) -> io::Result<Self::File>;
 
     /// A second handle to a file that is there, to write past every cache what is aligned; nothing where there is no such way.
-    fn direct(&self, _path: &Path) -> Option<Self::File> {
+    fn direct(&self, _path: &Path) -> Option<Direct> {
         None
     }
 
@@ -112,11 +113,8 @@ impl Disk for System {
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
     }
 
-    #[cfg(target_os = "linux")]
-    fn direct(&self, path: &Path) -> Option<File> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let flag = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
-        OpenOptions::new().write(true).custom_flags(flag).open(path).ok()
+    fn direct(&self, path: &Path) -> Option<Direct> {
+        Direct::open(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
@@ -168,22 +166,6 @@ impl DiskFile for File {
 
     fn again(&self) -> io::Result<Self> {
         self.try_clone()
-    }
-}
-
-/// A file that is asked how long it is.
-#[derive(Debug)]
-pub(super) struct Measured<'a, F>(pub(super) &'a F);
-
-impl<F: DiskFile> ReadAt for Measured<'_, F> {
-    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(at, buffer)
-    }
-}
-
-impl<F: DiskFile> Size for Measured<'_, F> {
-    fn size(&self) -> io::Result<Option<u64>> {
-        self.0.length().map(Some)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use bao_tree::io::outboard::PreOrderOutboard;
-use bao_tree::io::sync::{DecodeResponseIter, Outboard as _, valid_ranges};
-use bao_tree::io::{BaoContentItem, DecodeError, Parent};
+use bao_tree::io::sync::{Outboard as _, valid_ranges};
+use bao_tree::iter::BaoChunk;
 use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
 use potluck_core::{Blake3, Code, Refusal};
 use potluck_wire::Ranges;
@@ -14,7 +15,8 @@ use potluck_wire::ranges::{BLOCK_SIZE, MAX_SIZE};
 
 use super::disk::{self, Disk, DiskFile as _, System};
 use super::import::write_outboard;
-use super::writer::Writer;
+use super::tree::{self, Expected, PAIR};
+use super::writer::{Content, Hashes};
 
 /// A file of known size and digest, of which some groups are there.
 ///
@@ -79,21 +81,6 @@ impl ReceiveError {
             Self::File(_) => {
                 Refusal::new(Code::Internal, format!("the bytes of {blob} could not be stored"))
             }
-        }
-    }
-}
-
-impl From<DecodeError> for ReceiveError {
-    fn from(error: DecodeError) -> Self {
-        match error {
-            DecodeError::ParentHashMismatch(node) => {
-                Self::Corrupt { offset: node.chunk_range().start.to_bytes() }
-            }
-            DecodeError::LeafHashMismatch(chunk) => Self::Corrupt { offset: chunk.to_bytes() },
-            DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_) => {
-                Self::Cut(io::ErrorKind::UnexpectedEof.into())
-            }
-            DecodeError::Io(source) => Self::Cut(source),
         }
     }
 }
@@ -184,47 +171,61 @@ impl<D: Disk> Partial<D> {
         on_group: &mut dyn FnMut(u64),
     ) -> Result<(), ReceiveError> {
         let direct = self.disk.direct(&self.part);
-        let hashes = Writer::hashes(direct.is_some());
-        let mut writers = Writers { content: Writer::content(direct), hashes };
-        let received = self.decode(ranges, from, &mut writers, on_group);
-        // Even where it broke off: what verified is kept.
-        let hashes = writers.hashes.flush(&mut self.outboard.data);
-        let written = writers.content.flush(&mut self.data);
-        self.note(hashes.and(written).map_err(ReceiveError::File)?);
-        received
+        let mut hashes = Hashes::new(direct.is_some());
+        thread::scope(|scope| {
+            let mut content = Content::new(scope, direct);
+            let received = self.decode(ranges, from, (&mut content, &mut hashes), on_group);
+            // Even where it broke off: what verified is kept.
+            let saved = hashes.flush(&mut self.outboard.data);
+            let (written, ended) = content.finish();
+            saved.and(ended).map_err(ReceiveError::File)?;
+            // Where hashes are lost, what is written may be worth nothing: the next rescan will see.
+            if !matches!(received, Err(ReceiveError::File(_))) {
+                self.note(written);
+            }
+            received
+        })
     }
 
     fn decode(
         &mut self,
         ranges: &Ranges,
         from: &mut dyn Read,
-        writers: &mut Writers<D::File>,
+        (content, hashes): (&mut Content<'_, '_>, &mut Hashes),
         on_group: &mut dyn FnMut(u64),
     ) -> Result<(), ReceiveError> {
         let chunks = ranges.to_chunks();
         let (root, tree) = (self.outboard.root, self.outboard.tree);
-        for item in DecodeResponseIter::new(root, tree, from, &chunks) {
-            match item? {
-                BaoContentItem::Parent(Parent { node, pair: (left, right) }) => {
+        let mut expected = Expected::of(root);
+        for item in tree::walk(tree, &chunks) {
+            match item {
+                BaoChunk::Parent { node, is_root, left, right, .. } => {
+                    let mut pair = [0; PAIR];
+                    from.read_exact(&mut pair).map_err(ReceiveError::Cut)?;
+                    if !expected.meets_pair(&pair, is_root, (left, right)) {
+                        let offset = node.chunk_range().start.to_bytes();
+                        return Err(ReceiveError::Corrupt { offset });
+                    }
                     // Nodes within a group are not kept.
                     let Some(at) = tree.pre_order_offset(node) else { continue };
-                    let pair = [*left.as_bytes(), *right.as_bytes()];
-                    let pair = pair.as_flattened();
-                    let offset = at * pair.len() as u64;
-                    let saved = writers.hashes.write(&mut self.outboard.data, offset, pair);
+                    let saved = hashes.write(&mut self.outboard.data, at * PAIR as u64, &pair);
                     saved.map_err(ReceiveError::File)?;
                 }
-                BaoContentItem::Leaf(leaf) => {
-                    let written = writers.content.write(&mut self.data, leaf.offset, &leaf.data);
-                    let written = written.map_err(ReceiveError::File)?;
-                    if written.is_some() {
+                BaoChunk::Leaf { start_chunk, size, is_root, .. } => {
+                    let offset = start_chunk.to_bytes();
+                    if !content.fits(offset, size) {
                         // Content without its hashes would be worth nothing after a kill.
-                        let saved = writers.hashes.flush(&mut self.outboard.data);
-                        saved.map_err(ReceiveError::File)?;
+                        let saved = hashes.flush(&mut self.outboard.data);
+                        saved.and_then(|()| content.hand_over()).map_err(ReceiveError::File)?;
                     }
-                    self.note(written);
+                    let group = content.room(offset, size);
+                    from.read_exact(group).map_err(ReceiveError::Cut)?;
+                    if !expected.meets_group(group, offset, is_root) {
+                        return Err(ReceiveError::Corrupt { offset });
+                    }
+                    content.keep(&mut self.data, size).map_err(ReceiveError::File)?;
                     // A group's length fits in a u64 wherever this runs.
-                    on_group(leaf.data.len() as u64);
+                    on_group(size as u64);
                 }
             }
         }
@@ -232,8 +233,8 @@ impl<D: Disk> Partial<D> {
     }
 
     /// What verified and is written, in bytes.
-    fn note(&mut self, written: Option<Range<u64>>) {
-        if let Some(Range { start, end }) = written {
+    fn note(&mut self, written: Vec<Range<u64>>) {
+        for Range { start, end } in written {
             self.valid |= ChunkRanges::from(ChunkNum::full_chunks(start)..ChunkNum::chunks(end));
         }
     }
@@ -267,12 +268,6 @@ impl<D: Disk> Partial<D> {
         self.outboard.data.sync()?;
         self.data.sync()
     }
-}
-
-/// The ways to both files.
-struct Writers<F> {
-    content: Writer<F>,
-    hashes: Writer<F>,
 }
 
 #[cfg(test)]

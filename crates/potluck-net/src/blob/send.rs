@@ -3,17 +3,18 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use bao_tree::BaoTree;
 use bao_tree::blake3::Hash;
-use bao_tree::io::EncodeError;
-use bao_tree::io::outboard::{PreOrderMemOutboard, PreOrderOutboard};
-use bao_tree::io::sync::{encode_ranges, encode_ranges_validated};
+use bao_tree::io::outboard::PreOrderMemOutboard;
 use potluck_core::Blake3;
 use potluck_wire::Ranges;
 use potluck_wire::ranges::BLOCK_SIZE;
 
-use super::disk::{Disk, DiskFile, FromStart, Measured, System};
+use super::disk::{Disk, DiskFile, FromStart, System};
+use super::encode::{Check, Pairs, Sink, Through, Window, encode};
+use super::tree;
 
 /// Content that could not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -30,20 +31,6 @@ pub enum SendError {
     /// The file could not be read.
     #[error("the file could not be read")]
     File(#[source] io::Error),
-}
-
-impl From<EncodeError> for SendError {
-    fn from(error: EncodeError) -> Self {
-        match error {
-            EncodeError::ParentHashMismatch(node) => {
-                Self::Corrupt { offset: node.chunk_range().start.to_bytes() }
-            }
-            EncodeError::LeafHashMismatch(chunk) => Self::Corrupt { offset: chunk.to_bytes() },
-            EncodeError::SizeMismatch => Self::Corrupt { offset: 0 },
-            EncodeError::ParentWrite(_) | EncodeError::LeafWrite(_) => Self::Gone,
-            EncodeError::Io(source) => source.into(),
-        }
-    }
 }
 
 impl From<io::Error> for SendError {
@@ -69,8 +56,8 @@ pub fn send(
     to: &mut dyn Write,
 ) -> Result<(), SendError> {
     let Some(outboard) = outboard else {
-        let Hashed { file, outboard } = Hashed::new(data, blake3, ranges.size())?;
-        return Ok(encode_ranges_validated(&file, &outboard, &ranges.to_chunks(), to)?);
+        let hashed = Hashed::new(data, blake3, ranges.size())?;
+        return hashed.encode(ranges, Check::Groups, &mut Through::of(to));
     };
     send_on(&System, data, outboard, blake3, ranges, to)
 }
@@ -87,23 +74,55 @@ pub fn send_on(
     ranges: &Ranges,
     to: &mut dyn Write,
 ) -> Result<(), SendError> {
+    send_into(disk, (data, outboard), blake3, ranges, &mut Through::of(to))
+}
+
+/// As [`send_on`], into what takes each group where it lies.
+pub(crate) fn send_into(
+    disk: &impl Disk,
+    (data, outboard): (&Path, &Path),
+    blake3: &Blake3,
+    ranges: &Ranges,
+    to: &mut dyn Sink,
+) -> Result<(), SendError> {
     let file = open(disk, data, ranges.size())?;
-    let outboard = PreOrderOutboard {
-        root: Hash::from_bytes(*blake3.as_bytes()),
-        tree: BaoTree::new(ranges.size(), BLOCK_SIZE),
-        data: disk.open(outboard).map_err(SendError::File)?,
-    };
-    Ok(encode_ranges_validated(&file, outboard, &ranges.to_chunks(), to)?)
+    let outboard = disk.open(outboard).map_err(SendError::File)?;
+    let root = Hash::from_bytes(*blake3.as_bytes());
+    encode(&file, &mut Window::of(&outboard), root, Check::Groups, ranges, to)
 }
 
 /// A file that has no outboard on disk, with its hashes in memory: 0.1 % of its size.
 #[derive(Debug)]
 pub struct Hashed<F = File> {
     file: F,
-    outboard: PreOrderMemOutboard,
+    root: Hash,
+    tree: BaoTree,
+    outboard: Arc<[u8]>,
 }
 
 impl Hashed {
+    /// A file whose hashes are known from before. They are checked against each other and the digest; that the
+    /// file has not changed since is what its receiver will see.
+    ///
+    /// # Errors
+    /// [`SendError::Corrupt`] where they are not those of a file of `blake3` and `size`, or the file is of another size,
+    /// and [`SendError::File`].
+    pub fn known(
+        data: &Path,
+        blake3: &Blake3,
+        size: u64,
+        outboard: impl Into<Arc<[u8]>>,
+    ) -> Result<Self, SendError> {
+        let (file, tree) = (open(&System, data, size)?, BaoTree::new(size, BLOCK_SIZE));
+        let root = Hash::from_bytes(*blake3.as_bytes());
+        let outboard: Arc<[u8]> = outboard.into();
+        let is_whole = outboard.len() as u64 == tree.outboard_size();
+        if !is_whole || !tree::agrees(tree, root, &outboard) {
+            return Err(SendError::Corrupt { offset: 0 });
+        }
+        Ok(Self { file, root, tree, outboard })
+    }
+
     /// Reads the file at `data` once and computes its hashes.
     ///
     /// # Errors
@@ -133,7 +152,18 @@ impl<F: DiskFile> Hashed<F> {
         if bao_tree::io::sync::outboard(FromStart::of(&file), tree, &mut outboard)? != root {
             return Err(SendError::Corrupt { offset: 0 });
         }
-        Ok(Self { file, outboard })
+        Ok(Self::made(file, outboard))
+    }
+
+    /// From what was computed.
+    pub(super) fn made(file: F, outboard: PreOrderMemOutboard) -> Self {
+        let PreOrderMemOutboard { root, tree, data } = outboard;
+        Self { file, root, tree, outboard: data.into() }
+    }
+
+    /// The file's hashes, as they lie in an outboard's file.
+    pub fn outboard(&self) -> &Arc<[u8]> {
+        &self.outboard
     }
 
     /// Writes the stream of `ranges` to `to`. What is read is not hashed again, as the receiver does it; where the file
@@ -142,7 +172,12 @@ impl<F: DiskFile> Hashed<F> {
     /// # Errors
     /// As [`send`]; [`SendError::Corrupt`] where the file became shorter.
     pub fn send(&self, ranges: &Ranges, to: &mut dyn Write) -> Result<(), SendError> {
-        Ok(encode_ranges(Measured(&self.file), &self.outboard, &ranges.to_chunks(), to)?)
+        self.send_into(ranges, &mut Through::of(to))
+    }
+
+    /// As [`Self::send`], into what takes each group where it lies.
+    pub(crate) fn send_into(&self, ranges: &Ranges, to: &mut dyn Sink) -> Result<(), SendError> {
+        self.encode(ranges, Check::Nothing, to)
     }
 
     /// Reads the file once more and compares.
@@ -150,9 +185,12 @@ impl<F: DiskFile> Hashed<F> {
     /// # Errors
     /// [`SendError::Corrupt`] where it is another by now, and [`SendError::File`].
     pub fn check(&self) -> Result<(), SendError> {
-        let all = Ranges::all(self.outboard.tree.size()).map_err(io::Error::other)?;
-        let (file, outboard) = (&self.file, &self.outboard);
-        Ok(encode_ranges_validated(file, outboard, &all.to_chunks(), io::sink())?)
+        let all = Ranges::all(self.tree.size()).map_err(io::Error::other)?;
+        self.encode(&all, Check::Groups, &mut Through::of(&mut io::sink()))
+    }
+
+    fn encode(&self, ranges: &Ranges, check: Check, to: &mut dyn Sink) -> Result<(), SendError> {
+        encode(&self.file, &mut Pairs::of(&self.outboard), self.root, check, ranges, to)
     }
 }
 

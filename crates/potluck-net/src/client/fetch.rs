@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 
 use potluck_core::FileEntry;
 use potluck_wire::Ranges;
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 
 use super::{CallError, Client, Transfer, joined};
 use crate::blob::{self, Partial, ReceiveError};
-use crate::bridge;
+use crate::bridge::{self, TELLING};
 use crate::stream::Pace;
 use crate::transport::IDLE;
 
@@ -84,12 +84,19 @@ async fn receive(
         reply = client.reply(&mut frames).await?;
     }
     let (first, recv) = frames.into_parts();
-    let (pump, mut intake) = bridge::intake(first);
+    let (_leash, mut intake) = bridge::intake(first, recv, Pace::new(IDLE));
     let (verified, mut seen) = watch::channel(0u64);
     let receiving = spawn_blocking(move || {
-        let received = partial.receive(&missing, &mut intake, &mut |group| {
-            verified.send_modify(|verified| *verified = verified.saturating_add(group));
-        });
+        let mut untold = 0u64;
+        let mut tell = |group: u64, least| {
+            untold = untold.saturating_add(group);
+            if untold >= least {
+                let more = mem::take(&mut untold);
+                verified.send_modify(|verified| *verified = verified.saturating_add(more));
+            }
+        };
+        let received = partial.receive(&missing, &mut intake, &mut |group| tell(group, TELLING));
+        tell(0, 1);
         (partial, received)
     });
     // Ends with the thread, which owns the other end of the channel.
@@ -98,13 +105,7 @@ async fn receive(
             report(*seen.borrow_and_update());
         }
     };
-    let mut receiving = pin!(async { tokio::join!(receiving, reporting).0 });
-    let received = tokio::select! {
-        // Where the thread is through, the rest of the stream is dropped, and so stopped.
-        received = &mut receiving => received,
-        // Where all content came first, the thread still works on the last of it.
-        () = pump.run(recv, Pace::new(IDLE)) => receiving.await,
-    };
+    let (received, ()) = tokio::join!(receiving, reporting);
     match joined(received) {
         (partial, Ok(())) => Ok(partial),
         (_, Err(error)) => Err(explain(client, target, error)),

@@ -10,11 +10,12 @@ use potluck_core::{Blake3, Code, Envelope, FileEntry, Refusal};
 use potluck_wire::session::client::{Offered, Step, SubmitCall};
 use potluck_wire::{ABANDONED, Receipt, Wanted};
 use quinn::{SendStream, VarInt};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::{CallError, Client, Content, Transfer, joined};
 use crate::blob::{Hashed, SendError};
-use crate::bridge::{self, Outlet, PumpedOut};
+use crate::bridge::{self, Halt, Outlet};
 use crate::stream::Pace;
 use crate::transport::IDLE;
 
@@ -28,7 +29,8 @@ pub(super) async fn submit(
     let sources = Arc::new(hash(content.to_vec()).await?);
     let files = content.iter().map(|content| content.file.clone()).collect();
     let sending = Arc::clone(&sources);
-    let encode = move |wanted: Vec<Wanted>, outlet: Outlet| send_all(&sending, &wanted, outlet);
+    let encode =
+        move |wanted: Vec<Wanted>, outlet: &mut Outlet| send_all(&sending, &wanted, outlet);
     match submit_encoded(client, envelope, files, progress, encode).await {
         Err(CallError::Refused(refusal)) if refusal.code == Code::ContentCorrupt => {
             Err(blame(sources, refusal).await)
@@ -54,7 +56,7 @@ pub(super) async fn submit_encoded(
     envelope: &Envelope,
     files: Vec<FileEntry>,
     mut progress: impl FnMut(Transfer) + Send,
-    encode: impl FnOnce(Vec<Wanted>, Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
+    encode: impl FnOnce(Vec<Wanted>, &mut Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
 ) -> Result<Receipt, CallError> {
     let contents: BTreeMap<_, _> = files.iter().map(|file| (file.blake3, file.size)).collect();
     let total: u64 = contents.values().copied().fold(0, u64::saturating_add);
@@ -71,11 +73,10 @@ pub(super) async fn submit_encoded(
     let lacking =
         wanted.iter().map(|wanted| wanted.ranges.byte_count()).fold(0, u64::saturating_add);
     let resumed_from = total.saturating_sub(lacking);
-    let mut done = resumed_from;
-    progress(Transfer { done, total, resumed_from });
+    progress(Transfer { done: resumed_from, total, resumed_from });
     let sent = |bytes: u64| {
         // The stream holds hashes too, 0.1 %: close enough for people, and never more than all.
-        done = done.saturating_add(bytes).min(total);
+        let done = resumed_from.saturating_add(bytes).min(total);
         progress(Transfer { done, total, resumed_from });
     };
     let mut call = call.sending();
@@ -100,8 +101,13 @@ struct Source {
 async fn hash(content: Vec<Content>) -> Result<BTreeMap<Blake3, Source>, CallError> {
     let hashing = spawn_blocking(move || {
         let mut sources = BTreeMap::new();
-        for Content { file, path } in content {
-            match Hashed::new(&path, &file.blake3, file.size) {
+        for Content { file, path, outboard } in content {
+            let known = outboard.map(|known| Hashed::known(&path, &file.blake3, file.size, known));
+            let hashed = match known {
+                Some(Ok(hashed)) => Ok(hashed),
+                _ => Hashed::new(&path, &file.blake3, file.size),
+            };
+            match hashed {
                 Ok(hashed) => sources.insert(file.blake3, Source { path, hashed }),
                 Err(error) => return Err(unsendable(path, error)),
             };
@@ -123,51 +129,61 @@ fn unsendable(path: PathBuf, error: SendError) -> CallError {
 /// refusal, and the rest is of no use.
 async fn transfer(
     client: &Client,
-    mut send: SendStream,
-    encode: impl FnOnce(Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
-    sent: impl FnMut(u64),
+    send: SendStream,
+    encode: impl FnOnce(&mut Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
+    mut sent: impl FnMut(u64),
     answer: impl Future<Output = Result<Receipt, CallError>>,
 ) -> Result<Receipt, CallError> {
-    let (outlet, pump) = bridge::outlet();
-    let sending = spawn_blocking(move || encode(outlet));
-    let mut answer = pin!(answer);
-    let pumped = {
-        let pumping = pump.run(&mut send, Pace::new(IDLE), sent);
-        tokio::select! {
-            // Polled again below.
-            answered = &mut answer => Err(answered),
-            // Dropped where the answer is there: the writer then sees that its receiver is gone.
-            pumped = pumping => Ok(pumped),
+    let (taken, mut seen) = watch::channel(0);
+    let (leash, mut outlet) = bridge::outlet(send, Pace::new(IDLE), Some(taken));
+    let sending = spawn_blocking(move || {
+        let written = encode(&mut outlet);
+        (written, outlet.end())
+    });
+    // Ends with the thread, which owns the other end of the channel.
+    let reporting = async {
+        while seen.changed().await.is_ok() {
+            sent(*seen.borrow_and_update());
         }
     };
-    let written = joined(sending.await);
-    match (pumped, written) {
-        (Err(answered), _) => answered,
-        (Ok(PumpedOut::Ended), Ok(())) => {
+    let mut answer = pin!(answer);
+    let mut sending = pin!(async { tokio::join!(sending, reporting).0 });
+    let (written, (send, halt)) = tokio::select! {
+        // Polled again below.
+        answered = &mut answer => {
+            drop(leash);
+            // What it wrote is of no use any more.
+            let _ = joined(sending.await);
+            return answered;
+        }
+        sent = &mut sending => joined(sent),
+    };
+    match (halt, written, send) {
+        (None, Ok(()), Some(mut send)) => {
             // A stream that the server stopped needs no end; its answer says why.
             let _ = send.finish();
             answer.await
         }
-        (Ok(PumpedOut::Ended), Err((path, error))) => {
+        (None, Err((path, error)), Some(mut send)) => {
             // It was reset by nobody yet, so that this cannot fail.
             let _ = send.reset(VarInt::from_u32(ABANDONED));
             Err(unsendable(path, error))
         }
+        (Some(Halt::Failed(error)), ..) => Err(client.lost(&error)),
         // The server wants no more: it has answered, or does so now.
-        (Ok(PumpedOut::Stopped), _) => answer.await,
-        (Ok(PumpedOut::Failed(error)), _) => Err(client.lost(&error)),
+        _ => answer.await,
     }
 }
 
 fn send_all(
     sources: &BTreeMap<Blake3, Source>,
     wanted: &[Wanted],
-    mut outlet: Outlet,
+    outlet: &mut Outlet,
 ) -> Result<(), (PathBuf, SendError)> {
     // The call refused an offer that wants what was not announced.
     let announced = |wanted: &Wanted| Some((sources.get(&wanted.blake3)?, wanted.ranges.clone()));
     for (source, ranges) in wanted.iter().filter_map(announced) {
-        if let Err(error) = source.hashed.send(&ranges, &mut outlet) {
+        if let Err(error) = source.hashed.send_into(&ranges, outlet) {
             return Err((source.path.clone(), error));
         }
     }

@@ -57,7 +57,8 @@ impl From<FramesError> for Fault {
 
 /// The server's half of the stream.
 struct Exchange {
-    send: SendStream,
+    /// Nothing while content is sent on it; nothing for good where that panicked, and the stream is reset.
+    send: Option<SendStream>,
     idle: Duration,
 }
 
@@ -67,19 +68,23 @@ impl Exchange {
             tracing::error!(%error, reply = reply.name(), "a reply is too long to send");
             Refusal::new(Code::Internal, "the answer is too long to be sent")
         })?;
-        Ok(write(&mut self.send, &mut Pace::new(self.idle), frame).await?)
+        let send = self.send.as_mut().ok_or(Fault::Reset("the stream is gone"))?;
+        Ok(write(send, &mut Pace::new(self.idle), frame).await?)
     }
 
     fn reset(&mut self, code: u32) {
-        // A stream that ended already needs no reset.
-        let _ = self.send.reset(VarInt::from_u32(code));
+        if let Some(send) = &mut self.send {
+            // A stream that ended already needs no reset.
+            let _ = send.reset(VarInt::from_u32(code));
+        }
     }
 
     /// Ends the answer, and waits a while until the peer has it.
     async fn finish(&mut self) {
+        let Some(send) = &mut self.send else { return };
         // A stream that was reset is finished enough; a peer that does not acknowledge has gone.
-        let _ = self.send.finish();
-        let _ = timeout(DELIVERY, self.send.stopped()).await;
+        let _ = send.finish();
+        let _ = timeout(DELIVERY, send.stopped()).await;
     }
 }
 
@@ -104,7 +109,7 @@ pub(super) async fn serve(
     recv: RecvStream,
 ) {
     let idle = shared.limits.idle;
-    let mut exchange = Exchange { send, idle };
+    let mut exchange = Exchange { send: Some(send), idle };
     let mut frames = Frames::new(recv, idle);
     let answered = match read(&mut frames).await {
         Ok(asked) => answer(&shared, peer, &mut exchange, frames, asked).await,
@@ -123,7 +128,7 @@ pub(super) async fn serve(
 /// Answers a stream that is one too many, without reading its request.
 pub(super) async fn turn_away(send: SendStream, idle: Duration, refusal: Refusal) {
     tracing::info!(reason = %refusal.sentence, "not answered");
-    let mut exchange = Exchange { send, idle };
+    let mut exchange = Exchange { send: Some(send), idle };
     // If this does not reach the peer, it is gone.
     let _ = exchange.reply(&Reply::Refused(refusal)).await;
     exchange.finish().await;

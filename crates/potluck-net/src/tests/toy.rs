@@ -100,7 +100,7 @@ pub(super) fn content(folder: &Path, name: &str, size: usize) -> Content {
         blake3: Blake3::of(&bytes),
         sha256: Sha256::of(&bytes),
     };
-    Content { file, path }
+    Content { file, path, outboard: None }
 }
 
 /// An envelope that speaks of content: a line for each, digest and size.

@@ -87,7 +87,9 @@ async fn send(
     outbox: &Hashed,
     output: &Output,
 ) -> Result<(Said, u64), Failure> {
-    let content = [Content { file: outbox.weights.clone(), path: outbox.path.clone() }];
+    let Hashed { weights, path, outboard, .. } = outbox;
+    let (file, path, outboard) = (weights.clone(), path.clone(), outboard.clone());
+    let content = [Content { file, path, outboard }];
     let progress = Progress::begin(output, "sending");
     let mut resumed_from = 0;
     let moved = |transfer: Transfer| {

@@ -71,7 +71,8 @@ impl Served {
         content: &[u8],
     ) -> Result<Receipt, CallError> {
         fs::write(path, content).unwrap();
-        let content = [Content { file: entry_of(WEIGHTS, content), path: path.to_owned() }];
+        let content =
+            [Content { file: entry_of(WEIGHTS, content), path: path.to_owned(), outboard: None }];
         let client = self.client(key).await;
         let receipt = client.submit(envelope, &content, |_| {}).await;
         client.close().await;

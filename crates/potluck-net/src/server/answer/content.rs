@@ -13,8 +13,9 @@ use super::super::turns::Taken;
 use super::super::{Seat, Shared};
 use super::work::{Steps, attend};
 use super::{Exchange, Fault, Told};
+use crate::blob::disk::System;
 use crate::blob::{self, SendError};
-use crate::bridge::{self, PumpedOut};
+use crate::bridge::{self, Halt};
 use crate::service::{Offer, Upload};
 use crate::stream::{Frames, Pace};
 
@@ -66,33 +67,27 @@ async fn receive(
     exchange.reply(&reply).await?;
 
     let (first, recv) = frames.into_parts();
-    let (pump, intake) = bridge::intake(first);
+    let (leash, intake) = bridge::intake(first, recv, pace);
     let intake = intake.in_turn(seat);
     let mut content = Counted { content: intake, steps: steps.clone() };
-    let feeding = feed(pump.run(recv, pace), taken);
     let receiving = place.run(move || upload.receive(&mut content));
     let (_, receipt) = {
         let progress = |done, total| state.progress(done, total);
         let listener = Told { exchange, progress };
         let mut receiving = pin!(attend(receiving, &steps, listener));
         tokio::select! {
-            // Where the answer is there first, the rest of the stream is dropped, and so stopped.
+            // The rest of the stream was dropped with its reader, and so stopped.
             received = &mut receiving => received,
-            // Where all content came first, only the verification is left.
-            () = feeding => receiving.await,
+            // Dropped without loss: it only waits.
+            () = taken.superseded() => {
+                tracing::info!("superseded by a newer upload");
+                // Its reader then sees that the stream broke off.
+                drop(leash);
+                receiving.await
+            }
         }
     };
     exchange.reply(&state.recorded(receipt?)).await
-}
-
-/// Feeds the reader until the content ends, or somebody newer sends it.
-async fn feed(pumping: impl Future<Output = ()>, taken: &Taken) {
-    tokio::select! {
-        // Dropped where the upload is superseded: its reader then sees that the stream broke off.
-        () = pumping => (),
-        // Dropped without loss: it only waits.
-        () = taken.superseded() => tracing::info!("superseded by a newer upload"),
-    }
 }
 
 /// Counts what is read.
@@ -125,26 +120,29 @@ pub(super) async fn fetch(
     let (ranges, reply) = state.found(stored.size)?;
     exchange.reply(&reply).await?;
 
-    let (mut outlet, pump) = bridge::outlet();
+    let Some(send) = exchange.send.take() else { return Err(Fault::Reset("the stream is gone")) };
+    let (_leash, mut outlet) = bridge::outlet(send, shared.pace(&peer), None);
     let sending = place.run(move || {
-        let outboard = Some(stored.outboard.as_path());
-        let sent = blob::send(&stored.data, outboard, &blake3, &ranges, &mut outlet);
-        Ok(sent.and_then(|()| outlet.flush().map_err(|_| SendError::Gone)))
+        let files = (stored.data.as_path(), stored.outboard.as_path());
+        let sent = blob::send_into(&System, files, &blake3, &ranges, &mut outlet);
+        let sent = sent.and_then(|()| outlet.flush().map_err(|_| SendError::Gone));
+        Ok((sent, outlet.end()))
     });
-    let pumping = pump.run(&mut exchange.send, shared.pace(&peer), |_| ());
-    let (pumped, (_, sent)) = tokio::join!(pumping, sending);
-    match (pumped, sent) {
-        (PumpedOut::Ended, Ok(Ok(()))) | (PumpedOut::Stopped, _) => Ok(()),
-        (PumpedOut::Failed(reason), _) => {
+    let (_, sent) = sending.await;
+    let (sent, (send, halt)) = sent?;
+    exchange.send = send;
+    match (halt, sent) {
+        (None, Ok(())) | (Some(Halt::Stopped), _) => Ok(()),
+        (Some(Halt::Failed(reason)), _) => {
             exchange.reset(TOO_SLOW);
             Err(reason.into())
         }
-        (PumpedOut::Ended, Ok(Err(SendError::Corrupt { offset }))) => {
+        (None, Err(SendError::Corrupt { offset })) => {
             tracing::error!(blob = blake3.short(), offset, "stored content is corrupt");
             exchange.reset(STORED_CONTENT_CORRUPT);
             Err(Fault::Reset("stored content is corrupt"))
         }
-        (PumpedOut::Ended, sent) => {
+        (_, sent) => {
             tracing::error!(blob = blake3.short(), ?sent, "stored content was not sent");
             exchange.reset(ABANDONED);
             Err(Fault::Reset("stored content cannot be read"))

@@ -1,12 +1,14 @@
 //! What was hashed before: a push that goes on need not read a hundred gigabytes to learn what it read an hour ago.
 //!
 //! `state/hashed.json` of the party's folder holds the digests of the last file that was pushed, with what the file system
-//! said of it: place, size, times, inode. A file that changed has others. Where that is fooled, nothing bad comes of
-//! it: the aggregator refuses bytes that are not those of the digest, and what is remembered is forgotten.
+//! said of it: place, size, times, inode. A file that changed has others. Beside it, `state/hashed.obao` holds the file's tree
+//! of hashes, 0.1 % of its size, by which it is sent. Where that is fooled, nothing bad comes of it: hashes that are not
+//! those of the digest are computed anew, the aggregator refuses bytes that are not, and what is remembered is forgotten.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use potluck_core::FileEntry;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,13 @@ const TICK_SECONDS: i64 = 2;
 
 /// Where the digests of the last file are kept.
 pub(super) struct Memo(PathBuf);
+
+/// A file's digests, and its tree of hashes where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) file: FileEntry,
+    pub(super) outboard: Option<Arc<[u8]>>,
+}
 
 /// What the file system says of a file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,20 +55,26 @@ impl Memo {
         Self(path)
     }
 
-    /// The digests of the file at `path`, if they are remembered and it has not changed since.
-    pub(super) fn recall(&self, path: &Path) -> Option<FileEntry> {
+    /// What is known of the file at `path`, if it is remembered and the file has not changed since.
+    pub(super) fn recall(&self, path: &Path) -> Option<Known> {
         let kept: Kept = serde_json::from_slice(&fs::read(&self.0).ok()?).ok()?;
-        (Some(kept.seen) == seen(path)).then_some(kept.file)
+        let is_same = Some(kept.seen) == seen(path);
+        let outboard = || fs::read(self.outboard()).ok().map(Arc::from);
+        is_same.then(|| Known { file: kept.file, outboard: outboard() })
+    }
+
+    fn outboard(&self) -> PathBuf {
+        self.0.with_extension("obao")
     }
 
     /// Hashes a file by `hash`, and remembers what came out if the file stayed what it was meanwhile.
     pub(super) fn keep<E>(
         &self,
         path: &Path,
-        hash: impl FnOnce() -> Result<FileEntry, E>,
-    ) -> Result<FileEntry, E> {
+        hash: impl FnOnce() -> Result<Known, E>,
+    ) -> Result<Known, E> {
         let (before, begun) = (seen(path), crate::clock::now().ok());
-        let file = hash()?;
+        let known = hash()?;
         let is_settled = |seen: &Seen| {
             let begun = begun.and_then(|begun| i64::try_from(begun).ok());
             begun.is_some_and(|begun| {
@@ -67,21 +82,25 @@ impl Memo {
             })
         };
         if let Some(seen) = before.filter(|it| Some(it) == seen(path).as_ref() && is_settled(it)) {
-            self.write(&Kept { seen, file: file.clone() });
+            self.write(&Kept { seen, file: known.file.clone() }, known.outboard.as_deref());
         }
-        Ok(file)
+        Ok(known)
     }
 
     /// Forgets it: it was wrong.
     pub(super) fn forget(&self) {
         // What is not there is forgotten.
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.0).and(fs::remove_file(self.outboard()));
     }
 
     /// Not to remember costs time the next time, and nothing else.
-    fn write(&self, kept: &Kept) {
+    fn write(&self, kept: &Kept, outboard: Option<&[u8]>) {
         let text = serde_json::to_vec(kept).map_err(std::io::Error::other);
-        let written = text.and_then(|text| durable::write(&self.0, &text, Readers::Owner));
+        let written = text.and_then(|text| {
+            // The tree first: without digests nobody asks for it.
+            durable::write(&self.outboard(), outboard.unwrap_or_default(), Readers::Owner)?;
+            durable::write(&self.0, &text, Readers::Owner)
+        });
         if let Err(error) = written {
             warn(format_args!("the digests are not remembered in {}: {error}", self.0.display()));
         }
@@ -119,13 +138,17 @@ mod tests {
         }
     }
 
+    fn known(bytes: &[u8]) -> Known {
+        Known { file: entry(bytes), outboard: Some(Arc::from(*b"a tree")) }
+    }
+
     #[test]
     fn what_changed_is_hashed_again() {
         let home = tempfile::tempdir().unwrap();
         let (path, memo) = (home.path().join("weights"), Memo::at(home.path().join("hashed.json")));
         let set = |bytes: &[u8]| fs::write(&path, bytes).unwrap();
         set(b"first");
-        let hash = || Ok::<_, ()>(entry(&fs::read(&path).unwrap()));
+        let hash = || Ok::<_, ()>(known(&fs::read(&path).unwrap()));
         assert_eq!(memo.recall(&path), None);
         // Just written: its clock may not tell it from the next.
         memo.keep(&path, hash).unwrap();
@@ -133,8 +156,8 @@ mod tests {
 
         // As if it had been looked at later: a time of the inode's change cannot be set.
         let seen = seen(&path).unwrap();
-        memo.write(&Kept { seen, file: entry(b"first") });
-        assert_eq!(memo.recall(&path), Some(entry(b"first")));
+        memo.write(&Kept { seen, file: entry(b"first") }, Some(b"a tree"));
+        assert_eq!(memo.recall(&path), Some(known(b"first")));
         // The same length and time of modification, but another content: the inode's change shows it.
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         set(b"other");
@@ -155,9 +178,10 @@ mod tests {
         fs::write(&path, b"first").unwrap();
         let changing = || {
             fs::write(&path, b"longer than it was").unwrap();
-            Ok::<_, ()>(entry(b"first"))
+            Ok::<_, ()>(known(b"first"))
         };
         memo.keep(&path, changing).unwrap();
         assert!(!home.path().join("hashed.json").exists());
+        assert!(!home.path().join("hashed.obao").exists());
     }
 }

@@ -3,13 +3,15 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Blake3, FileEntry, Manifest};
-use potluck_soup::{HeaderLimit, Layout, LayoutError, file_entry};
+use potluck_net::blob::{self, Digests};
+use potluck_soup::{FolderError, HeaderLimit, Layout, LayoutError, open_plain};
 use serde::Deserialize;
 
-use super::memo::Memo;
+use super::memo::{Known, Memo};
 use crate::failure::{Failure, Kind, in_full};
 
 /// The card's file.
@@ -42,6 +44,8 @@ pub(super) struct Hashed {
     pub(super) path: PathBuf,
     /// Their digests.
     pub(super) weights: FileEntry,
+    /// Their tree of hashes, where it is known.
+    pub(super) outboard: Option<Arc<[u8]>>,
     /// The expert's files: the weights alone.
     pub(super) manifest: Manifest,
     /// What the trainer says of it.
@@ -65,15 +69,24 @@ impl Outbox {
         memo: &Memo,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Hashed, Failure> {
-        let weights = match memo.recall(&self.path) {
+        let Known { file: weights, outboard } = match memo.recall(&self.path) {
             Some(known) => known,
             None => memo
-                .keep(&self.path, || file_entry(&self.path, WEIGHTS, progress))
+                .keep(&self.path, || hash(&self.path, progress))
                 .map_err(|error| Failure::input(in_full(&error)))?,
         };
         let manifest = Manifest::new(vec![weights.clone()]).map_err(Failure::input)?;
-        Ok(Hashed { path: self.path, weights, manifest, card: self.card })
+        Ok(Hashed { path: self.path, weights, outboard, manifest, card: self.card })
     }
+}
+
+/// Reads the weights once, for the manifest and for sending.
+fn hash(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Known, FolderError> {
+    let failed = |source| FolderError::Read { path: path.to_owned(), source };
+    let hashed = blob::Hashed::of(open_plain(path)?, progress).map_err(failed)?;
+    let (Digests { size, blake3, sha256 }, tree) = hashed;
+    let file = FileEntry { path: WEIGHTS.to_owned(), size, blake3, sha256 };
+    Ok(Known { file, outboard: Some(Arc::clone(tree.outboard())) })
 }
 
 fn read_card(path: &Path) -> Result<Card, Failure> {
