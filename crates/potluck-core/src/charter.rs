@@ -10,8 +10,8 @@ use potluck_bargain::{MILLION, Phantoms};
 use serde::{Deserialize, Serialize};
 
 pub use self::bargain::{
-    BargainRule, BargainRules, Disagreement, Fallback, MAX_BATCHES, MAX_FINALISTS, MAX_NOMINATIONS,
-    NoShow,
+    BargainRule, BargainRules, Disagreement, FINALIST_PROMPTS, Fallback, MAX_BATCHES,
+    MAX_FINALISTS, MAX_NOMINATIONS, NoShow,
 };
 pub use self::consent::{AgreementRules, AmendmentRules};
 pub use self::rounds::RoundRules;

@@ -57,15 +57,10 @@ impl Round {
                 candidates.push(shares);
             }
         }
-        // The model nominates; what counts is scored once more, on prompts that nobody has seen.
-        let models = models(&candidates, &scores);
-        let promise = |candidate: usize| -> f64 {
-            let lambda = parts(&candidates[candidate]);
-            let gains = models.iter().map(|it| it.scores.at(&lambda) - it.disagreement);
-            gains.map(|gain| gain.max(0.0)).product()
-        };
-        let mut finalists: Vec<_> = (0..candidates.len()).collect();
-        finalists.sort_by(|a, b| promise(*b).total_cmp(&promise(*a)));
+        // The best by the first scores are scored once more, on prompts that nobody has seen.
+        let all: Vec<_> = (0..candidates.len()).collect();
+        let table = table_of(&candidates, &all, &scores, &base, &[]);
+        let mut finalists = ranked(&table);
         finalists.truncate(FINALISTS);
         let confirmed =
             finalists.iter().map(|it| heard(&truth[*it], noise / CONFIRMED_WITH.sqrt())).collect();
@@ -120,23 +115,36 @@ impl Round {
     }
 
     fn table(&self, of: &[usize], scores: &[Vec<f64>], base: &[f64], away: &[usize]) -> Table {
-        let micro = |score: f64| (score * 1e6).round() as i64;
-        let candidates =
-            of.iter().map(|it| Candidate { lambda: self.candidates[*it].clone(), is_sound: true });
-        let party = |party: usize| Party {
-            weight: 1,
-            disagreement: micro(base[party]),
-            scores: scores
-                .iter()
-                .map(|scores| Score { micro: micro(scores[party]), accept: true })
-                .collect(),
-        };
-        let parties = (0..base.len()).filter(|it| !away.contains(it)).map(party);
-        Table::new(candidates.collect(), parties.collect(), Vec::new()).unwrap()
+        table_of(&self.candidates, of, scores, base, away)
     }
 }
 
+fn table_of(
+    all: &[Shares],
+    of: &[usize],
+    scores: &[Vec<f64>],
+    base: &[f64],
+    away: &[usize],
+) -> Table {
+    let micro = |score: f64| (score * 1e6).round() as i64;
+    let candidates = of.iter().map(|it| Candidate { lambda: all[*it].clone(), is_sound: true });
+    let party = |party: usize| Party {
+        weight: 1,
+        disagreement: micro(base[party]),
+        scores: scores
+            .iter()
+            .map(|scores| Score { micro: micro(scores[party]), accept: true })
+            .collect(),
+    };
+    let parties = (0..base.len()).filter(|it| !away.contains(it)).map(party);
+    Table::new(candidates.collect(), parties.collect(), Vec::new()).unwrap()
+}
+
 fn decide(table: &Table) -> Option<usize> {
+    ranked(table).first().copied()
+}
+
+fn ranked(table: &Table) -> Vec<usize> {
     let uniform = Shares::from_weights(&vec![1; table.candidates()[0].lambda.ppm().len()]).unwrap();
-    choose(table, Rule::Nash, false, &uniform).winner()
+    choose(table, Rule::Nash, false, &uniform).ranked
 }

@@ -17,8 +17,14 @@ pub const MAX_NOMINATIONS: u32 = 16;
 /// The most batches of nominated candidates.
 pub const MAX_BATCHES: u32 = 4;
 
+/// The most prompts that a charter can ask for.
+pub(super) const MAX_PROMPTS: u32 = 100_000_000;
+
 /// The most finalists.
 pub const MAX_FINALISTS: u32 = 10;
+
+/// On so many times as many prompts finalists are scored: what is chosen among the best of noisy scores was lucky, too.
+pub const FINALIST_PROMPTS: u32 = 4;
 
 /// The longest description of the evaluation, in bytes.
 pub(super) const MAX_PROTOCOL: usize = 1000;
@@ -143,7 +149,7 @@ pub struct BargainRules {
     /// How many of the best are scored once more, on new prompts, before one is chosen; 0 to choose by the first scores.
     #[serde(default = "three")]
     pub finalists: u32,
-    /// On how many prompts, at least, each candidate is scored.
+    /// On how many prompts, at least, each candidate is scored; finalists on [`FINALIST_PROMPTS`] times as many.
     #[serde(default = "four_hundred")]
     pub least_prompts: u32,
     /// How candidates are evaluated, in words: prompts, seeds, judges.
@@ -187,8 +193,9 @@ impl BargainRules {
                 seat.weight
             ));
         }
-        if self.least_prompts == 0 {
-            return refuse("least_prompts is 0: a score needs a prompt".to_owned());
+        if !(1..=MAX_PROMPTS).contains(&self.least_prompts) {
+            let found = self.least_prompts;
+            return refuse(format!("least_prompts is {found}; it is 1 to {MAX_PROMPTS}"));
         }
         if self.protocol.len() > MAX_PROTOCOL || self.protocol.contains(char::is_control) {
             return refuse(format!("protocol is one line of at most {MAX_PROTOCOL} bytes"));

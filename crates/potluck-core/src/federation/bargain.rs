@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::choice::{Choice, Deal, Excluded, NoDeal, Outcome, Reason};
 pub use self::say::check_ballot;
 use super::Phase;
-use crate::charter::{BargainRules, Charter};
+use crate::charter::{BargainRules, Charter, FINALIST_PROMPTS};
 use crate::entry::{Ballot, evaluation_seed};
 use crate::ids::{Blake3, FederationId, PartyId};
 use crate::lambda::Lambda;
@@ -87,6 +87,12 @@ impl Batch {
     fn new(purpose: Purpose, candidates: Vec<usize>) -> Self {
         let (commitments, ballots) = (BTreeMap::new(), BTreeMap::new());
         Self { purpose, candidates, commitments, ballots, is_bound: false }
+    }
+
+    /// On how many prompts, at least, its candidates are scored where others are on `prompts`.
+    pub fn prompts(&self, prompts: u32) -> u32 {
+        let times = if self.purpose == Purpose::Finalists { FINALIST_PROMPTS } else { 1 };
+        prompts.saturating_mul(times)
     }
 
     /// The seed of every draw in its evaluation.

@@ -183,10 +183,11 @@ pub fn check_ballot(rules: &BargainRules, batch: &Batch, ballot: &Ballot) -> Res
         let sentence = format!("the ballot has {found} rows for {expected} candidates");
         return refuse(Code::BallotRefused, sentence);
     }
-    if ballot.prompts < rules.least_prompts {
+    let least = batch.prompts(rules.least_prompts);
+    if ballot.prompts < least {
         let sentence = format!(
-            "the candidates were scored on {} prompts; the charter asks for at least {}",
-            ballot.prompts, rules.least_prompts
+            "the candidates were scored on {} prompts; the charter asks for at least {least}",
+            ballot.prompts
         );
         return refuse(Code::BallotRefused, sentence);
     }

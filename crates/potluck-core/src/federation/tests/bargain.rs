@@ -71,7 +71,7 @@ impl Ledger {
         let bargain = self.round().bargain.as_ref().unwrap();
         let (_, batch) = bargain.batch().unwrap();
         let rows = batch.candidates.iter().map(|&it| of(&bargain.candidates[it])).collect();
-        Ballot { prompts: 100, rows }
+        Ballot { prompts: batch.prompts(25), rows }
     }
 
     fn batch(&self) -> u32 {

@@ -36,7 +36,7 @@ pub(super) fn markdown(blocks: &[Block]) -> String {
             Block::Text(words) => write!(text, "{}\n\n", marked(words)),
             Block::List(items) => {
                 let items: String = items.iter().map(|it| format!("- {}\n", marked(it))).collect();
-                write!(text, "{items}\n")
+                writeln!(text, "{items}")
             }
             Block::Table { head, numbers, rows } => {
                 let rule: String = (0..head.len())
@@ -51,7 +51,7 @@ pub(super) fn markdown(blocks: &[Block]) -> String {
             }
             Block::Code(lines) => {
                 let lines: String = lines.iter().map(|it| format!("    {}\n", plain(it))).collect();
-                write!(text, "{lines}\n")
+                writeln!(text, "{lines}")
             }
         };
     }

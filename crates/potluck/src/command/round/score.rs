@@ -57,7 +57,7 @@ pub(super) struct Args {
     /// Take scores from a file: {"zero": …, "candidates": {"1": …, …}}, each as an evaluator prints it
     #[arg(long, value_name = "FILE", conflicts_with = "evaluate")]
     by_hand: Option<PathBuf>,
-    /// On how many prompts [default: the charter's least]
+    /// On how many prompts; finalists on four times as many [default: the charter's least]
     #[arg(long, value_name = "N")]
     prompts: Option<u32>,
     /// Below which score you would rather have no deal, in your evaluator's units; nobody learns it
@@ -83,7 +83,7 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let open = Open::find(session.federation())?;
     let notebook = Notebook::of(&folder, session.federation().id());
     let mut pages = notebook.read()?;
-    let prompts = take_down(args, &open, &mut pages)?;
+    let prompts = open.batch.prompts(take_down(args, &open, &mut pages)?);
     if let Some(path) = &args.by_hand {
         keep_by_hand(path, &open, prompts, &mut pages)?;
         notebook.write(&pages)?;
@@ -103,7 +103,8 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     }
     let missing = || Failure::input("the file gives no score for one of the batch's candidates");
     let scored = open.tally(&pages)?.ok_or_else(missing)?;
-    let zero = pages.judge().and_then(|it| pages.find(open.zero().model(), it, open.seed()));
+    let zero =
+        pages.judge(open.batch).and_then(|it| pages.find(open.zero().model(), it, open.seed()));
     let picture = folder.rounds().join(format!(
         "{}-{}-batch-{}.svg",
         session.federation().id().short(),

@@ -90,9 +90,10 @@ impl Table {
                 let rows = open.candidates.iter().map(|it| Row {
                     score: score(it),
                     error: 1,
-                    accept: (seed as usize + it) % 17 != 0,
+                    accept: !(seed as usize + it).is_multiple_of(17),
                 });
-                let ballot = Ballot { prompts: 10 + u32::from(seed), rows: rows.collect() };
+                let ballot =
+                    Ballot { prompts: open.prompts(10) + u32::from(seed), rows: rows.collect() };
                 let nonce = nonce(PARTIES[who], batch);
                 let party = id(PARTIES[who]);
                 let commitment =

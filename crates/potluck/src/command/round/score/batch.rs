@@ -116,7 +116,7 @@ impl<'a> Open<'a> {
 
     /// What a million is, by the scores of the first batch; nothing in a later one, or where a model is not scored yet.
     pub(super) fn unit(&self, pages: &Pages) -> Result<Option<f64>, Failure> {
-        match pages.judge() {
+        match pages.judge(self.batch) {
             Some(judge) if self.batch.purpose == Purpose::First => {
                 Ok(self.gains(pages, judge)?.map(|gains| unit(&gains)))
             }
@@ -132,7 +132,7 @@ impl<'a> Open<'a> {
     where
         'a: 'p,
     {
-        let Some(judge) = pages.judge() else { return Ok(None) };
+        let Some(judge) = pages.judge(self.batch) else { return Ok(None) };
         let Some(gains) = self.gains(pages, judge)? else { return Ok(None) };
         let Some(unit) = pages.units.get(&self.round.number).copied() else {
             let round = self.round.number;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use potluck_core::federation::bargain::Batch;
 use potluck_core::{Blake3, FederationId};
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +56,7 @@ pub(in crate::command::round) struct Pages {
     /// The command of the evaluator that was used last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
-    /// On how many prompts it was asked.
+    /// On how many prompts it was asked; finalists are scored on more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) prompts: Option<u32>,
     /// Below which score the party would rather have no deal, where the charter lets it choose.
@@ -70,9 +71,9 @@ pub(in crate::command::round) struct Pages {
 }
 
 impl Pages {
-    /// Who judges.
-    pub(super) fn judge(&self) -> Option<Blake3> {
-        Some(judge_id(self.command.as_deref()?, self.prompts?))
+    /// Who judges this batch.
+    pub(super) fn judge(&self, batch: &Batch) -> Option<Blake3> {
+        Some(judge_id(self.command.as_deref()?, batch.prompts(self.prompts?)))
     }
 
     /// What was said of a model by this evaluator on these draws.
