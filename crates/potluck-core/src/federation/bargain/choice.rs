@@ -193,6 +193,15 @@ impl Bargaining {
         Choice { ranked, excluded }
     }
 
+    /// What a candidate gives the heard parties, as it was first scored: on the same prompts as all others, so that these
+    /// compare.
+    pub fn first_gains(&self, candidate: usize) -> BTreeMap<PartyId, i64> {
+        let first = |party: &PartyId| {
+            self.rows(party).find(|(it, _)| *it == candidate).map(|(_, row)| row.score)
+        };
+        self.heard.iter().filter_map(|party| Some((party.clone(), first(party)?))).collect()
+    }
+
     /// What a candidate gives the heard parties, as it was last scored.
     pub fn gains(&self, candidate: usize) -> BTreeMap<PartyId, i64> {
         let last = |party: &PartyId| {

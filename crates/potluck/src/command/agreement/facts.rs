@@ -141,16 +141,23 @@ impl<'a> Facts<'a> {
         order.map(|reason| (reason, of(reason))).into_iter().filter(|(_, n)| *n > 0).collect()
     }
 
-    /// The candidate that a party likes best, and what it gives it, as it was last scored.
+    /// The candidate that a party likes best, and what it gives it, by the first scores.
     pub(super) fn best(&self, party: &PartyId) -> Option<(usize, i64)> {
         let bargain = self.round.bargain.as_ref()?;
         let gains = (0..bargain.candidates.len())
-            .filter_map(|it| Some((it, *bargain.gains(it).get(party)?)));
+            .filter_map(|it| Some((it, *bargain.first_gains(it).get(party)?)));
         // Of equals the first.
         gains.fold(None, |best, it| match best {
             Some((_, most)) if most >= it.1 => best,
             _ => Some(it),
         })
+    }
+
+    /// What λ gives each party by the first scores, which compare with those of every other candidate.
+    pub(super) fn first_gains(&self) -> BTreeMap<PartyId, i64> {
+        let bargain = self.round.bargain.as_ref();
+        let number = bargain.and_then(|it| Some((it, it.number(&self.agreement.lambda)?)));
+        number.map(|(bargain, number)| bargain.first_gains(number)).unwrap_or_default()
     }
 
     /// What λ gives each party that was heard.

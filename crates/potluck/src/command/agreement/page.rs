@@ -86,7 +86,7 @@ fn parties(facts: &Facts<'_>) -> Block {
     }
     head.push("stands to it");
     let total: u64 = facts.charter().parties().values().map(|seat| u64::from(seat.weight)).sum();
-    let gains = facts.gains();
+    let (gains, first) = (facts.gains(), facts.first_gains());
     let row = |party: &PartyId| {
         let seat = facts.charter().parties().get(party);
         let reason = seat.map_or("", |seat| seat.reason.as_str());
@@ -101,7 +101,7 @@ fn parties(facts: &Facts<'_>) -> Block {
             row.push(best.map_or("–".to_owned(), |(number, most)| {
                 format!("{} (candidate {})", gain(most), number + 1)
             }));
-            row.push(match (here, best) {
+            row.push(match (first.get(party), best) {
                 (Some(here), Some((_, most))) => gain(most.saturating_sub(*here)),
                 _ => "–".to_owned(),
             });
@@ -129,7 +129,8 @@ fn gains_note(facts: &Facts<'_>) -> Option<String> {
     Some(format!(
         "Each party measured by itself, in its own unit, and showed only this: 0 % is what it has without a deal ({}), and \
          100 % the best that any of the first candidates gave it. So the numbers of one party compare with each other, and \
-         not with another party's. What it gives up is what its own best candidate would have given it beyond this.",
+         not with another party's. What it gives up is what its own best candidate gives it beyond this one, both by the first \
+         scores: finalists are scored once more on new prompts, and so apart from the others.",
         words::disagreement(rules.disagreement)
     ))
 }

@@ -262,7 +262,7 @@ fn keep_by_hand(
 }
 
 fn show(args: &Args, scored: &[Scored<'_>], zero: Option<&Verdict>, output: &Output) {
-    let percent = |ppm: i64| format!("{}%", number(ppm as f64 / 10_000.0));
+    let percent = super::candidates::percent;
     let mut rows: Vec<_> = scored
         .iter()
         .map(|it| {
@@ -276,7 +276,8 @@ fn show(args: &Args, scored: &[Scored<'_>], zero: Option<&Verdict>, output: &Out
         })
         .collect();
     if let Some(zero) = zero {
-        let none = vec!["no deal".to_owned(), number(zero.mean), "0".to_owned(), "0%".to_owned()];
+        let none =
+            vec!["no deal".to_owned(), number(zero.mean), "0".to_owned(), "0.0 %".to_owned()];
         rows.insert(0, none);
     }
     let lines = table(&["candidate", "score", "gain", "of your best", "λ"], &rows);

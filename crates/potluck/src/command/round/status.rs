@@ -66,12 +66,8 @@ fn words(federation: &Federation, now: u64) -> Vec<String> {
             "What the proposals entitle to, where there is no deal: {}",
             bargain.entitlement
         ));
-        words.push(
-            "Candidates, and what each gives over no deal, as a part of a party's own best:"
-                .to_owned(),
-        );
         let deal = round.agreement.as_ref().and_then(|agreement| agreement.deal.as_ref());
-        words.extend(candidates::words(bargain, deal).into_iter().map(|line| format!("  {line}")));
+        words.extend(candidates::words(bargain, deal));
     }
     words.extend(round.stances.iter().map(|(party, said)| match said.reason.as_str() {
         "" => format!("  {party}: {}", said.stance.as_str()),

@@ -54,7 +54,7 @@ impl Would {
         let fallback = bargain.number(&bargain.entitlement);
         let candidate = winner.or(fallback);
         let mut best = BTreeMap::new();
-        for (party, gain) in first.ranked.iter().flat_map(|it| bargain.gains(*it)) {
+        for (party, gain) in first.ranked.iter().flat_map(|it| bargain.first_gains(*it)) {
             let most = best.entry(party).or_insert(gain);
             *most = gain.max(*most);
         }
@@ -64,7 +64,7 @@ impl Would {
             is_fallback: winner.is_none(),
             // Without a second round of scores in the rules, the first ones are all there is.
             is_confirmed: is_confirmed || rules.finalists == 0,
-            gains: candidate.map(|it| bargain.gains(it)).unwrap_or_default(),
+            gains: candidate.map(|it| bargain.first_gains(it)).unwrap_or_default(),
             best,
             excluded: first.excluded.len(),
         })
@@ -104,7 +104,7 @@ pub(super) fn reference(
         candidate: Some(number),
         is_fallback: agreed == Some(&bargain.entitlement) && would.is_fallback,
         is_confirmed: true,
-        gains: bargain.gains(number),
+        gains: bargain.first_gains(number),
         ..would
     })
 }
