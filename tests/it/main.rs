@@ -14,6 +14,7 @@ mod ledger_vectors;
 mod agree;
 mod round;
 mod bargain;
+mod agreement;
 mod audit;
 mod interchange;
 mod mix;

@@ -33,6 +33,7 @@ pub(crate) mod inspect;
 pub(crate) mod diff;
 mod ask;
 mod chronicle;
+mod lapse;
 mod table;
 mod target;
 pub(crate) mod completions;

@@ -8,7 +8,9 @@ use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Federation, FileEntry, PartyId};
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use super::lapse::lapse;
+use crate::clock::now;
+use crate::failure::{Failure, warn};
 use crate::ledger::Standing;
 use crate::output::{Output, bytes};
 use crate::patience::patiently;
@@ -60,6 +62,9 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     warn_of_shortfall(&session.client);
     let dish = Dish::find(session.federation(), args.what, args.which.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| dish.name.clone().into());
+    if let Some(why) = dish.lapse(session.federation(), now()?) {
+        warn(why);
+    }
 
     if let Some(index) = dish.published {
         session.place_cosigned().await?;
@@ -135,6 +140,15 @@ impl Dish {
             needed: vec![soup.file.clone()],
             welcome: others.cloned().collect(),
         })
+    }
+
+    /// Why a soup should not be used any more, where that is so. It is fetched all the same: an audit asks for it.
+    fn lapse(&self, federation: &Federation, time: u64) -> Option<String> {
+        let is_it = |round: &&Round| {
+            self.published.is_some() && round.soup.as_ref().map(|it| it.index) == self.published
+        };
+        let round = federation.rounds().iter().find(is_it)?;
+        Some(format!("the soup of round {} {}", round.number, lapse(federation, round, time)?))
     }
 
     fn expert(federation: &Federation, which: &str) -> Result<Self, Failure> {
@@ -218,6 +232,24 @@ mod tests {
         assert_eq!(soup.name, "soup-1");
         assert_eq!(soup.needed[0].path, WEIGHTS);
         assert_eq!(soup.welcome.iter().map(|file| &file.path).collect::<Vec<_>>(), ["config.json"]);
+    }
+
+    #[test]
+    fn a_soup_that_has_lapsed_is_warned_of() {
+        let mut story = Story::bargained("");
+        story.serve();
+        let warned = |story: &Story, what| {
+            let dish = Dish::find(story.federation(), what, None).unwrap();
+            dish.lapse(story.federation(), 0)
+        };
+        assert_eq!(warned(&story, What::Soup), None);
+        story.withdraw("readers", "a source asked for it");
+        assert!(
+            warned(&story, What::Soup)
+                .unwrap()
+                .starts_with("the soup of round 1 is no longer in force")
+        );
+        assert_eq!(warned(&story, What::Base), None);
     }
 
     #[test]

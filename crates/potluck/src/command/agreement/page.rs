@@ -4,8 +4,7 @@
 
 use potluck_core::entry::Stance;
 use potluck_core::federation::bargain::Outcome;
-use potluck_core::manifest::WEIGHTS;
-use potluck_core::{Blake3, PartyId};
+use potluck_core::{Blake3, FileEntry, PartyId};
 
 use super::facts::{Facts, Standing};
 use super::render::Block;
@@ -286,33 +285,16 @@ fn duration(facts: &Facts<'_>) -> Vec<String> {
 }
 
 fn made_of(facts: &Facts<'_>) -> Block {
-    let base = facts.federation.base_weights();
-    let mut rows = vec![vec![
-        "the base".to_owned(),
-        "–".to_owned(),
-        base.blake3.to_string(),
-        base.sha256.to_string(),
-    ]];
-    for (party, expert) in &facts.told.experts {
+    let row =
+        |part: String, share: String, file: &FileEntry| vec![part, share, file.blake3.to_string()];
+    let none = || "–".to_owned();
+    let mut rows = vec![row("the base".to_owned(), none(), facts.federation.base_weights())];
+    rows.extend(facts.told.experts.iter().filter_map(|(party, expert)| {
         let ppm = facts.agreement.lambda.ppm().get(party).copied().unwrap_or(0);
-        if let Some(file) = expert.manifest.weights() {
-            rows.push(vec![
-                format!("the expert of {party}"),
-                share(ppm),
-                file.blake3.to_string(),
-                file.sha256.to_string(),
-            ]);
-        }
-    }
-    if let Some(soup) = &facts.round.soup {
-        rows.push(vec![
-            "the soup".to_owned(),
-            "–".to_owned(),
-            soup.file.blake3.to_string(),
-            soup.file.sha256.to_string(),
-        ]);
-    }
-    Block::Table { head: vec![WEIGHTS, "share", "BLAKE3", "SHA-256"], numbers: vec![1], rows }
+        Some(row(format!("the expert of {party}"), share(ppm), expert.manifest.weights()?))
+    }));
+    rows.extend(facts.round.soup.as_ref().map(|it| row("the soup".to_owned(), none(), &it.file)));
+    Block::Table { head: vec!["part", "share", "BLAKE3 of its weights"], numbers: vec![1], rows }
 }
 
 fn check(facts: &Facts<'_>) -> Vec<Block> {

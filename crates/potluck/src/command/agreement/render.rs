@@ -24,6 +24,9 @@ pub(super) enum Block {
 /// Light, dark, on paper, and as narrow as a phone: as the audit's report.
 const STYLE: &str = include_str!("../audit/report/style.css");
 
+/// On paper it is to be short.
+const PRINT: &str = "@media print{body{font-size:9.5pt;line-height:1.35}h1{font-size:14pt}h2{font-size:11pt;margin-top:.9rem}}";
+
 /// As Markdown.
 pub(super) fn markdown(blocks: &[Block]) -> String {
     let mut text = String::new();
@@ -68,7 +71,7 @@ pub(super) fn html(blocks: &[Block]) -> String {
     let mut page = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">".to_owned();
     page += "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">";
     page += "<meta name=\"viewport\" content=\"width=device-width\">";
-    let _ = write!(page, "<title>{title}</title><style>{STYLE}</style></head><body>");
+    let _ = write!(page, "<title>{title}</title><style>{STYLE}{PRINT}</style></head><body>");
     for block in blocks {
         let _ = match block {
             Block::Title(title) => write!(page, "<h1>{}</h1>", escaped(title)),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::candidates::{self, deal_json};
 use crate::clock::{now, utc};
+use crate::command::lapse::lapse;
 use crate::failure::Failure;
 use crate::output::{Output, bytes};
 use crate::place::Reader;
@@ -127,12 +128,27 @@ fn words(federation: &Federation, now: u64) -> Vec<String> {
             bytes(soup.file.size),
             soup.file.blake3
         ),
+        (_, None, _) if round.withdrawn.is_some() => {
+            "It is void: a party took its expert back. The operator can open another.".to_owned()
+        }
         (_, None, _) => {
             "It was closed without an agreement: too few proposed. The operator can open another."
                 .to_owned()
         }
     });
+    words.extend(standing(federation, round, now));
     words
+}
+
+/// Whether a published soup is in force, and until when.
+fn standing(federation: &Federation, round: &Round, now: u64) -> Option<String> {
+    round.soup.as_ref()?;
+    let expires = round.agreement.as_ref().and_then(|it| it.expires);
+    match (lapse(federation, round, now), expires) {
+        (Some(why), _) => Some(format!("The soup of round {} {why}.", round.number)),
+        (None, Some(end)) => Some(format!("It is in force until {}.", utc(end))),
+        (None, None) => None,
+    }
 }
 
 /// How a bargain ended.
@@ -159,6 +175,7 @@ fn as_json(federation: &Federation, now: u64) -> Value {
         return json!({
             "round": null, "state": "none", "experts": {}, "commitments": {}, "proposals": {},
             "missing": [], "ends": null, "bargain": null, "stances": {}, "agreement": null, "soup": null,
+            "in_force": null, "withdrawn": null,
         });
     };
     let state = match round.phase(charter, now) {
@@ -188,6 +205,8 @@ fn as_json(federation: &Federation, now: u64) -> Value {
         "commits_end": charter.rounds().commits_end(opened),
         "reveals_end": charter.rounds().reveals_end(opened),
         "agreement": round.agreement.as_ref().map(agreement_json), "soup": soup,
+        "in_force": federation.in_force(now).map(|round| round.number),
+        "withdrawn": round.withdrawn,
     })
 }
 
@@ -213,5 +232,8 @@ mod tests {
         assert!(agreed.contains("'mean'") && agreed.contains("agency=0.5,readers=0.5"), "{agreed}");
         story.publish();
         assert_eq!(last(&story).1, "published");
+        story.withdraw("readers", "a source asked for it");
+        assert!(last(&story).0.contains("a party took its expert back"), "{}", last(&story).0);
+        assert_eq!(as_json(story.federation(), 0)["in_force"], Value::Null);
     }
 }

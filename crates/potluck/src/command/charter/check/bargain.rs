@@ -61,9 +61,9 @@ fn bargain(charter: &Charter, rules: &BargainRules) -> Vec<String> {
     ));
     lines.push(match rules.finalists {
         0 => "The first scores decide.".to_owned(),
-        1 => "The best one is scored once more, on new prompts, before it is chosen.".to_owned(),
+        1 => "The best one is scored once more, on four times as many new prompts, before it is chosen.".to_owned(),
         some => format!(
-            "The best {some} are scored once more, on new prompts, and those scores decide."
+            "The best {some} are scored once more, on four times as many new prompts, and those scores decide."
         ),
     });
     lines.push(
