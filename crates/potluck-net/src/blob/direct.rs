@@ -38,7 +38,7 @@ impl Direct {
 
     /// Writes a block, whose memory is aligned.
     pub(super) fn write(&mut self, offset: u64, block: &[u8]) -> io::Result<()> {
-        let is_aligned = offset % ALIGNMENT as u64 == 0;
+        let is_aligned = offset.is_multiple_of(ALIGNMENT as u64);
         let mut whole = if is_aligned { block.len() - block.len() % ALIGNMENT } else { 0 };
         if self.is_direct && whole > 0 {
             match self.file.write_all_at(offset, &block[..whole]) {
