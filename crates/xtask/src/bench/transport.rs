@@ -98,7 +98,7 @@ fn ratios_of(rows: &[Row], resumed: &[Resumed], peak: u64) -> Vec<Ratio> {
     vec![
         over(
             "throughput_share_of_quinn",
-            "the time of raw quinn at our settings, memory to memory, over that of an upload from file to synced file",
+            "the time of raw quinn at our settings, memory to memory, over that of an upload from hashed file to synced file",
             Target::AtLeast(0.7),
             seconds("quinn"),
             seconds("upload"),
@@ -161,8 +161,8 @@ fn page(machine: &Machine, rows: &[Row], ratios: &[Ratio], each_mib: u64, quick:
         "# Transfers: how fast\n\n\
          Written by `cargo xtask bench transport{quick}`. 1 GiB goes over loopback, where packets of 6500 bytes pass; both ends \
          of a contender stand in\none process, whose processor time counts. All contenders run in turn, over and over. An \
-         upload is hashed, sent, verified, written and synced; a\ndownload is verified by both ends, written and synced. \
-         The resume and the sixteen uploads ({each_mib} MiB each) are of the product's own programs.\n\n\
+         upload is sent, verified, written and synced; what `push` hashes\nbefore it, for its manifest and for sending, is the \
+         row `hashing` (SHA-256 and BLAKE3). A download is verified by both ends, written and synced.\nThe resume and the sixteen uploads ({each_mib} MiB each) are of the product's own programs.\n\n\
          Machine: {cpu}; {cores} cores, {memory_gib} GiB, Linux {kernel}; load before the first run {load:.1}.\n\n\
          ## Figures\n\n"
     );
