@@ -8,7 +8,7 @@ use potluck_core::{Blake3, FileEntry, PartyId};
 
 use super::facts::{Facts, Standing};
 use super::render::Block;
-use super::words::{self, count, gain, listed, share};
+use super::words::{self, capital, count, gain, listed, share};
 use crate::clock::utc;
 
 /// What the page says.
@@ -182,10 +182,10 @@ fn decision(facts: &Facts<'_>) -> Vec<String> {
     let out = facts.excluded();
     if !out.is_empty() {
         let each: Vec<_> =
-            out.iter().map(|(why, n)| format!("{n} {}", words::excluded(*why))).collect();
+            out.iter().map(|(why, n)| format!("{n} {}", words::excluded(*why, *n))).collect();
         texts.push(format!(
-            "Not to be chosen were {}, each told with the first reason that applies: {}. decision.csv lists them.",
-            count(out.iter().map(|(_, n)| n).sum(), "candidate", "candidates"),
+            "{} could not be chosen, by the first reason that applies to each: {}. decision.csv lists them.",
+            capital(&count(out.iter().map(|(_, n)| n).sum(), "candidate", "candidates")),
             listed(&each)
         ));
     }

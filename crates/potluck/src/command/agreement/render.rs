@@ -24,8 +24,8 @@ pub(super) enum Block {
 /// Light, dark, on paper, and as narrow as a phone: as the audit's report.
 const STYLE: &str = include_str!("../audit/report/style.css");
 
-/// On paper it is to be short.
-const PRINT: &str = "@media print{body{font-size:9.5pt;line-height:1.35}h1{font-size:14pt}h2{font-size:11pt;margin-top:.9rem}}";
+/// Words in tables are not broken, digests are. On paper it is to be short.
+const PRINT: &str = "th,td{overflow-wrap:normal}td.digest{overflow-wrap:anywhere;min-width:9rem}@media print{body{font-size:9.5pt;line-height:1.35}h1{font-size:14pt}h2{font-size:11pt;margin-top:.9rem}}";
 
 /// As Markdown.
 pub(super) fn markdown(blocks: &[Block]) -> String {
@@ -109,7 +109,10 @@ fn table(head: &[&str], numbers: &[usize], rows: &[Vec<String>]) -> String {
     for row in rows {
         text += "<tr>";
         for (column, (cell, label)) in row.iter().zip(head).enumerate() {
-            let (label, class) = (escaped(label), class(column));
+            // A digest breaks wherever the page ends, a word nowhere.
+            let is_digest = cell.len() == 64 && cell.bytes().all(|it| it.is_ascii_hexdigit());
+            let class = if is_digest { " class=\"digest\"" } else { class(column) };
+            let label = escaped(label);
             let _ = write!(text, "<td data-label=\"{label}\"{class}>{}</td>", escaped(cell));
         }
         text += "</tr>";

@@ -77,14 +77,21 @@ pub(super) fn disagreement(kind: Disagreement) -> &'static str {
 }
 
 /// Why candidates were out.
-pub(super) fn excluded(reason: Reason) -> &'static str {
-    match reason {
-        Reason::BelowFloor => "below a party's floor",
-        Reason::AboveCap => "above a party's cap",
-        Reason::NotAccepted => "not accepted by a party",
-        Reason::NoGain => "no gain for a party",
-        Reason::Struck => "struck by a party's veto",
+pub(super) fn excluded(reason: Reason, number: usize) -> &'static str {
+    match (reason, number) {
+        (Reason::BelowFloor, _) => "below a party's floor",
+        (Reason::AboveCap, _) => "above a party's cap",
+        (Reason::NotAccepted, _) => "not accepted by a party",
+        (Reason::NoGain, 1) => "that is no gain for a party",
+        (Reason::NoGain, _) => "that are no gain for a party",
+        (Reason::Struck, _) => "struck by a party's veto",
     }
+}
+
+/// The sentence that begins so.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

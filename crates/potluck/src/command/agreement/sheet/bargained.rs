@@ -134,7 +134,7 @@ fn terms(
     let weight = line("weight", &|party| charter.weight(party).into());
     let floor = line("floor", &|party| charter.floor(party).into());
     let cap = line("cap", &|party| charter.cap(party).into());
-    let fallback = line("fallback (λ0)", &|party| share(&bargain.entitlement, party));
+    let fallback = line("fallback (lambda 0)", &|party| share(&bargain.entitlement, party));
     line("agreed", &|party| share(&facts.agreement.lambda, party));
     line("heard to the end", &|party| bargain.heard.contains(party).into());
     sheet.blank();
