@@ -1,6 +1,7 @@
 //! Files on their way in: any interruption, any damage, and nothing wrong ever kept.
 
 mod faulty;
+mod reference;
 
 use std::fs;
 
