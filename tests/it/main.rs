@@ -6,6 +6,8 @@
 mod story;
 
 mod upload;
+mod status;
+mod pull;
 mod verify;
 mod keys;
 mod log_key;

@@ -24,6 +24,8 @@ fn two_parties_may_push_the_same_bytes() {
     let first = federation.push("agency", &expert).succeeded();
     let second = federation.push("readers", &expert).succeeded();
     assert_ne!(first["index"], second["index"]);
+    // The store has them, and every party may read them: they are not sent twice.
+    assert_eq!((&first["sent"], &second["sent"]), (&first["size"], &0.into()));
 }
 
 fn hostile(federation: &Federation, attack: &str, expert: &Path) -> Ended {

@@ -128,6 +128,29 @@ impl Federation {
         potluck(&[command, &place[..], rest].concat())
     }
 
+    /// Has the aggregator move so many bytes of content a second for each party, from its next start on: slow enough to be
+    /// looked at, or killed meanwhile.
+    ///
+    /// # Errors
+    /// Where its configuration cannot be written.
+    pub fn slow_down(&self, rate: u64) -> Result<()> {
+        let config = self.operator_dir().join("aggregator.toml");
+        let text = fs::read_to_string(&config)?;
+        let limits = format!("[limits]\nbytes_per_second_per_party = {rate}");
+        Ok(fs::write(&config, text.replacen("[limits]", &limits, 1))?)
+    }
+
+    /// What a command of the operator's says to people.
+    pub fn operator_words(&self, command: &[&str]) -> String {
+        let mut said = crate::programs::program("potluck");
+        said.args(command).arg("--dir").arg(self.operator_dir());
+        crate::programs::end({
+            said.args(["--address", &self.address]);
+            said
+        })
+        .stdout
+    }
+
     /// Writes a party's expert and returns its folder.
     ///
     /// # Errors

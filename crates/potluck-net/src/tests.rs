@@ -7,6 +7,7 @@ mod hostile;
 mod line;
 mod lossy;
 mod many;
+mod simulated;
 mod slow;
 mod toy;
 mod upload;

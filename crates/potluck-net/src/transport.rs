@@ -53,6 +53,12 @@ pub(crate) fn listen(
     crypto: QuicServerConfig,
     limits: &Limits,
 ) -> io::Result<Endpoint> {
+    let config = server_config(crypto, limits);
+    endpoint(address, Some(config)).map(|(endpoint, _)| endpoint)
+}
+
+/// What a server is like, whatever its socket.
+pub(crate) fn server_config(crypto: QuicServerConfig, limits: &Limits) -> ServerConfig {
     let mut transport = common(&limits.tuning);
     transport.max_concurrent_bidi_streams(VarInt::from_u32(limits.streams));
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
@@ -60,7 +66,7 @@ pub(crate) fn listen(
     config.max_incoming(MAX_INCOMING);
     config.incoming_buffer_size(INCOMING_BUFFER);
     config.incoming_buffer_size_total(INCOMING_BUFFER_TOTAL);
-    endpoint(address, Some(config)).map(|(endpoint, _)| endpoint)
+    config
 }
 
 /// A client's endpoint, of the address family of `server`, and what the system lacks.
@@ -72,19 +78,24 @@ pub(crate) fn dial(
     crypto: Arc<QuicClientConfig>,
     tuning: &Tuning,
 ) -> io::Result<(Endpoint, Option<Shortfall>)> {
+    let any: SocketAddr = match server {
+        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let (mut endpoint, shortfall) = endpoint(any, None)?;
+    endpoint.set_default_client_config(client_config(crypto, tuning));
+    Ok((endpoint, shortfall))
+}
+
+/// What a client is like, whatever its socket.
+pub(crate) fn client_config(crypto: Arc<QuicClientConfig>, tuning: &Tuning) -> ClientConfig {
     let mut transport = common(tuning);
     transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
     // The greeting: see `server`.
     transport.max_concurrent_uni_streams(VarInt::from_u32(1));
     let mut config = ClientConfig::new(crypto);
     config.transport_config(Arc::new(transport));
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let (mut endpoint, shortfall) = endpoint(any, None)?;
-    endpoint.set_default_client_config(config);
-    Ok((endpoint, shortfall))
+    config
 }
 
 fn common(tuning: &Tuning) -> TransportConfig {

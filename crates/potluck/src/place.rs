@@ -134,12 +134,18 @@ impl Member {
 impl Reader {
     /// The door: a stranger's where address and log key are given without a folder, else a member's.
     pub(crate) fn door(&self) -> Result<Door, Failure> {
+        self.door_to(None)
+    }
+
+    /// As [`Self::door`], at another address than the flag's or the folder's, where there is one.
+    pub(crate) fn door_to(&self, address: Option<&str>) -> Result<Door, Failure> {
+        let address = address.map(str::to_owned).or_else(|| self.address.clone());
         let log = self.log_key.as_deref().map(verifier_key).transpose();
         let log = log.map_err(|error| Failure::input(format!("--log-key: {error}")))?;
-        match (&self.dir, &self.address, log) {
+        match (&self.dir, address, log) {
             (None, Some(address), Some(log)) => {
                 let identity = random_key()?;
-                Ok(Door::stranger(address.clone(), log, identity))
+                Ok(Door::stranger(address, log, identity))
             }
             (dir, address, log) => {
                 let dir = dir.clone().unwrap_or_else(|| PathBuf::from("."));
@@ -149,7 +155,7 @@ impl Reader {
                         "--log-key is another than the log_key of {folder}"
                     )));
                 }
-                Member { dir, address: address.clone() }.door(&folder)
+                Member { dir, address }.door(&folder)
             }
         }
     }

@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Fewer runs and contenders: at most ten minutes on two quiet cores
     #[arg(long)]
     quick: bool,
+    /// Of `transport`: beside Flower, too (some minutes, and memory for several times what is sent)
+    #[arg(long)]
+    flower: bool,
     /// Print the results as one JSON object, in the last line on standard output
     #[arg(long)]
     json: bool,

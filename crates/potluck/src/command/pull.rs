@@ -1,5 +1,7 @@
 //! `potluck pull`: fetches the base, a soup or an expert, verified while it streams.
 
+mod sources;
+
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -8,21 +10,21 @@ use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Federation, FileEntry, PartyId};
 use serde_json::{Value, json};
 
+use self::sources::Sources;
 use super::lapse::lapse;
 use crate::clock::now;
 use crate::failure::{Failure, warn};
 use crate::ledger::Standing;
 use crate::output::{Output, bytes};
-use crate::patience::patiently;
 use crate::place::{Door, Line, Reader, warn_of_shortfall};
 use crate::progress::Progress;
-use crate::session::Session;
 
 /// Fetch the base, a soup or an expert
 ///
 /// What is fetched is verified against the ledger while it streams; a fetch that was cut off goes
-/// on where it was. A soup comes with the base's other files (config, tokenizer), so that it loads
-/// as it is; it is refused until as many witnesses vouch for it as the charter asks for.
+/// on where it was, at the next --from where there are several. A soup comes with the base's other
+/// files (config, tokenizer), so that it loads as it is; it is refused until as many witnesses
+/// vouch for it as the charter asks for.
 ///
 /// Examples:
 ///   potluck pull --dir mine base
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     /// Where to put it [default: base, soup-ROUND or expert-NAME in this folder]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Where else to fetch from, in place of --address: the first that answers, then the others, where one fails
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "address")]
+    from: Vec<String>,
     #[command(flatten)]
     line: Line,
 }
@@ -57,8 +62,7 @@ enum What {
 
 /// Finds what is meant in the ledger, then fetches its files.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let door = Door { tuning: args.line.tuning(), ..args.reader.door()? };
-    let mut session = Session::open(door).await?;
+    let (mut session, mut sources) = Sources::open(doors(args)).await?;
     warn_of_shortfall(&session.client);
     let dish = Dish::find(session.federation(), args.what, args.which.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| dish.name.clone().into());
@@ -71,18 +75,33 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
         Standing::of(&session.ledger).demand(index, &format!("the {}", dish.name))?;
     }
     for file in &dish.needed {
-        fetch(&session, file, &out, output).await?;
+        fetch(&mut sources, file, &out, output).await?;
     }
     let mut missing = Vec::new();
     for file in &dish.welcome {
-        if !fetch_if_permitted(&session, file, &out, output).await? {
+        if !fetch_if_permitted(&mut sources, file, &out, output).await? {
             missing.push(file.path.clone());
         }
     }
+    let changes = sources.changes;
+    sources.close().await;
     session.close().await;
 
-    report(&dish, &out, &missing, output);
+    report(&dish, (&out, changes), &missing, output);
     Ok(())
+}
+
+/// For each source a door to the ledger and one to the files.
+fn doors(args: &Args) -> impl Iterator<Item = Result<(Door, Door), Failure>> {
+    let given = args.from.iter().map(|address| Some(address.clone()));
+    let all: Vec<_> = if args.from.is_empty() { vec![None] } else { given.collect() };
+    all.into_iter().map(|from| {
+        let door = || -> Result<Door, Failure> {
+            let door = args.reader.door_to(from.as_deref())?;
+            Ok(Door { tuning: args.line.tuning(), ..door })
+        };
+        Ok((door()?, door()?))
+    })
 }
 
 /// What is to be fetched.
@@ -171,7 +190,7 @@ impl Dish {
 }
 
 async fn fetch(
-    session: &Session,
+    sources: &mut Sources,
     file: &FileEntry,
     out: &Path,
     output: &Output,
@@ -181,25 +200,23 @@ async fn fetch(
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::system(format!("cannot make {}: {error}", folder.display())))?;
     let progress = Progress::begin(output, &file.path);
-    let moved = |transfer: potluck_net::Transfer| progress.at(transfer.done, transfer.total);
-    let fetched = patiently(async || session.client.fetch(file, &target, moved).await).await;
-    fetched.map_err(|error| Failure::from(error).about(&file.path))
+    sources.fetch(file, &target, |at| progress.at(at.done, at.total)).await
 }
 
 async fn fetch_if_permitted(
-    session: &Session,
+    sources: &mut Sources,
     file: &FileEntry,
     out: &Path,
     output: &Output,
 ) -> Result<bool, Failure> {
-    match fetch(session, file, out, output).await {
+    match fetch(sources, file, out, output).await {
         Ok(()) => Ok(true),
         Err(failure) if failure.code() == "not-permitted" => Ok(false),
         Err(failure) => Err(failure),
     }
 }
 
-fn report(dish: &Dish, out: &Path, missing: &[String], output: &Output) {
+fn report(dish: &Dish, (out, changes): (&Path, usize), missing: &[String], output: &Output) {
     let files: Vec<_> = dish.needed.iter().chain(&dish.welcome).collect();
     let files: Vec<_> = files.into_iter().filter(|file| !missing.contains(&file.path)).collect();
     for file in &files {
@@ -211,7 +228,7 @@ fn report(dish: &Dish, out: &Path, missing: &[String], output: &Output) {
     output.line(format!("{} is in {}, as the ledger has it.", dish.name, out.display()));
     let mut result = json!({
         "what": dish.name, "out": out, "blake3": dish.weights.blake3, "files": files,
-        "missing": missing,
+        "missing": missing, "changes_of_source": changes,
     });
     result[dish.which.0] = dish.which.1.clone();
     output.result(&result);

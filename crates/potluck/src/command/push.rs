@@ -28,7 +28,7 @@ use crate::session::{MemberSession, Said};
 /// FOLDER holds model.safetensors, from this trainer or any other, and perhaps card.json, of which base_blake3 and
 /// reward_commitment are read. What others need to verify the expert without Potluck is kept beside the receipt; see
 /// `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file anew that did not change;
-/// pushing what is in already changes nothing.
+/// weights that the ledger speaks of already, whoever's, are not sent again; pushing what is in already changes nothing.
 ///
 /// Example: potluck push --dir mine mine/outbox
 #[derive(Debug, clap::Args)]
@@ -130,7 +130,8 @@ struct Pushed {
 fn report(pushed: &Pushed, output: &Output) {
     let Pushed { party, outbox: Hashed { weights, .. }, submission, said, .. } = pushed;
     if pushed.resumed_from > 0 {
-        output.line(format!("{} were there from before.", bytes(pushed.resumed_from)));
+        let (saved, whole) = (bytes(pushed.resumed_from), bytes(weights.size));
+        output.line(format!("{saved} of {whole} were there already, and were not sent."));
     }
     let verb = if pushed.already { "was in already" } else { "is in" };
     output.line(format!("The expert of {party} {verb}: entry {} of the ledger.", said.index));
@@ -139,7 +140,8 @@ fn report(pushed: &Pushed, output: &Output) {
         "index": said.index, "party": party,
         "blake3": weights.blake3, "sha256": weights.sha256, "size": weights.size,
         "manifest": submission.manifest.digest(), "base": submission.base,
-        "resumed_from": pushed.resumed_from, "receipt": said.receipt, "already": pushed.already,
+        "resumed_from": pushed.resumed_from,
+        "sent": if pushed.already { 0 } else { weights.size.saturating_sub(pushed.resumed_from) }, "receipt": said.receipt, "already": pushed.already,
     }));
 }
 

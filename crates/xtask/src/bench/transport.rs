@@ -6,6 +6,7 @@
 
 mod crowd;
 mod federation;
+mod flower;
 mod iroh;
 mod resume;
 
@@ -48,6 +49,12 @@ pub(super) fn run(args: &Args) -> Result<()> {
         rows.extend(rows_of(&iroh::measure(&dir.join("iroh"), runs)?)?);
     }
 
+    let flower = match args.flower {
+        true => Some(flower::measure(&dir.join("flower"), WORK, runs.min(3))?),
+        false => None,
+    };
+    rows.extend(flower.iter().map(|measured| measured.row.clone()));
+
     let resumed = resume::measure(&programs, &dir.join("resume"), runs)?;
     remove(&dir.join("resume"))?;
     let each_mib = if args.quick { 128 } else { crowd::MIB };
@@ -55,8 +62,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     remove(&dir.join("crowd"))?;
 
     let ratios = ratios_of(&rows, &resumed, peak);
-    let page = page(&machine, &rows, &ratios, each_mib, args.quick);
     let path = root().join("docs/results/transport.md");
+    let page = page(&machine, &rows, &ratios, each_mib, args.quick)
+        + &flower::section(flower.as_ref(), &fs::read_to_string(&path).unwrap_or_default());
     fs::write(&path, &page).with_context(|| format!("cannot write {}", path.display()))?;
     if args.json {
         println!("{}", object("transport", &machine, &rows, &ratios));
@@ -138,6 +146,13 @@ fn ratios_of(rows: &[Row], resumed: &[Resumed], peak: u64) -> Vec<Ratio> {
             Some(peak as f64),
             Some(f64::from(1 << 20)),
         ),
+        over(
+            "vs_flower",
+            "the time in which Flower takes 1 GiB from one client into memory, over that of our upload",
+            Target::AtLeast(5.0),
+            seconds(flower::CONTENDER),
+            seconds("upload"),
+        ),
         theirs_over_ours(
             "vs_iroh_blobs",
             "the time of a fetch by iroh-blobs, from store to store and not synced, over that of our upload or download, \
@@ -197,6 +212,6 @@ mod tests {
         let ratios = ratios_of(&rows, &resumed, 64 << 20);
         let values: Vec<_> = ratios.iter().map(Ratio::worst).collect();
         assert_eq!(values[..6], [0.5, 1.5, 1.4, 0.0, 2.0, 64.0].map(Some));
-        assert_eq!(values[6..], [None, None], "iroh-blobs did not take part");
+        assert_eq!(values[6..], [None; 3], "Flower and iroh-blobs did not take part");
     }
 }
