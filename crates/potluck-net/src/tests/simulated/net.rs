@@ -54,12 +54,15 @@ struct Shared {
     begun: Instant,
 }
 
+/// When it arrives, its number, from where, to where, and what it holds.
+type Datagram = (Instant, u64, SocketAddr, SocketAddr, Vec<u8>);
+
 #[derive(Debug)]
 struct State {
     weather: Weather,
     chance: Chance,
     posted: u64,
-    under_way: BinaryHeap<Reverse<(Instant, u64, SocketAddr, SocketAddr, Vec<u8>)>>,
+    under_way: BinaryHeap<Reverse<Datagram>>,
     inboxes: BTreeMap<SocketAddr, Inbox>,
     trace: Vec<String>,
 }
