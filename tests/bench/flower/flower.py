@@ -8,6 +8,7 @@ server's app. `cargo xtask bench transport --flower` runs this.
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -147,10 +148,16 @@ def main():
         told = [one_run(folder, mebibytes, clients, env, watch) for _ in range(runs)]
         print(json.dumps({"runs": told, "peak_rss_bytes": watch.peaks}))
     finally:
-        for process in reversed(processes):
-            process.terminate()
+        # Those that Flower started, too: it leaves some behind.
+        for pid in descendants([it.pid for it in processes]):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         for process in processes:
             process.wait()
 
 
+# Whoever stops this stops what it started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 main()

@@ -54,15 +54,15 @@ struct Shared {
     begun: Instant,
 }
 
-/// When it arrives, its number, from and to whom, and what.
-type UnderWay = (Instant, u64, SocketAddr, SocketAddr, Vec<u8>);
+/// When it arrives, its number, from where, to where, and what it holds.
+type Datagram = (Instant, u64, SocketAddr, SocketAddr, Vec<u8>);
 
 #[derive(Debug)]
 struct State {
     weather: Weather,
     chance: Chance,
     posted: u64,
-    under_way: BinaryHeap<Reverse<UnderWay>>,
+    under_way: BinaryHeap<Reverse<Datagram>>,
     inboxes: BTreeMap<SocketAddr, Inbox>,
     trace: Vec<String>,
 }
