@@ -44,9 +44,12 @@ impl Received {
         if let Content::Quarantined { partial, place } = self.content {
             let blobs = &aggregator.store.blobs;
             let party = self.authentic.statement().author.to_string();
+            if let Err(error) = blobs.sign(self.file.blake3, &party) {
+                // On a full disk, say. Without it the bytes are asked for again if the entry does not follow.
+                tracing::info!(%error, "whose bytes these are is not remembered");
+            }
             blobs
-                .sign(self.file.blake3, &party)
-                .and_then(|()| blobs.take_in(partial, self.file.blake3))
+                .take_in(partial, self.file.blake3)
                 .map_err(|error| aggregator.fault.raise("store an expert", &error))?;
             drop(place);
         }

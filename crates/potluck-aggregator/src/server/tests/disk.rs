@@ -106,7 +106,11 @@ fn a_disk_that_is_full_refuses_before_the_first_byte_and_goes_on_when_there_is_r
     let _hog = small.fill(0);
     let stream = stream_of(&upload.wanted(), &content);
     let refusal = upload.receive(&mut stream.as_slice()).unwrap_err();
-    assert_eq!(refusal.code, Code::StorageFull, "{refusal:?}: the bytes are in, and only the entry waits");
+    assert_eq!(
+        refusal.code,
+        Code::StorageFull,
+        "{refusal:?}: the bytes are in, and only the entry waits"
+    );
     assert!(aggregator.store.blobs.contains(Blake3::of(&content)));
     assert!(aggregator.fault.first().is_none());
     assert_eq!(aggregator.size(), size);
