@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use potluck_train::hf::{Batch, Folder, OpenError};
 use safetensors::SafeTensors;
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 /// The largest difference of a logit from that of `transformers`.
@@ -182,6 +183,54 @@ fn weights_that_do_not_fit_are_refused_by_name() {
         tensors.push(("ln_f.bias".to_owned(), tensor));
     });
     assert!(matches!(two, Err(OpenError::Twice(..))), "{two:?}");
+}
+
+/// The logits of a case after its configuration was changed.
+fn reconfigured(case: &str, key: &str, value: Value) -> (Expected, Tensor) {
+    let from = vectors().join(case);
+    let copy = tempfile::tempdir().unwrap();
+    let mut config: Value =
+        serde_json::from_slice(&fs::read(from.join("config.json")).unwrap()).unwrap();
+    *config.pointer_mut(key).unwrap() = value;
+    fs::write(copy.path().join("config.json"), config.to_string()).unwrap();
+    fs::copy(from.join("model.safetensors"), copy.path().join("model.safetensors")).unwrap();
+    let (expected, folder) = (Expected::read(&from), Folder::open(copy.path()).unwrap());
+    let batch = Batch::new(folder.architecture(), &expected.prompts(), 0).unwrap();
+    (expected, folder.load().unwrap().logits(&batch))
+}
+
+/// Each of these settings moves some logit, so that the vectors would show if it were not heeded.
+#[test]
+fn the_vectors_show_whether_a_setting_is_heeded() {
+    let _guard = tch::no_grad_guard();
+    for (case, key, value) in [
+        ("llama2", "/rms_norm_eps", json!(0.1)),
+        ("llama2", "/rope_parameters/rope_theta", json!(50.0)),
+        ("llama2-old-odd", "/rope_scaling/factor", json!(1.0)),
+        ("llama2-old-odd", "/hidden_act", json!("gelu")),
+        ("llama3", "/rope_parameters/factor", json!(2.0)),
+        ("llama3", "/rope_parameters/low_freq_factor", json!(2.0)),
+        ("llama3", "/rope_parameters/high_freq_factor", json!(8.0)),
+        ("mistral", "/sliding_window", Value::Null),
+        ("mistral", "/sliding_window", json!(4)),
+        ("qwen2-old-window", "/use_sliding_window", json!(false)),
+        ("qwen2-old-window", "/max_window_layers", json!(0)),
+        ("gemma2", "/attn_logit_softcapping", Value::Null),
+        ("gemma2", "/final_logit_softcapping", Value::Null),
+        ("gemma2", "/query_pre_attn_scalar", json!(8)),
+        ("gemma2", "/sliding_window", json!(4)),
+        ("gemma2", "/layer_types", json!(["full_attention", "sliding_attention"])),
+        ("gpt2-odd", "/scale_attn_by_inverse_layer_idx", json!(false)),
+        ("gpt2-odd", "/activation_function", json!("gelu_new")),
+        ("gpt2-old-bare", "/scale_attn_weights", json!(true)),
+        ("gpt-neox", "/use_parallel_residual", json!(false)),
+        ("gpt-neox", "/rope_parameters/partial_rotary_factor", json!(1.0)),
+        ("gpt-neox-old-serial", "/rotary_emb_base", json!(10_000.0)),
+    ] {
+        let (expected, logits) = reconfigured(case, key, value);
+        let distance = expected.distance(&logits);
+        assert!(distance > 100.0 * TOLERANCE, "{case} hardly heeds {key}: {distance:e}");
+    }
 }
 
 #[test]

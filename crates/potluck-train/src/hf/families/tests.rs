@@ -184,6 +184,9 @@ proptest! {
             prop_assert!(plan.parameters() > 0);
             prop_assert!(model.attention.windows.len() == model.layers as usize);
             prop_assert!(model.attention.scale.is_finite());
+            let rope = model.attention.rope.as_ref();
+            let turned = rope.map(|rope| (rope.width, 2 * rope.frequencies().numel() as i64));
+            prop_assert!(turned.is_none_or(|(width, made)| width == made));
         }
     }
 
