@@ -19,14 +19,17 @@ mod folder;
 mod batch;
 mod cache;
 mod decoder;
-mod greedy;
+mod sampling;
+mod generate;
 mod save;
 
 pub use architecture::{Activation, Architecture, Attention, Family, Norm};
 pub use batch::{Batch, PromptError};
 pub use decoder::Decoder;
 pub use folder::{Folder, OpenError};
+pub use generate::Choosing;
 pub use plan::Plan;
 pub use rope::{Rope, Scaling};
+pub use sampling::{Sampling, SamplingError};
 pub use save::SaveError;
 pub use settings::ConfigError;

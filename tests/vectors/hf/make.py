@@ -149,6 +149,40 @@ def weights(folder):
     return {name: it for name, it in tensors.items() if not name.endswith(".attn.bias")}
 
 
+# Options of generate() and what the distribution becomes: repetition penalty, temperature, top-k, top-p, min-p.
+SAMPLING = [
+    dict(temperature=0.7),
+    dict(temperature=1.9, top_k=5),
+    dict(top_p=0.6),
+    dict(top_k=12, top_p=0.9, temperature=0.8),
+    dict(min_p=0.2),
+    dict(repetition_penalty=1.4),
+    dict(repetition_penalty=0.8, temperature=1.2, top_k=20, top_p=0.95, min_p=0.05),
+    dict(top_p=0.0001),
+]
+
+
+def sampling():
+    """The distributions that transformers' own processors make of random logits."""
+    from transformers.generation import logits_process as process
+
+    kinds = [("repetition_penalty", process.RepetitionPenaltyLogitsProcessor),
+             ("temperature", process.TemperatureLogitsWarper), ("top_k", process.TopKLogitsWarper),
+             ("top_p", process.TopPLogitsWarper), ("min_p", process.MinPLogitsWarper)]
+    torch.manual_seed(99)
+    seen = torch.randint(0, VOCABULARY, (4, 6))
+    logits = 2.5 * torch.randn(4, VOCABULARY)
+    cases = []
+    for options in SAMPLING:
+        scores = logits.clone()
+        for name, kind in kinds:
+            if name in options:
+                scores = kind(options[name])(seen, scores)
+        cases.append(dict(options=options, distributions=scores.softmax(-1).tolist()))
+    text = dict(transformers=transformers.__version__, seen=seen.tolist(), logits=logits.tolist(), cases=cases)
+    (HERE / "sampling.json").write_text(json.dumps(text) + "\n")
+
+
 def check(saved):
     for name in CASES:
         expected = load_file(HERE / name / "expected.safetensors")
@@ -166,6 +200,9 @@ if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
     if sys.argv[1:2] == ["--check"]:
         check(pathlib.Path(sys.argv[2]))
+    elif sys.argv[1:2] == ["--sampling"]:
+        sampling()
     else:
+        sampling()
         for seed, name in enumerate(CASES):
             make(name, 100 + seed)

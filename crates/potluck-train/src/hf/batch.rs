@@ -32,6 +32,14 @@ pub enum PromptError {
         /// How many there are.
         vocabulary: i64,
     },
+    /// Not one stream of random numbers for each prompt.
+    #[error("there are {streams} streams of random numbers for {prompts} prompts")]
+    Streams {
+        /// How many prompts.
+        prompts: usize,
+        /// How many streams.
+        streams: usize,
+    },
     /// Longer than the model's learned positions.
     #[error(
         "a prompt and its continuation have {length} tokens; the model has {longest} positions"
