@@ -2,7 +2,8 @@
 the logits and greedy continuations that `transformers` computes from the folder in F32.
 
     python3 -m venv venv && venv/bin/pip install torch==2.15.0 transformers==5.24.0 safetensors
-    venv/bin/python tests/vectors/hf/make.py                 # makes the folders
+    venv/bin/python tests/vectors/hf/make.py                 # makes the folders and sampling.json
+    venv/bin/python tests/vectors/hf/make.py --sampling      # makes sampling.json alone
     venv/bin/python tests/vectors/hf/make.py --check FOLDER  # opens what the trainer saved in FOLDER
 
 Run by hand when the vectors shall change; the tests only read what it wrote. A case with `old` has its

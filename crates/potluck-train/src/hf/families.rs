@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::architecture::{Activation, Architecture, Attention, Family, Norm};
 use super::rope::{Rope, RopeKeys, USUAL};
-use super::settings::{ConfigError, Settings, excerpt};
+use super::settings::{self, ConfigError, Settings, excerpt};
 
 /// The widest that any part may be; with it no product of three sizes overflows.
 const WIDEST: i64 = 1 << 20;
@@ -302,6 +302,11 @@ fn windows(
         _ => Err(refused()),
     };
     types.iter().map(of).collect()
+}
+
+/// The end tokens that a `generation_config.json` names.
+pub(super) fn ends_of(bytes: &[u8], vocabulary: i64) -> Result<Vec<i64>, ConfigError> {
+    ends(&Settings::new(&settings::parse(bytes)?), vocabulary)
 }
 
 /// The end tokens: one, several or none.

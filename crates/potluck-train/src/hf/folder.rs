@@ -16,11 +16,15 @@ use crate::model::TensorSpec;
 
 use super::architecture::Architecture;
 use super::decoder::Decoder;
+use super::families;
 use super::plan::{self, Plan};
 use super::settings::{ConfigError, MAX_CONFIG};
 
 /// The file that says what a model is.
 pub(super) const CONFIG: &str = "config.json";
+
+/// What may say otherwise than the configuration where a text ends.
+const GENERATION: &str = "generation_config.json";
 
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +107,7 @@ pub struct Folder {
     config: Vec<u8>,
     architecture: Architecture,
     plan: Plan,
+    ends: Vec<i64>,
     /// For each tensor of the plan, where it lies.
     inputs: Vec<Input>,
 }
@@ -113,7 +118,9 @@ impl Folder {
     /// # Errors
     /// [`OpenError`], which names the key or the tensor.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let (config, architecture) = read_config(path)?;
+        let config = read_text(&path.join(CONFIG))?;
+        let architecture = Architecture::parse(&config).map_err(refusal(path, CONFIG))?;
+        let ends = read_ends(path, &architecture)?;
         let plan = Plan::of(&architecture);
         let checkpoint =
             Checkpoint::open(path).map_err(|it| OpenError::Checkpoint(Box::new(it)))?;
@@ -129,7 +136,7 @@ impl Folder {
         });
         match stray {
             Some(name) => Err(OpenError::Unknown(name.to_owned())),
-            None => Ok(Self { path: path.to_owned(), config, architecture, plan, inputs }),
+            None => Ok(Self { path: path.to_owned(), config, architecture, plan, ends, inputs }),
         }
     }
 
@@ -148,6 +155,11 @@ impl Folder {
         &self.architecture
     }
 
+    /// The tokens that end a text; none if the folder names none.
+    pub fn ends(&self) -> &[i64] {
+        &self.ends
+    }
+
     /// The name and type that each tensor of the plan has in the files.
     pub(super) fn kept(&self) -> impl Iterator<Item = (&str, Dtype)> {
         self.inputs.iter().map(|input| (input.tensor().name.as_str(), input.dtype()))
@@ -164,16 +176,28 @@ impl Folder {
     }
 }
 
-/// The configuration's bytes, measured before they are read, and what they say.
-fn read_config(folder: &Path) -> Result<(Vec<u8>, Architecture), OpenError> {
-    let path = folder.join(CONFIG);
-    let failed = |source| OpenError::Read { path: path.clone(), source };
-    let file = File::open(&path).map_err(failed)?;
-    let mut config = Vec::new();
-    file.take(MAX_CONFIG + 1).read_to_end(&mut config).map_err(failed)?;
-    let architecture = Architecture::parse(&config)
-        .map_err(|source| OpenError::Config { path: path.clone(), source })?;
-    Ok((config, architecture))
+/// The bytes of a text, of which no more is read than a configuration may have, and one byte.
+fn read_text(path: &Path) -> Result<Vec<u8>, OpenError> {
+    let failed = |source| OpenError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_CONFIG + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn refusal(folder: &Path, name: &str) -> impl Fn(ConfigError) -> OpenError {
+    let path = folder.join(name);
+    move |source| OpenError::Config { path: path.clone(), source }
+}
+
+/// As `transformers` does: the generation's own file goes before the configuration.
+fn read_ends(folder: &Path, model: &Architecture) -> Result<Vec<i64>, OpenError> {
+    let path = folder.join(GENERATION);
+    if !path.exists() {
+        return Ok(model.ends.clone());
+    }
+    let bytes = read_text(&path)?;
+    families::ends_of(&bytes, model.vocabulary).map_err(refusal(folder, GENERATION))
 }
 
 /// The tensor of the plan in the files, by whichever of its names, with the right shape and type.
