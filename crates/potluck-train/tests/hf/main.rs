@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod sampling;
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use potluck_train::hf::{Batch, Choosing, Folder, OpenError, Sampling};
-use potluck_train::stream::Stream;
+use potluck_train::hf::{Batch, Folder, OpenError};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
@@ -248,145 +250,22 @@ fn prompts_that_cannot_be_read_are_refused() {
     assert!(Batch::new(folder.architecture(), &[&[3; 30]], 2).is_ok());
 }
 
-/// The options of one case of sampling.json.
-fn sampling(options: &Value) -> Sampling {
-    let mut sampling = Sampling::default();
-    for (name, value) in options.as_object().unwrap() {
-        let number = value.as_f64().unwrap();
-        sampling = match name.as_str() {
-            "temperature" => sampling.with_temperature(number),
-            "top_k" => sampling.with_top_k(number as usize),
-            "top_p" => sampling.with_top_p(number),
-            "min_p" => sampling.with_min_p(number),
-            "repetition_penalty" => sampling.with_repetition_penalty(number),
-            other => panic!("{other} is no option"),
-        }
-        .unwrap();
-    }
-    sampling
-}
-
 #[test]
-fn options_of_sampling_do_what_they_do_in_transformers() {
-    let vectors: Value =
-        serde_json::from_slice(&fs::read(vectors().join("sampling.json")).unwrap()).unwrap();
-    let rows = |value: &Value| serde_json::from_value::<Vec<Vec<f32>>>(value.clone()).unwrap();
-    let seen: Vec<Vec<i64>> = serde_json::from_value(vectors["seen"].clone()).unwrap();
-    let logits = rows(&vectors["logits"]);
-    let cases = vectors["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 8);
-    for case in cases {
-        let sampling = sampling(&case["options"]);
-        for ((logits, seen), expected) in logits.iter().zip(&seen).zip(rows(&case["distributions"]))
-        {
-            let found = sampling.distribution(&mut logits.clone(), &[seen]);
-            for (found, expected) in found.iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-6, "{}", case["options"]);
-                assert_eq!(*found == 0.0, expected == 0.0, "{}", case["options"]);
-            }
+fn gradients_reach_every_weight() {
+    for case in cases() {
+        let expected = Expected::read(&case);
+        let folder = Folder::open(&case).unwrap();
+        let decoder = folder.load().unwrap();
+        for weight in decoder.weights() {
+            let _ = weight.set_requires_grad(true);
+        }
+        let batch = Batch::new(folder.architecture(), &expected.prompts(), 0).unwrap();
+        decoder.logits(&batch).select(1, -1).log_softmax(-1, Kind::Float).std(true).backward();
+        for (spec, weight) in decoder.plan().tensors().iter().zip(decoder.weights()) {
+            let gradient = weight.grad();
+            assert!(gradient.defined(), "{case:?}: {} has none", spec.name);
+            let finite = gradient.isfinite().all().int64_value(&[]);
+            assert_eq!(finite, 1, "{case:?}: {}", spec.name);
         }
     }
-}
-
-#[test]
-fn options_out_of_range_are_refused_by_name() {
-    let plain = Sampling::default;
-    for (refused, name) in [
-        (plain().with_temperature(0.0), "temperature"),
-        (plain().with_temperature(f64::NAN), "temperature"),
-        (plain().with_top_k(0), "top_k"),
-        (plain().with_top_p(0.0), "top_p"),
-        (plain().with_min_p(1.1), "min_p"),
-        (plain().with_repetition_penalty(-1.0), "repetition_penalty"),
-    ] {
-        assert!(refused.unwrap_err().to_string().starts_with(name));
-    }
-}
-
-#[test]
-fn what_a_row_draws_follows_from_its_prompt_and_its_stream() {
-    let folder = Folder::open(&vectors().join("llama3")).unwrap();
-    let decoder = folder.load().unwrap();
-    let sampling = Sampling::default().with_temperature(1.5).unwrap();
-    let draw = |prompts: &[&[i64]], seeds: &[u64]| {
-        let streams = seeds.iter().map(|&seed| Stream::of("generate test", &[seed])).collect();
-        decoder.generate(prompts, 12, &[END], Choosing::Drawn(&sampling, streams))
-    };
-    let together = draw(&[&[3, 4, 5, 6], &[7], &[7]], &[1, 2, 3]).unwrap();
-    assert_ne!(together[1], together[2]);
-    assert_eq!(draw(&[&[7], &[9, 8]], &[3, 1]).unwrap()[0], together[2]);
-    // Of one token there is nothing to draw but the likeliest.
-    let narrow = Sampling::default().with_top_k(1).unwrap();
-    let stream = vec![Stream::of("generate test", &[1])];
-    let drawn = decoder.generate(&[&[3, 4]], 8, &[END], Choosing::Drawn(&narrow, stream)).unwrap();
-    assert_eq!(drawn, decoder.greedy(&[&[3, 4]], 8, &[END]).unwrap());
-    assert!(draw(&[&[3]], &[]).unwrap_err().to_string().contains("0 streams"));
-}
-
-/// A folder with the weights of a case and a tokenizer of as many words, `w3` being token 3.
-fn with_tokenizer(case: &str) -> tempfile::TempDir {
-    let (from, folder) = (vectors().join(case), tempfile::tempdir().unwrap());
-    for name in ["config.json", "model.safetensors"] {
-        fs::copy(from.join(name), folder.path().join(name)).unwrap();
-    }
-    let words: serde_json::Map<_, _> =
-        (0..40).map(|token| (format!("w{token}"), json!(token))).collect();
-    let tokenizer = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-        "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
-        "post_processor": null, "decoder": null,
-        "model": {"type": "WordLevel", "vocab": words, "unk_token": "w0"},
-    });
-    fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    folder
-}
-
-fn generate(folder: &Path, arguments: &[&str]) -> std::process::Output {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_potluck-train"));
-    command.args(["generate", "--json", "--threads", "1", "--model"]).arg(folder);
-    command.args(arguments).output().unwrap()
-}
-
-#[test]
-fn the_program_continues_prompts() {
-    let folder = with_tokenizer("llama3");
-    let expected = Expected::read(&vectors().join("llama3"));
-    let text = |row: &[i64]| row.iter().map(|it| format!("w{it}")).collect::<Vec<_>>().join(" ");
-    let prompts: Vec<String> = expected.prompts.iter().map(|prompt| text(prompt)).collect();
-    let mut arguments = vec!["--tokens", "8"];
-    arguments.extend(prompts.iter().flat_map(|prompt| ["--prompt", prompt]));
-    let answer = |arguments: &[&str]| -> Value {
-        let output = generate(folder.path(), arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
-    let greedy = answer(&arguments);
-    for (row, expected) in expected.greedy.iter().enumerate() {
-        assert_eq!(greedy["continuations"][row]["tokens"], json!(expected));
-        assert_eq!(greedy["continuations"][row]["text"], json!(text(expected)));
-    }
-    let drawn = ["--prompt", "w5", "--temperature", "1.5", "--top-k", "30", "--seed", "7"];
-    assert_eq!(answer(&drawn), answer(&drawn));
-
-    let refuse = |arguments: &[&str], code, word: &str| {
-        let output = generate(folder.path(), arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.contains(word), "{said}");
-    };
-    refuse(&["--prompt", ""], 3, "prompt 0 is empty");
-    refuse(&["--prompt", "w5", "--temperature", "0"], 3, "temperature must be");
-    refuse(&["--prompt", "w5", "--top-k", "3"], 2, "--temperature");
-    // What the generation's own file says of the end goes before the configuration.
-    let last = expected.greedy[0][0];
-    let generation = folder.path().join("generation_config.json");
-    fs::write(&generation, json!({"eos_token_id": [last]}).to_string()).unwrap();
-    assert_eq!(answer(&arguments)["continuations"][0]["tokens"], json!([last]));
-    fs::write(&generation, json!({"eos_token_id": 40}).to_string()).unwrap();
-    refuse(&["--prompt", "w5"], 3, "eos_token_id");
-    fs::remove_file(&generation).unwrap();
-    let config = fs::read_to_string(folder.path().join("config.json")).unwrap();
-    let other = config.replace("\"llama\"", "\"mixtral\"");
-    fs::write(folder.path().join("config.json"), other).unwrap();
-    refuse(&["--prompt", "w5"], 3, "model_type mixtral is not supported");
 }
