@@ -4,6 +4,7 @@
 mod base;
 mod eval;
 mod failure;
+mod generate;
 mod judge;
 mod rl;
 mod sample;
@@ -33,6 +34,7 @@ enum Verb {
     Eval(eval::EvalArgs),
     Judge(judge::JudgeArgs),
     Sample(sample::SampleArgs),
+    Generate(generate::GenerateArgs),
 }
 
 /// What every verb takes.
@@ -87,6 +89,7 @@ impl Cli {
             Verb::Eval(args) => &args.common,
             Verb::Judge(args) => &args.common,
             Verb::Sample(args) => &args.common,
+            Verb::Generate(args) => &args.common,
         }
     }
 }
@@ -106,6 +109,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Eval(args) => eval::eval(&args)?,
         Verb::Judge(args) => judge::judge(&args)?,
         Verb::Sample(args) => sample::sample(&args)?,
+        Verb::Generate(args) => generate::generate(&args)?,
     };
     if as_json {
         println!("{}", answer.json);

@@ -9,6 +9,7 @@ pub mod task;
 pub mod reward;
 pub mod tokenizer;
 pub mod model;
+pub mod hf;
 pub mod rollout;
 pub mod algorithm;
 pub mod outbox;

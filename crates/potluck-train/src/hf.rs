@@ -1,0 +1,35 @@
+//! Hugging Face decoder models: a folder that `transformers` saved, computed with here, saved again.
+//!
+//! ```text
+//! config.json -> Settings -> Architecture -> Plan (names and shapes of all tensors)
+//! *.safetensors headers ------------------------^ must fit, then weights are read -> Decoder
+//! ```
+//!
+//! A folder comes from anybody. [`Architecture`] refuses by name what it does not know, [`Plan`]
+//! says what tensors there must be, and only when every header agrees is memory for weights taken.
+//! Families: Llama (with SmolLM), Mistral, Qwen2, Qwen3, Gemma 2, GPT-2, GPT-NeoX. All arithmetic
+//! is in F32; `tests/hf.rs` holds it against `transformers`' own logits and greedy tokens.
+
+mod settings;
+mod rope;
+mod architecture;
+mod families;
+mod plan;
+mod folder;
+mod batch;
+mod cache;
+mod decoder;
+mod sampling;
+mod generate;
+mod save;
+
+pub use architecture::{Activation, Architecture, Attention, Family, Norm};
+pub use batch::{Batch, PromptError};
+pub use decoder::Decoder;
+pub use folder::{Folder, OpenError};
+pub use generate::Choosing;
+pub use plan::Plan;
+pub use rope::{Rope, Scaling};
+pub use sampling::{Sampling, SamplingError};
+pub use save::SaveError;
+pub use settings::ConfigError;
