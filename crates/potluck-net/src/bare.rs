@@ -19,7 +19,7 @@ use crate::{tls, transport};
 pub fn listen(key: &PrivateKey, tuning: Tuning) -> io::Result<Endpoint> {
     let crypto = tls::server(&key.into(), Arc::new(|_| true));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    transport::listen(any, crypto, &Limits { tuning, ..Limits::default() })
+    transport::listen(any, crypto, &Limits { tuning, ..Limits::default() }, u32::MAX)
 }
 
 /// A connection to an endpoint of [`listen`].

@@ -15,6 +15,7 @@ mod connection;
 mod doors;
 mod fair;
 mod pool;
+pub(crate) mod room;
 mod shares;
 mod turns;
 
@@ -45,6 +46,7 @@ use connection::Connections;
 pub(crate) use connection::FULL;
 use doors::Doors;
 use pool::Pool;
+use room::Room;
 pub(crate) use shares::Seat;
 use shares::Shares;
 use turns::Turns;
@@ -146,6 +148,7 @@ struct Shared {
     doors: Doors,
     turns: Turns,
     shares: Shares,
+    room: Room,
     rates: Rates,
 }
 
@@ -177,6 +180,7 @@ impl Server {
             doors: Doors::new(&limits),
             turns: Turns::default(),
             shares: Shares::new(cores()),
+            room: Room::new(limits.tuning.window.of_connection()),
             rates: Rates::new(limits.rate),
             limits,
         };
@@ -285,7 +289,7 @@ fn open(
         io::ErrorKind::AddrInUse => BindError::AddressInUse(listen),
         _ => BindError::Socket { address: listen, source },
     };
-    let endpoint = transport::listen(listen, crypto, limits).map_err(failed)?;
+    let endpoint = transport::listen(listen, crypto, limits, room::AT_REST).map_err(failed)?;
     let address = endpoint.local_addr().map_err(failed)?;
     Ok((endpoint, address))
 }

@@ -44,7 +44,7 @@ const MAX_INCOMING: usize = 1024;
 const INCOMING_BUFFER: u64 = 64 << 10;
 const INCOMING_BUFFER_TOTAL: u64 = 16 << 20;
 
-/// The server's endpoint.
+/// The server's endpoint. A connection begins with a window of `at_rest` bytes, if the usual one is not smaller.
 ///
 /// # Errors
 /// What the system says to the socket.
@@ -52,14 +52,21 @@ pub(crate) fn listen(
     address: SocketAddr,
     crypto: QuicServerConfig,
     limits: &Limits,
+    at_rest: u32,
 ) -> io::Result<Endpoint> {
-    let config = server_config(crypto, limits);
+    let config = server_config(crypto, limits, at_rest);
     endpoint(address, Some(config)).map(|(endpoint, _)| endpoint)
 }
 
 /// What a server is like, whatever its socket.
-pub(crate) fn server_config(crypto: QuicServerConfig, limits: &Limits) -> ServerConfig {
+pub(crate) fn server_config(
+    crypto: QuicServerConfig,
+    limits: &Limits,
+    at_rest: u32,
+) -> ServerConfig {
     let mut transport = common(&limits.tuning);
+    let window = at_rest.min(limits.tuning.window.of_connection());
+    transport.receive_window(VarInt::from_u32(window));
     transport.max_concurrent_bidi_streams(VarInt::from_u32(limits.streams));
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config.transport_config(Arc::new(transport));

@@ -10,7 +10,7 @@ use potluck_core::{Code, PublicKey, Refusal};
 use potluck_wire::frame::MAX_REQUEST;
 use potluck_wire::message::Reply;
 use potluck_wire::session::server::{self as session, Asked};
-use quinn::{RecvStream, SendStream, VarInt};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::time::timeout;
 
 use super::Shared;
@@ -104,7 +104,7 @@ impl<F: Fn(u64, u64) -> Reply + Send> Tell for Told<'_, F> {
 /// Answers the request on a stream.
 pub(super) async fn serve(
     shared: Arc<Shared>,
-    peer: PublicKey,
+    (peer, connection): (PublicKey, Connection),
     send: SendStream,
     recv: RecvStream,
 ) {
@@ -112,7 +112,7 @@ pub(super) async fn serve(
     let mut exchange = Exchange { send: Some(send), idle };
     let mut frames = Frames::new(recv, idle);
     let answered = match read(&mut frames).await {
-        Ok(asked) => answer(&shared, peer, &mut exchange, frames, asked).await,
+        Ok(asked) => answer(&shared, (peer, &connection), &mut exchange, frames, asked).await,
         Err(fault) => Err(fault),
     };
     if let Err(fault) = answered {
@@ -145,7 +145,7 @@ async fn read(frames: &mut Frames) -> Result<Asked, Fault> {
 
 async fn answer(
     shared: &Arc<Shared>,
-    peer: PublicKey,
+    (peer, connection): (PublicKey, &Connection),
     exchange: &mut Exchange,
     frames: Frames,
     asked: Asked,
@@ -165,7 +165,7 @@ async fn answer(
             exchange.reply(&state.recorded(receipt)).await
         }
         Asked::Submit(envelope, state) => {
-            content::submit(shared, peer, exchange, frames, &envelope, state).await
+            content::submit(shared, (peer, connection), exchange, frames, &envelope, state).await
         }
         Asked::Fetch(blob, state) => content::fetch(shared, peer, exchange, blob, state).await,
         Asked::Cosign(checkpoint, state) => {

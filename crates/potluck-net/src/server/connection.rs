@@ -156,7 +156,7 @@ async fn serve_streams(
             accepted = connection.accept_bi() => match accepted {
                 Ok((send, recv)) => match shared.pool.stream(&peer) {
                     Ok(share) => {
-                        let serving = answer::serve(Arc::clone(shared), peer, send, recv);
+                        let serving = answer::serve(Arc::clone(shared), (peer, connection.clone()), send, recv);
                         let task = async move {
                             serving.await;
                             drop(share);

@@ -127,8 +127,8 @@ async fn who_sends_one_file_is_served_as_many_bytes_as_who_sends_many() {
     let limits = Limits { uploads_of_key: 6, ..Limits::default() };
     let running = Running::with(toy, limits);
     let folder = TempDir::new().unwrap();
-    // A stream's window holds it, and its hashes.
-    const EACH: usize = 10 * MIB;
+    // The windows of seven uploads at once hold it, and its hashes.
+    const EACH: usize = 8 * MIB;
     let files: Vec<_> =
         (0..7).map(|file| [content(folder.path(), &file.to_string(), EACH)]).collect();
     let mut uploads = Vec::new();

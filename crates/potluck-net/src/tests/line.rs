@@ -18,7 +18,8 @@ struct Line {
 async fn line(tuning: Tuning) -> Line {
     let limits = Limits { tuning, ..Limits::default() };
     let crypto = tls::server(&(&server_key()).into(), Arc::new(|_| true));
-    let listening = transport::listen("127.0.0.1:0".parse().unwrap(), crypto, &limits).unwrap();
+    let listening =
+        transport::listen("127.0.0.1:0".parse().unwrap(), crypto, &limits, u32::MAX).unwrap();
     let address = listening.local_addr().unwrap();
     let crypto = Arc::new(tls::client(&party_key(), server_key().public()));
     let (dialling, _) = transport::dial(address, crypto, &tuning).unwrap();

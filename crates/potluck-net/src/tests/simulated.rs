@@ -87,7 +87,7 @@ impl World {
 /// A server that takes one request after the other, on one connection after the other.
 async fn serve(world: Arc<World>) {
     let crypto = tls::server(&(&server_key()).into(), Arc::new(|_| true));
-    let config = transport::server_config(crypto, &Limits::default());
+    let config = transport::server_config(crypto, &Limits::default(), u32::MAX);
     let endpoint = world.endpoint(address(1, 1), Some(config));
     while let Some(incoming) = endpoint.accept().await {
         let world = Arc::clone(&world);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal};
 use potluck_wire::session::server::{AwaitContent, AwaitOffer};
 use potluck_wire::{ABANDONED, STORED_CONTENT_CORRUPT, TOO_SLOW};
+use quinn::Connection;
 
 use super::super::pool::{Lane, Place};
 use super::super::turns::Taken;
@@ -23,7 +24,7 @@ use crate::stream::{Frames, Pace};
 /// files; the place in the lane bounds the threads that wait for peers.
 pub(super) async fn submit(
     shared: &Arc<Shared>,
-    peer: PublicKey,
+    (peer, connection): (PublicKey, &Connection),
     exchange: &mut Exchange,
     frames: Frames,
     envelope: &Envelope,
@@ -42,6 +43,7 @@ pub(super) async fn submit(
         (Offer::Wanted(_), None) => return Err(no_place().into()),
     };
     let (pace, seat) = (shared.pace(&peer), shared.shares.seat(&peer));
+    let _room = shared.room.take(connection);
     receive(exchange, frames, upload, (state, pace, seat), &taken).await
 }
 
