@@ -62,7 +62,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// A key stands for its owner: the ledger knows each member by one key on the network.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections. Each can make the server keep up to twice the window of what it sent.
+    /// Connections. Each can make the server keep a few MiB of what it sent; all uploads together have one budget.
     pub connections: usize,
     /// Connections of one key: more than programs that a party runs at once. One more ends the oldest.
     pub per_key: usize,
@@ -180,7 +180,7 @@ impl Server {
             doors: Doors::new(&limits),
             turns: Turns::default(),
             shares: Shares::new(cores()),
-            room: Room::new(limits.tuning.window.of_connection()),
+            room: Room::new(limits.tuning.window),
             rates: Rates::new(limits.rate),
             limits,
         };

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quinn::{Connection, VarInt};
 
+use crate::tuning::Window;
+
 /// What a connection without an upload may have under way: requests, of which none is longer.
 pub(crate) const AT_REST: u32 = 2 << 20;
 
-/// For all uploads together: sixteen have 4 MiB each, which fills a gigabit over 32 ms, and up to five as much as a stream's
-/// usual window.
+/// For all uploads together, or one stream's window where that is larger: sixteen have 4 MiB each, which fills a gigabit over
+/// 32 ms, and up to five as much as a stream's usual window.
 const BUDGET: u32 = 64 << 20;
 
 /// Under which an upload's part never falls, however many there are: two reads of a disk.
@@ -25,6 +27,8 @@ pub(super) struct Room(Arc<Inner>);
 struct Inner {
     /// The most that a connection may have.
     largest: u32,
+    /// What all have together.
+    budget: u32,
     taking: Mutex<BTreeMap<usize, Taking>>,
 }
 
@@ -41,9 +45,10 @@ pub(super) struct Part {
 }
 
 impl Room {
-    /// Of which a connection has at most `largest` bytes.
-    pub(super) fn new(largest: u32) -> Self {
-        Self(Arc::new(Inner { largest, taking: Mutex::default() }))
+    /// For streams of this window.
+    pub(super) fn new(window: Window) -> Self {
+        let (largest, budget) = (window.of_connection(), BUDGET.max(window.of_stream()));
+        Self(Arc::new(Inner { largest, budget, taking: Mutex::default() }))
     }
 
     /// Makes room for an upload on this connection.
@@ -66,15 +71,15 @@ impl Inner {
     fn spread(&self, taking: &BTreeMap<usize, Taking>) {
         let uploads: u32 = taking.values().map(|it| it.uploads).sum();
         for Taking { connection, uploads: own } in taking.values() {
-            let window = part(uploads).saturating_mul(*own).min(self.largest);
+            let window = part(self.budget, uploads).saturating_mul(*own).min(self.largest);
             connection.set_receive_window(VarInt::from_u32(window));
         }
     }
 }
 
 /// What each of so many uploads has.
-fn part(uploads: u32) -> u32 {
-    (BUDGET / uploads.max(1)).max(LEAST)
+fn part(budget: u32, uploads: u32) -> u32 {
+    (budget / uploads.max(1)).max(LEAST)
 }
 
 impl Drop for Part {
@@ -97,8 +102,8 @@ mod tests {
 
     #[test]
     fn all_parts_are_the_budget_until_each_is_the_least() {
-        assert_eq!([1, 4, 16, 32].map(part), [64 << 20, 16 << 20, 4 << 20, 2 << 20]);
-        assert_eq!(part(200), LEAST);
-        assert_eq!(part(0), BUDGET);
+        let parts = [1, 4, 16, 32].map(|uploads| part(BUDGET, uploads));
+        assert_eq!(parts, [64 << 20, 16 << 20, 4 << 20, 2 << 20]);
+        assert_eq!((part(BUDGET, 200), part(BUDGET, 0)), (LEAST, BUDGET));
     }
 }
