@@ -6,7 +6,7 @@
 //! ```
 //!
 //! λ₀, to which the proposals entitle the parties, holds where there is no deal. What is decided follows from the scores by
-//! [`choice`]; which candidates there are does not touch it, since each was scored before it counts.
+//! the table of integers in `choice`; which candidates there are does not touch it, since each was scored before it counts.
 
 mod choice;
 mod say;
