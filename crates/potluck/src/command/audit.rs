@@ -8,7 +8,7 @@
 pub(super) mod book;
 mod kitchen;
 mod recompute;
-mod report;
+pub(super) mod report;
 mod verdict;
 
 use std::path::PathBuf;

@@ -96,9 +96,9 @@ impl Round {
         if !is_over(bargain, rules) {
             return Vec::new();
         }
-        let weights = charter.rounds().quorum_permille;
+        let quorum = charter.rounds().quorum_permille;
         let all = self.experts.keys().map(|party| u64::from(charter.weight(party))).sum();
-        match bargain.step(charter, rules, (weights, all), time) {
+        match bargain.step(charter, rules, (quorum, all), time) {
             Next::Wait => vec![Effect::Waiting],
             Next::End(deal, lambda) => self.agree(charter, lambda, Some(deal), time),
             Next::NoDeal(why) => self.fall_back(charter, why, time),

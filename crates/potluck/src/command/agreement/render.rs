@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::command::audit::report::escaped;
+
 /// A part of the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Block {
@@ -134,21 +136,6 @@ fn marked(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '&' => safe.push_str("&amp;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' => safe.extend(['\\', c]),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in plain(text).chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
             c => safe.push(c),
         }
     }

@@ -312,7 +312,8 @@ fn percent(ppm: u64) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-fn escaped(text: &str) -> String {
+/// Text for a page: words stay words, and nothing in them becomes markup or moves a terminal.
+pub(in crate::command) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -20,7 +20,7 @@ pub(in crate::command::round) struct Would {
     pub(super) is_fallback: bool,
     /// Whether the choice is among finalists that were scored twice, as the charter wants it.
     pub(super) is_confirmed: bool,
-    /// What it gives each party, as it was last scored.
+    /// What it gives each party by the first scores, which alone compare with those of every other candidate.
     pub(super) gains: BTreeMap<PartyId, i64>,
     /// What the best candidate that may be chosen would give each.
     best: BTreeMap<PartyId, i64>,
