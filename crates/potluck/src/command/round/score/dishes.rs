@@ -4,7 +4,8 @@
 //! one at a time; its bytes are those that a published soup of the same λ has.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use potluck_core::manifest::WEIGHTS;
@@ -25,7 +26,12 @@ pub(super) struct Kitchen {
     folder: PathBuf,
     base: PathBuf,
     experts: BTreeMap<Blake3, PathBuf>,
+    /// Held as long as somebody cooks.
+    _lock: File,
 }
+
+/// What the folder of a candidate is called, until it is gone.
+const CANDIDATE: &str = ".candidate-";
 
 impl Kitchen {
     /// Fetches the base, as far as this reader may read it.
@@ -35,11 +41,12 @@ impl Kitchen {
         base: &Manifest,
         output: &Output,
     ) -> Result<Self, Failure> {
+        let lock = enter(&folder)?;
         let home = folder.join("base");
         for file in base.files() {
             fetch(session, file, &home.join(&file.path), &file.path, output).await?;
         }
-        Ok(Self { folder, base: home, experts: BTreeMap::new() })
+        Ok(Self { folder, base: home, experts: BTreeMap::new(), _lock: lock })
     }
 
     /// Fetches an expert, unless it is there.
@@ -101,7 +108,7 @@ impl Kitchen {
             Failure::system(format!("{}: {error}", what.display()))
         };
         let folder = tempfile::Builder::new()
-            .prefix(".candidate-")
+            .prefix(CANDIDATE)
             .tempdir_in(&self.folder)
             .map_err(|error| failed(&self.folder, error))?;
         let others = fs::read_dir(&self.base).map_err(|error| failed(&self.base, error))?;
@@ -117,6 +124,26 @@ impl Kitchen {
         }
         Ok(Dish(folder))
     }
+}
+
+/// Keeps others out, and removes the candidates that a kill left: each is as large as a model.
+fn enter(folder: &Path) -> Result<File, Failure> {
+    let failed = |error: io::Error| Failure::system(format!("{}: {error}", folder.display()));
+    fs::create_dir_all(folder).map_err(failed)?;
+    let lock = File::create(folder.join("lock")).map_err(failed)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            Failure::input(format!("candidates are being scored in {} already", folder.display()))
+        }
+        TryLockError::Error(error) => failed(error),
+    })?;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_string_lossy().starts_with(CANDIDATE) {
+            fs::remove_dir_all(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(lock)
 }
 
 /// A model's folder, which is gone when it is dropped.
@@ -146,4 +173,23 @@ async fn fetch(
     let moved = |transfer: potluck_net::Transfer| progress.at(transfer.done, transfer.total);
     let fetched = patiently(async || session.client.fetch(file, target, moved).await).await;
     fetched.map_err(|error| Failure::from(error).about(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kill_left_is_removed_and_two_do_not_cook_at_once() {
+        let home = tempfile::tempdir().unwrap();
+        let kitchen = home.path().join("kitchen");
+        let (left, kept) = (kitchen.join(".candidate-abc"), kitchen.join("experts"));
+        fs::create_dir_all(&left).unwrap();
+        fs::create_dir_all(&kept).unwrap();
+        let lock = enter(&kitchen).unwrap();
+        assert!(!left.exists() && kept.exists());
+        assert!(enter(&kitchen).unwrap_err().message().contains("already"));
+        drop(lock);
+        enter(&kitchen).unwrap();
+    }
 }
