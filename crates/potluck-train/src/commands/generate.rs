@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
+use tch::Kind;
 use tokenizers::Tokenizer;
 
 use crate::bad_input::BadInput;
-use crate::hf::{Choosing, Folder, Sampling, SamplingError};
+use crate::hf::{Choosing, Ending, Folder, Sampling, SamplingError};
 use crate::stream::Stream;
 use crate::tokenizer::TokenizerError;
 
@@ -68,12 +69,16 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
             Choosing::Drawn(sampling, (0..prompts.len() as u64).map(stream).collect())
         }
     };
+    let ending =
+        Ending { limit: args.tokens as usize, ends: folder.ends(), is_over: None };
     let rows = decoder
-        .generate(&prompts, args.tokens as usize, folder.ends(), choosing)
+        .snapshot(Kind::Float)
+        .generate(&prompts, ending, choosing)
         .map_err(|error| BadInput::new(error.to_string()))?;
 
     let (mut lines, mut continuations) = (Vec::new(), Vec::new());
     for (prompt, row) in args.prompt.iter().zip(rows) {
+        let row = row.tokens;
         let ids: Vec<u32> = row.iter().filter_map(|&token| u32::try_from(token).ok()).collect();
         let text = tokenizer.decode(&ids, true).map_err(TokenizerError::from)?;
         lines.push(format!("{prompt} | {text}"));

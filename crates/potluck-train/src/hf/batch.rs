@@ -3,17 +3,14 @@
 use tch::{Device, Kind, Tensor};
 
 use super::architecture::Architecture;
+use super::rows::Rows;
 
-/// Rows of tokens of one length, and which of them are padding.
+/// Prompts as rows of one length.
 #[derive(Debug)]
 pub struct Batch {
-    /// `[rows, length]`.
-    pub(super) tokens: Tensor,
-    /// Counted from the first token of a row that is no padding.
-    pub(super) positions: Tensor,
+    pub(super) rows: Rows,
     /// For each row, how many tokens of padding stand before it.
     pub(super) padding: Vec<i64>,
-    pub(super) length: i64,
 }
 
 /// Prompts that a model cannot read.
@@ -84,27 +81,31 @@ impl Batch {
             padding.push(pad as i64);
         }
         let size = [prompts.len() as i64, length as i64];
-        Ok(Self {
-            tokens: Tensor::from_slice(&tokens).view(size),
-            positions: Tensor::from_slice(&positions).view(size),
-            padding,
-            length: size[1],
-        })
+        let rows = Rows::causal(
+            Tensor::from_slice(&tokens).view(size),
+            Tensor::from_slice(&positions).view(size),
+        );
+        let marks = padding.iter().any(|&pad| pad > 0).then(|| marks(&padding, size[1]));
+        Ok(Self { rows: Rows { marks, ..rows }, padding })
     }
 
-    /// Which keys the queries from `first` on see, `[rows, 1, queries, keys]`, for `keys` keys:
-    /// those up to themselves, no padding, and with a window only the last ones.
-    pub(super) fn marks(&self, first: i64, keys: i64, window: Option<i64>) -> Tensor {
-        let options = (Kind::Int64, Device::Cpu);
-        let query = Tensor::arange_start(first, keys, options).view([-1, 1]);
-        let key = Tensor::arange(keys, options);
-        let padding = Tensor::from_slice(&self.padding).view([-1, 1, 1, 1]);
-        let mut seen = key.le_tensor(&query);
-        if let Some(window) = window {
-            seen = seen.logical_and(&key.gt_tensor(&(&query - window)));
-        }
-        // Padding sees itself, because a row of attention must see something.
-        let itself = key.eq_tensor(&query);
-        seen.logical_and(&key.ge_tensor(&padding)).logical_or(&itself)
+    /// Which of `keys` keys are no padding, `[rows, 1, 1, keys]`; nothing where all are.
+    pub(super) fn visible(&self, keys: i64) -> Option<Tensor> {
+        let has_padding = self.padding.iter().any(|&pad| pad > 0);
+        has_padding.then(|| no_padding(&self.padding, keys))
     }
+}
+
+fn no_padding(padding: &[i64], keys: i64) -> Tensor {
+    let key = Tensor::arange(keys, (Kind::Int64, Device::Cpu));
+    key.ge_tensor(&Tensor::from_slice(padding).view([-1, 1, 1, 1]))
+}
+
+/// Which keys each query sees: those up to itself, and no padding.
+fn marks(padding: &[i64], length: i64) -> Tensor {
+    let key = Tensor::arange(length, (Kind::Int64, Device::Cpu));
+    let query = key.view([-1, 1]);
+    // Padding sees itself, because a row of attention must see something.
+    let (before, itself) = (key.le_tensor(&query), key.eq_tensor(&query));
+    before.logical_and(&no_padding(padding, length)).logical_or(&itself)
 }

@@ -20,8 +20,16 @@ impl Cache {
         (keys.narrow(2, 0, until), values.narrow(2, 0, until))
     }
 
-    /// Zeros for `room` tokens more.
-    pub(super) fn with_room(x: &Tensor, room: i64) -> Tensor {
-        x.constant_pad_nd([0, 0, 0, room])
+    /// For each of `rows` a copy of that row, and zeros for `room` tokens more.
+    pub(super) fn with_room(x: &Tensor, rows: &Tensor, room: i64) -> Tensor {
+        x.index_select(0, rows).constant_pad_nd([0, 0, 0, room])
+    }
+
+    /// Keeps only `rows`, in that order.
+    pub(super) fn keep(&mut self, rows: &Tensor) {
+        for (keys, values) in &mut self.layers {
+            *keys = keys.index_select(0, rows);
+            *values = values.index_select(0, rows);
+        }
     }
 }

@@ -1,37 +1,40 @@
-//! The arithmetic of all families: one pass over a batch, and one token more with a cache.
+//! The arithmetic of all families, over rows of tokens.
 //!
-//! It follows `transformers`' eager paths, in F32. Functions here panic where tensors do not fit,
-//! which is a bug: shapes are checked when a folder is opened, tokens when a batch is made.
+//! It follows `transformers`' eager paths. The residual stream, norms and logits are F32; products of
+//! matrices and attention are in [`Decoder::compute`], which is F32 or BF16. Functions here panic
+//! where tensors do not fit, which is a bug: shapes are checked when a folder is opened, tokens when
+//! rows are made.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::architecture::{Activation, Architecture, Norm};
 use super::batch::Batch;
-use super::cache::Cache;
+use super::lora::Lora;
 use super::plan::{FeedForward, Layer, Linear, Plan, Projection, Scale};
+use super::rows::{Rows, Sight};
+use super::turn::{Turn, turned};
 
 /// A decoder and its weights.
 #[derive(Debug)]
 pub struct Decoder {
-    architecture: Architecture,
-    plan: Plan,
+    pub(super) architecture: Architecture,
+    pub(super) plan: Plan,
     /// In the order of the plan.
-    weights: Vec<Tensor>,
+    pub(super) weights: Vec<Tensor>,
     /// By which each pair of a head turns from one position to the next.
-    frequencies: Option<Tensor>,
+    pub(super) frequencies: Option<Tensor>,
+    pub(super) compute: Kind,
+    pub(super) lora: Option<Lora>,
 }
 
-/// Cosines and sines of some positions.
-type Turn = Option<(Tensor, Tensor)>;
-
 /// Queries, keys and values of a layer, `[rows, heads, length, head_width]`.
-type Heads = [Tensor; 3];
+pub(super) type Heads = [Tensor; 3];
 
 impl Decoder {
     /// A decoder of `weights`, which fit `plan` in number, order and shape.
     pub(super) fn new(architecture: Architecture, plan: Plan, weights: Vec<Tensor>) -> Self {
         let frequencies = architecture.attention.rope.as_ref().map(|rope| rope.frequencies());
-        Self { architecture, plan, weights, frequencies }
+        Self { architecture, plan, weights, frequencies, compute: Kind::Float, lora: None }
     }
 
     /// What it is.
@@ -49,89 +52,73 @@ impl Decoder {
         &self.weights
     }
 
+    /// Where its weights are.
+    pub fn device(&self) -> Device {
+        self.weights[self.plan.embedding].device()
+    }
+
+    /// The kind in which products of matrices are computed.
+    pub fn compute(&self) -> Kind {
+        self.compute
+    }
+
+    /// Computes products of matrices in `kind` from now on; weights stay what they are.
+    pub fn compute_in(&mut self, kind: Kind) {
+        self.compute = kind;
+    }
+
     /// The logits of every token of a batch, `[rows, length, vocabulary]`; those of padding mean
     /// nothing.
     pub fn logits(&self, batch: &Batch) -> Tensor {
-        let marks = self.marks(batch, 0, batch.length);
-        let hidden = self.run(&batch.tokens, &batch.positions, |layer, [q, k, v]| {
-            self.attend(layer, &q, &k, &v, &marks)
-        });
-        self.head(&hidden)
+        self.head(&self.hidden(&batch.rows))
     }
 
-    /// The logits after each row's last token, `[rows, vocabulary]`, and a cache with room for
-    /// `room` tokens more.
-    pub(super) fn prefill(&self, batch: &Batch, room: i64) -> (Tensor, Cache) {
-        let marks = self.marks(batch, 0, batch.length);
-        let mut layers = Vec::new();
-        let hidden = self.run(&batch.tokens, &batch.positions, |layer, [q, k, v]| {
-            layers.push((Cache::with_room(&k, room), Cache::with_room(&v, room)));
-            self.attend(layer, &q, &k, &v, &marks)
-        });
-        let last = hidden.select(1, batch.length - 1);
-        (self.head(&last), Cache { layers, length: batch.length })
+    /// The last layer's output after the norm, `[rows, length, hidden]`.
+    pub fn hidden(&self, rows: &Rows) -> Tensor {
+        let sights = rows.sights(&self.architecture.attention.windows, self.compute);
+        let turn = self.turn(&rows.positions);
+        self.run(&rows.tokens, &rows.positions, &turn, |layer, [q, k, v]| {
+            self.attend(layer, &q, &k, &v, sights.layer(layer))
+        })
     }
 
-    /// The logits `[rows, vocabulary]` after one token more in each row of `batch`.
-    pub(super) fn step(
-        &self,
-        batch: &Batch,
-        tokens: &Tensor,
-        positions: &Tensor,
-        cache: &mut Cache,
-    ) -> Tensor {
-        let marks = self.marks(batch, cache.length, cache.length + 1);
-        let attention = &self.architecture.attention;
-        let hidden = self.run(tokens, positions, |layer, [q, k, v]| {
-            let (keys, values) = cache.add(layer, &k, &v);
-            // The heads that share keys stand as the queries of one: no key is copied.
-            let rows = q.size()[0];
-            let folded = q.reshape([rows, attention.kv_heads, -1, attention.head_width]);
-            let out = self.attend(layer, &folded, &keys, &values, &marks);
-            out.reshape([rows, attention.heads, 1, attention.head_width])
-        });
-        cache.length += 1;
-        self.head(&hidden.select(1, 0))
-    }
-
-    /// For each layer, what its queries see; layers of one window share a tensor.
-    fn marks(&self, batch: &Batch, first: i64, keys: i64) -> Vec<Tensor> {
-        let mut made: Vec<(Option<i64>, Tensor)> = Vec::new();
-        let windows = self.architecture.attention.windows.iter();
-        windows
-            .map(|&window| match made.iter().find(|(of, _)| *of == window) {
-                Some((_, marks)) => marks.shallow_clone(),
-                None => {
-                    let marks = batch.marks(first, keys, window);
-                    made.push((window, marks.shallow_clone()));
-                    marks
-                }
-            })
-            .collect()
+    /// The logits of hidden states, in F32.
+    pub fn head(&self, hidden: &Tensor) -> Tensor {
+        let weight = self.weights[self.plan.head].to_kind(self.compute);
+        let logits = hidden.to_kind(self.compute).linear(&weight, None::<&Tensor>);
+        let logits = logits.to_kind(Kind::Float);
+        match self.architecture.logit_cap {
+            Some(cap) => (logits / cap).tanh() * cap,
+            None => logits,
+        }
     }
 
     /// The layers, whatever attention is; returns the normed residual stream.
-    fn run(
+    pub(super) fn run(
         &self,
         tokens: &Tensor,
         positions: &Tensor,
+        turn: &Turn,
         mut attention: impl FnMut(usize, Heads) -> Tensor,
     ) -> Tensor {
+        let mut x = self.embed(tokens, positions);
+        for (number, layer) in self.plan.layers.iter().enumerate() {
+            x = self.layer(number, layer, x, turn, &mut attention);
+        }
+        self.norm(&x, &self.plan.norm)
+    }
+
+    fn embed(&self, tokens: &Tensor, positions: &Tensor) -> Tensor {
         let embedding = &self.weights[self.plan.embedding];
-        let x = Tensor::embedding(embedding, tokens, -1, false, false);
+        let x = Tensor::embedding(embedding, tokens, -1, false, false).to_kind(Kind::Float);
         let x = match self.architecture.embedding_scale {
             Some(scale) => x * scale,
             None => x,
         };
-        let mut x = match self.plan.positions.map(|learned| &self.weights[learned]) {
+        match self.plan.positions.map(|learned| &self.weights[learned]) {
             Some(learned) => x + Tensor::embedding(learned, positions, -1, false, false),
             None => x,
-        };
-        let turn = self.turn(positions);
-        for (number, layer) in self.plan.layers.iter().enumerate() {
-            x = self.layer(number, layer, x, &turn, &mut attention);
         }
-        self.norm(&x, &self.plan.norm)
     }
 
     fn layer(
@@ -159,6 +146,17 @@ impl Decoder {
         let width = self.architecture.attention.head_width;
         let split = |x: &Tensor| x.reshape([rows, length, -1, width]);
         let [q, k, v] = match &layer.projection {
+            Projection::Joined(map, [queries, keys]) => {
+                let all = split(&self.linear(x, map));
+                if layer.head_norms.is_none() {
+                    // Queries and keys are turned in one.
+                    let both = turned(all.narrow(2, 0, queries + keys), turn);
+                    let (q, k) = (both.narrow(2, 0, *queries), both.narrow(2, *queries, *keys));
+                    return self.as_heads([q, k, all.narrow(2, queries + keys, *keys)]);
+                }
+                let [k, v] = [*queries, queries + keys].map(|from| all.narrow(2, from, *keys));
+                [all.narrow(2, 0, *queries), k, v]
+            }
             Projection::Apart(maps) => maps.each_ref().map(|map| split(&self.linear(x, map))),
             Projection::InRow(map) => {
                 let parts = self.linear(x, map).chunk(3, -1);
@@ -173,24 +171,39 @@ impl Decoder {
             Some([of_q, of_k]) => (self.norm(&q, of_q), self.norm(&k, of_k)),
             None => (q, k),
         };
-        let [q, k, v] = [q, k, v].map(|x| x.transpose(1, 2));
-        [turned(q, turn), turned(k, turn), v]
+        self.as_heads([turned(q, turn), turned(k, turn), v])
     }
 
-    fn attend(&self, layer: usize, q: &Tensor, k: &Tensor, v: &Tensor, marks: &[Tensor]) -> Tensor {
-        let (scale, marks) = (self.architecture.score_scale(layer), &marks[layer]);
+    /// As attention takes them: heads before length, in the kind of products.
+    fn as_heads(&self, heads: Heads) -> Heads {
+        heads.map(|x| x.to_kind(self.compute).transpose(1, 2))
+    }
+
+    pub(super) fn attend(
+        &self,
+        layer: usize,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        sight: &Sight,
+    ) -> Tensor {
+        let scale = self.architecture.score_scale(layer);
         let shared = q.size()[1] / k.size()[1];
+        let (added, is_causal) = match sight {
+            Sight::All => (None, false),
+            Sight::Causal => (None, true),
+            Sight::Marked(added) => (Some(added), false),
+        };
         let Some(cap) = self.architecture.attention.cap else {
-            let grouped = shared > 1;
             return Tensor::scaled_dot_product_attention(
                 q,
                 k,
                 v,
-                Some(marks),
+                added,
                 0.0,
-                false,
+                is_causal,
                 scale,
-                grouped,
+                shared > 1,
             );
         };
         let repeated = |x: &Tensor| match shared {
@@ -199,8 +212,15 @@ impl Decoder {
         };
         let scores = q.matmul(&repeated(k).transpose(2, 3)) * scale;
         let bent = (scores / cap).tanh() * cap;
-        let hidden = bent.masked_fill(&marks.logical_not(), f64::NEG_INFINITY);
-        hidden.softmax(-1, Kind::Float).matmul(&repeated(v))
+        let bent = match (added, is_causal) {
+            (Some(added), _) => bent + added,
+            (None, true) => {
+                let ones = Tensor::ones(bent.size(), (Kind::Bool, bent.device()));
+                bent.masked_fill(&ones.tril(0).logical_not(), f64::NEG_INFINITY)
+            }
+            (None, false) => bent,
+        };
+        bent.softmax(-1, Kind::Float).to_kind(self.compute).matmul(&repeated(v))
     }
 
     fn feed_forward(&self, x: &Tensor, layer: &Layer) -> Tensor {
@@ -209,26 +229,25 @@ impl Decoder {
                 let gated = self.activate(&self.linear(x, gate)) * self.linear(x, up);
                 self.linear(&gated, down)
             }
+            FeedForward::Joined { both, down } => {
+                let halves = self.linear(x, both).chunk(2, -1);
+                self.linear(&(self.activate(&halves[0]) * &halves[1]), down)
+            }
             FeedForward::Plain { up, down } => {
                 self.linear(&self.activate(&self.linear(x, up)), down)
             }
         }
     }
 
-    fn head(&self, hidden: &Tensor) -> Tensor {
-        let logits = hidden.linear(&self.weights[self.plan.head], None::<&Tensor>);
-        match self.architecture.logit_cap {
-            Some(cap) => (logits / cap).tanh() * cap,
-            None => logits,
-        }
-    }
-
     fn linear(&self, x: &Tensor, map: &Linear) -> Tensor {
-        let weight = &self.weights[map.weight];
-        let bias = map.bias.map(|bias| &self.weights[bias]);
-        match map.is_transposed {
-            true => x.linear(&weight.transpose(0, 1), bias),
-            false => x.linear(weight, bias),
+        let x = x.to_kind(self.compute);
+        let weight = self.weights[map.weight].to_kind(self.compute);
+        let bias = map.bias.map(|bias| self.weights[bias].to_kind(self.compute));
+        let weight = if map.is_transposed { weight.transpose(0, 1) } else { weight };
+        let out = x.linear(&weight, bias.as_ref());
+        match self.lora.as_ref().and_then(|lora| lora.at(map.weight)) {
+            Some(pair) => out + pair.of(&x),
+            None => out,
         }
     }
 
@@ -236,8 +255,9 @@ impl Decoder {
         scale.map_or_else(|| x.shallow_clone(), |scale| self.norm(&x, scale))
     }
 
-    /// The last dimension is as long as the weight.
+    /// In F32. The last dimension is as long as the weight.
     fn norm(&self, x: &Tensor, scale: &Scale) -> Tensor {
+        let x = x.to_kind(Kind::Float);
         let weight = &self.weights[scale.weight];
         let bias = scale.bias.map(|bias| &self.weights[bias]);
         let width = weight.size();
@@ -259,25 +279,7 @@ impl Decoder {
 
     /// Made for the positions at hand: a table for the longest context that a file may claim
     /// would be larger than the model.
-    fn turn(&self, positions: &Tensor) -> Turn {
-        let frequencies = self.frequencies.as_ref()?;
-        let angles = positions.to_kind(Kind::Float).unsqueeze(-1) * frequencies;
-        let angles = Tensor::cat(&[&angles, &angles], -1).unsqueeze(1);
-        Some((angles.cos(), angles.sin()))
-    }
-}
-
-/// Half-rotation, as `transformers` has it: of what is turned, the second half is the partner of
-/// the first. What lies beyond is left as it is.
-fn turned(x: Tensor, turn: &Turn) -> Tensor {
-    let Some((cos, sin)) = turn else { return x };
-    let (width, all) = (cos.size()[3], x.size()[3]);
-    let part = x.narrow(3, 0, width);
-    let halves = part.chunk(2, -1);
-    let partner = Tensor::cat(&[-&halves[1], halves[0].shallow_clone()], -1);
-    let out = part * cos + partner * sin;
-    match all - width {
-        0 => out,
-        rest => Tensor::cat(&[out, x.narrow(3, width, rest)], -1),
+    pub(super) fn turn(&self, positions: &Tensor) -> Turn {
+        Turn::of(self.frequencies.as_ref(), positions)
     }
 }

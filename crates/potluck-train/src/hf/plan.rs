@@ -39,6 +39,8 @@ pub(super) struct Scale {
 pub(super) enum Projection {
     /// A map each.
     Apart([Linear; 3]),
+    /// The three maps in one, for sampling: so many heads of queries and of keys.
+    Joined(Linear, [i64; 2]),
     /// One map: all queries, all keys, all values.
     InRow(Linear),
     /// One map: query, key and value of the first head, then of the second.
@@ -48,6 +50,8 @@ pub(super) enum Projection {
 #[derive(Debug, Clone)]
 pub(super) enum FeedForward {
     Gated { gate: Linear, up: Linear, down: Linear },
+    /// Gate and up in one, for sampling.
+    Joined { both: Linear, down: Linear },
     Plain { up: Linear, down: Linear },
 }
 
@@ -96,6 +100,44 @@ impl Plan {
     /// Every tensor with the name that `transformers` gives it.
     pub fn tensors(&self) -> &[TensorSpec] {
         &self.tensors
+    }
+
+    /// Every linear map of the layers.
+    pub(super) fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.layers.iter().flat_map(|layer| {
+            let projection: Vec<&Linear> = match &layer.projection {
+                Projection::Apart(maps) => maps.iter().collect(),
+                Projection::InRow(map) | Projection::ByHead(map) | Projection::Joined(map, _) => {
+                    vec![map]
+                }
+            };
+            let feed_forward: Vec<&Linear> = match &layer.feed_forward {
+                FeedForward::Gated { gate, up, down } => vec![gate, up, down],
+                FeedForward::Plain { up, down } | FeedForward::Joined { both: up, down } => {
+                    vec![up, down]
+                }
+            };
+            projection.into_iter().chain([&layer.out]).chain(feed_forward)
+        })
+    }
+
+    /// The name of a map's module.
+    pub(super) fn module(&self, map: &Linear) -> &str {
+        let name = &self.tensors[map.weight].name;
+        name.strip_suffix(".weight").unwrap_or(name)
+    }
+
+    /// Whether a map is the module `target`, as PEFT reads it.
+    pub(super) fn is_called(&self, map: &Linear, target: &str) -> bool {
+        let module = self.module(map);
+        let ends = module.strip_suffix(target).is_some_and(|it| it.is_empty() || it.ends_with('.'));
+        target == "all-linear" || ends
+    }
+
+    /// A map's outputs and inputs.
+    pub(super) fn sides(&self, map: &Linear) -> [i64; 2] {
+        let shape = &self.tensors[map.weight].shape;
+        if map.is_transposed { [shape[1], shape[0]] } else { [shape[0], shape[1]] }
     }
 
     /// The number of weights.

@@ -111,22 +111,19 @@ impl Sampling {
         probabilities
     }
 
-    /// The token at `unit`, in [0, 1), of the cumulated distribution.
-    pub(super) fn draw(&self, logits: &mut [f32], seen: &[&[i64]], unit: f64) -> i64 {
-        let probabilities = self.distribution(logits, seen);
-        let total: f64 = probabilities.iter().map(|&p| f64::from(p)).sum();
-        let mut left = unit * total;
-        let mut last = 0;
-        for (token, &p) in (0i64..).zip(&probabilities) {
-            if p > 0.0 {
-                last = token;
-                left -= f64::from(p);
-            }
-            if left < 0.0 {
-                break;
-            }
-        }
-        last
+    /// The token at `unit`, in [0, 1), of the cumulated distribution, and the logarithm of its
+    /// probability before unlikely tokens are dropped.
+    pub(super) fn draw(&self, logits: &mut [f32], seen: &[&[i64]], unit: f64) -> (i64, f32) {
+        let before: Vec<f32> = logits.iter().map(|it| it / self.temperature as f32).collect();
+        let (token, _) = at(&self.distribution(logits, seen), unit);
+        let probability = softmax(&before).get(token as usize).copied().unwrap_or_default();
+        (token, probability.ln())
+    }
+
+    /// The temperature, where nothing else is asked for.
+    pub(super) fn plain_temperature(&self) -> Option<f64> {
+        let plain = Self { temperature: self.temperature, ..Self::default() };
+        (*self == plain).then_some(self.temperature)
     }
 
     /// Once for each token, however often it stands there.
@@ -160,6 +157,45 @@ impl Sampling {
             logits[token] = f32::NEG_INFINITY;
         }
     }
+}
+
+/// The token at `unit`, in [0, 1), of the cumulated distribution, and the logarithm of its
+/// probability. Summed in binary64, by blocks: a long vocabulary is walked once.
+pub(super) fn at(probabilities: &[f32], unit: f64) -> (i64, f32) {
+    const BLOCK: usize = 64;
+    let sum = |block: &[f32]| {
+        // Eight sums that do not wait for one another.
+        let mut lanes = [0f64; 8];
+        for (place, &p) in block.iter().enumerate() {
+            lanes[place % 8] += f64::from(p);
+        }
+        lanes.iter().sum::<f64>()
+    };
+    let sums: Vec<f64> = probabilities.chunks(BLOCK).map(sum).collect();
+    let mut left = unit * sums.iter().sum::<f64>();
+    let mut first = 0;
+    for (block, &sum) in sums.iter().enumerate() {
+        if left < sum {
+            first = block * BLOCK;
+            break;
+        }
+        left -= sum;
+        // The last block in which anything is, should rounding lead beyond all of them.
+        if sum > 0.0 {
+            first = block * BLOCK;
+        }
+    }
+    let mut last = first;
+    for (token, &p) in probabilities.iter().enumerate().skip(first).take(BLOCK) {
+        if p > 0.0 {
+            last = token;
+            left -= f64::from(p);
+        }
+        if left < 0.0 {
+            break;
+        }
+    }
+    (last as i64, probabilities.get(last).copied().unwrap_or_default().ln())
 }
 
 fn refused(option: &'static str, range: &'static str) -> SamplingError {

@@ -98,6 +98,11 @@ fn logits_and_greedy_tokens_equal_those_of_transformers() {
         assert_eq!(folder.architecture().ends, [END], "{name}");
         let greedy = decoder.greedy(&expected.prompts(), longest.max(8), &[END]).unwrap();
         assert_eq!(greedy, expected.greedy, "{name}");
+        let snapshot = decoder.snapshot(Kind::Float);
+        let distance = expected.distance(&snapshot.logits(&batch));
+        assert!(distance <= TOLERANCE, "{name}: a logit of the snapshot differs by {distance:e}");
+        let greedy = snapshot.greedy(&expected.prompts(), longest.max(8), &[END]).unwrap();
+        assert_eq!(greedy, expected.greedy, "{name}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use potluck_train::hf::{Choosing, Folder, Sampling};
+use potluck_train::hf::{Choosing, Ending, Folder, Sampling};
 use potluck_train::stream::Stream;
 use serde_json::Value;
 
@@ -70,15 +70,17 @@ fn what_a_row_draws_follows_from_its_prompt_and_its_stream() {
     let sampling = Sampling::default().with_temperature(1.5).unwrap();
     let draw = |prompts: &[&[i64]], seeds: &[u64]| {
         let streams = seeds.iter().map(|&seed| Stream::of("generate test", &[seed])).collect();
-        decoder.generate(prompts, 12, &[END], Choosing::Drawn(&sampling, streams))
+        let ending = Ending { limit: 12, ends: &[END], is_over: None };
+        decoder.generate(prompts, ending, Choosing::Drawn(&sampling, streams))
     };
     let together = draw(&[&[3, 4, 5, 6], &[7], &[7]], &[1, 2, 3]).unwrap();
     assert_ne!(together[1], together[2]);
-    assert_eq!(draw(&[&[7], &[9, 8]], &[3, 1]).unwrap()[0], together[2]);
+    assert_eq!(draw(&[&[7], &[9, 8]], &[3, 1]).unwrap()[0].tokens, together[2].tokens);
     // Of one token there is nothing to draw but the likeliest.
     let narrow = Sampling::default().with_top_k(1).unwrap();
     let stream = vec![Stream::of("generate test", &[1])];
-    let drawn = decoder.generate(&[&[3, 4]], 8, &[END], Choosing::Drawn(&narrow, stream)).unwrap();
-    assert_eq!(drawn, decoder.greedy(&[&[3, 4]], 8, &[END]).unwrap());
+    let ending = Ending { limit: 8, ends: &[END], is_over: None };
+    let drawn = decoder.generate(&[&[3, 4]], ending, Choosing::Drawn(&narrow, stream)).unwrap();
+    assert_eq!(drawn[0].tokens, decoder.greedy(&[&[3, 4]], 8, &[END]).unwrap()[0]);
     assert!(draw(&[&[3]], &[]).unwrap_err().to_string().contains("0 streams"));
 }

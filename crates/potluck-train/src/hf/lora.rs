@@ -1,0 +1,232 @@
+//! LoRA (Hu et al. 2022): beside a frozen matrix W a product B·A of low rank that is trained.
+//!
+//! Names and meaning of the settings are PEFT's: the change is α/r · B·A, or α/√r · B·A where it is
+//! rank-stabilised (Kalajdzievski 2023). A starts as PEFT's does, uniform in ±1/√inputs, and B as
+//! zeros. With [`LoraSettings::shared_a`] A follows from a seed and is not trained (FFA-LoRA, Sun et
+//! al. 2024): parties that share the seed share A, and then the mean of their B's is the mean of their
+//! changes, exactly.
+
+use tch::{Kind, Tensor};
+
+use crate::stream::Stream;
+
+use super::architecture::{Architecture, Family};
+use super::plan::{Linear, Plan};
+
+/// What is trained beside a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraSettings {
+    /// Rank of each change.
+    pub rank: i64,
+    /// α.
+    pub alpha: f64,
+    /// Whether the change is divided by √r instead of r.
+    pub is_rank_stabilised: bool,
+    /// The share of inputs that are left out in training, 0 to below 1.
+    pub dropout: f64,
+    /// The modules, by the ends of their names; `all-linear` is every matrix but the last. Empty is
+    /// PEFT's choice for the family.
+    pub targets: Vec<String>,
+    /// Modules of which the whole weight is trained, too.
+    pub saved: Vec<String>,
+    /// The seed of an A that is not trained.
+    pub shared_a: Option<u64>,
+}
+
+/// A module that nothing in the model is called.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoraError {
+    /// None of the matrices.
+    #[error("no matrix of the model ends in `{0}`; its modules are called {1}")]
+    Target(String, String),
+    /// None of the weights.
+    #[error("no weight of the model belongs to `{0}`")]
+    Saved(String),
+}
+
+/// The pairs of a decoder.
+#[derive(Debug)]
+pub struct Lora {
+    settings: LoraSettings,
+    /// By the weight beside which they stand, ascending.
+    pairs: Vec<Pair>,
+    /// Weights that are trained whole.
+    whole: Vec<usize>,
+}
+
+/// One product of low rank.
+#[derive(Debug)]
+pub(super) struct Pair {
+    /// The weight's number in the plan.
+    weight: usize,
+    /// The module's name.
+    module: String,
+    /// `[rank, inputs]`.
+    a: Tensor,
+    /// `[outputs, rank]`.
+    b: Tensor,
+    scale: f64,
+    /// 0 where nothing is trained.
+    dropout: f64,
+    is_transposed: bool,
+}
+
+impl LoraSettings {
+    /// By what B·A is multiplied.
+    pub fn scale(&self) -> f64 {
+        let rank = self.rank as f64;
+        self.alpha / if self.is_rank_stabilised { rank.sqrt() } else { rank }
+    }
+
+    /// The targets, with the family's own in place of none.
+    pub fn targets_for(&self, model: &Architecture) -> Vec<String> {
+        let own: &[&str] = match model.family {
+            Family::Gpt2 => &["c_attn"],
+            Family::GptNeoX => &["query_key_value"],
+            _ => &["q_proj", "v_proj"],
+        };
+        match self.targets.is_empty() {
+            true => own.iter().map(|name| (*name).to_owned()).collect(),
+            false => self.targets.clone(),
+        }
+    }
+}
+
+impl Lora {
+    /// Fresh pairs beside the matrices of a model; equal seeds give equal ones.
+    ///
+    /// # Errors
+    /// [`LoraError`], which names the module.
+    pub(super) fn new(
+        model: &Architecture,
+        plan: &Plan,
+        settings: &LoraSettings,
+        seed: u64,
+    ) -> Result<Self, LoraError> {
+        let targets = settings.targets_for(model);
+        let linears: Vec<_> = plan.linears().collect();
+        for target in &targets {
+            if !linears.iter().any(|linear| plan.is_called(linear, target)) {
+                let called = linears.iter().filter_map(|it| plan.module(it).rsplit('.').next());
+                let mut called: Vec<_> = called.collect();
+                called.sort_unstable();
+                called.dedup();
+                return Err(LoraError::Target(target.clone(), called.join(", ")));
+            }
+        }
+        let chosen = linears
+            .into_iter()
+            .filter(|linear| targets.iter().any(|target| plan.is_called(linear, target)));
+        let mut pairs: Vec<Pair> =
+            chosen.map(|linear| Pair::new(plan, linear, settings, seed)).collect();
+        pairs.sort_by_key(|pair| pair.weight);
+        let mut whole = Vec::new();
+        for saved in &settings.saved {
+            let before = whole.len();
+            let belongs = |name: &str| {
+                let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
+                module == saved || module.ends_with(&format!(".{saved}"))
+            };
+            whole.extend((0..plan.tensors().len()).filter(|&at| belongs(&plan.tensors()[at].name)));
+            if whole.len() == before {
+                return Err(LoraError::Saved(saved.clone()));
+            }
+        }
+        whole.sort_unstable();
+        whole.dedup();
+        Ok(Self { settings: settings.clone(), pairs, whole })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &LoraSettings {
+        &self.settings
+    }
+
+    pub(super) fn at(&self, weight: usize) -> Option<&Pair> {
+        let found = self.pairs.binary_search_by_key(&weight, |pair| pair.weight);
+        found.ok().map(|at| &self.pairs[at])
+    }
+
+    pub(super) fn whole(&self) -> &[usize] {
+        &self.whole
+    }
+
+    /// The tensors that are trained, by the names that PEFT gives them.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        let shared = self.settings.shared_a.is_some();
+        self.pairs.iter().flat_map(move |pair| {
+            let a = (!shared).then(|| (pair.name("A"), &pair.a));
+            a.into_iter().chain([(pair.name("B"), &pair.b)])
+        })
+    }
+
+    /// Every factor, by the names that PEFT gives them.
+    pub(super) fn factors(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        self.pairs.iter().flat_map(|pair| [(pair.name("A"), &pair.a), (pair.name("B"), &pair.b)])
+    }
+
+    /// The modules.
+    pub(super) fn modules(&self) -> impl Iterator<Item = &str> {
+        self.pairs.iter().map(|pair| pair.module.as_str())
+    }
+
+    /// Lets gradients reach what is trained.
+    pub(super) fn make_trainable(&mut self) {
+        let trains_a = self.settings.shared_a.is_none();
+        for pair in &mut self.pairs {
+            pair.dropout = self.settings.dropout;
+            pair.a = pair.a.set_requires_grad(trains_a);
+            pair.b = pair.b.set_requires_grad(true);
+        }
+    }
+
+    /// Replaces every factor by one of the same name and shape.
+    pub(super) fn put(&mut self, mut take: impl FnMut(&str, &[i64]) -> Option<Tensor>) -> Option<()> {
+        for pair in &mut self.pairs {
+            pair.a = take(&pair.name("A"), &pair.a.size())?;
+            pair.b = take(&pair.name("B"), &pair.b.size())?;
+        }
+        Some(())
+    }
+}
+
+impl Pair {
+    fn new(plan: &Plan, linear: &Linear, settings: &LoraSettings, seed: u64) -> Self {
+        let module = plan.module(linear).to_owned();
+        let [outputs, inputs] = plan.sides(linear);
+        let seed = settings.shared_a.unwrap_or(seed);
+        let name = format!("lora {module}");
+        let mut stream = Stream::of(&name, &[seed]);
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let count = settings.rank * inputs;
+        let values: Vec<f32> =
+            (0..count).map(|_| (bound * (2.0 * stream.unit() - 1.0)) as f32).collect();
+        Self {
+            weight: linear.weight,
+            module,
+            a: Tensor::from_slice(&values).view([settings.rank, inputs]),
+            b: Tensor::zeros([outputs, settings.rank], (Kind::Float, tch::Device::Cpu)),
+            scale: settings.scale(),
+            dropout: 0.0,
+            is_transposed: linear.is_transposed,
+        }
+    }
+
+    fn name(&self, factor: &str) -> String {
+        format!("base_model.model.{}.lora_{factor}.weight", self.module)
+    }
+
+    /// What it adds to the output of its matrix.
+    pub(super) fn of(&self, x: &Tensor) -> Tensor {
+        let kind = x.kind();
+        let x = if self.dropout > 0.0 { x.dropout(self.dropout, true) } else { x.shallow_clone() };
+        let narrow = x.linear(&self.a.to_kind(kind), None::<&Tensor>);
+        narrow.linear(&self.b.to_kind(kind), None::<&Tensor>) * self.scale
+    }
+
+    /// What it adds to its matrix, as that lies.
+    pub(super) fn change(&self) -> Tensor {
+        let change = self.b.matmul(&self.a) * self.scale;
+        if self.is_transposed { change.transpose(0, 1) } else { change }
+    }
+}
