@@ -17,7 +17,7 @@ mod rloo;
 mod state;
 mod supervised;
 
-pub use adamw::AdamW;
+pub use adamw::{AdamW, Betas};
 pub use gate::{CopyTest, copy_accuracy};
 pub use metrics::MetricsFile;
 pub use rloo::{Expert, Stopped, train_expert};

@@ -12,6 +12,7 @@ pub mod model;
 pub mod hf;
 pub mod rollout;
 pub mod algorithm;
+pub mod tune;
 pub mod outbox;
 pub mod evaluate;
 

@@ -143,7 +143,7 @@ impl WorkFolder {
             stage: header.stage,
             step: header.step,
             decoder,
-            optimiser: AdamW { taken: header.taken, first, second },
+            optimiser: AdamW::resumed(header.taken, first, second),
             recent: header.recent.into_iter().map(f64::from_bits).collect(),
             seconds: f64::from_bits(header.seconds),
         }))
@@ -212,7 +212,7 @@ impl RunState {
     /// The start of stage `stage` from `decoder`, whose weights it lets be trained.
     pub fn begin(stage: u64, mut decoder: Decoder, seconds: f64) -> Self {
         decoder.make_trainable();
-        let optimiser = AdamW::new(decoder.weights());
+        let optimiser = AdamW::new(decoder.weights(), Default::default());
         Self { stage, step: 0, decoder, optimiser, recent: Vec::new(), seconds }
     }
 

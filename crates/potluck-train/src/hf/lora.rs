@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 use crate::stream::Stream;
 
 use super::architecture::{Architecture, Family};
+use super::decoder::Decoder;
 use super::plan::{Linear, Plan};
 
 /// What is trained beside a model.
@@ -228,5 +229,91 @@ impl Pair {
     pub(super) fn change(&self) -> Tensor {
         let change = self.b.matmul(&self.a) * self.scale;
         if self.is_transposed { change.transpose(0, 1) } else { change }
+    }
+}
+
+impl Decoder {
+    /// Puts fresh pairs beside the matrices; the weights themselves stay as they are from now on, but
+    /// for those of modules that are saved whole.
+    ///
+    /// # Errors
+    /// [`LoraError`], which names the module.
+    pub fn add_lora(&mut self, settings: &LoraSettings, seed: u64) -> Result<(), LoraError> {
+        let lora = Lora::new(&self.architecture, &self.plan, settings, seed)?;
+        // A copy: the base keeps what is trained whole here.
+        for &at in lora.whole() {
+            self.weights[at] = self.weights[at].copy();
+        }
+        self.lora = Some(lora);
+        Ok(())
+    }
+
+    /// What stands beside its matrices.
+    pub fn lora(&self) -> Option<&Lora> {
+        self.lora.as_ref()
+    }
+
+    /// Lets gradients reach what is trained: the pairs and the modules saved whole, or all weights.
+    pub fn make_trainable(&mut self) {
+        match &mut self.lora {
+            Some(lora) => {
+                for &at in lora.whole() {
+                    self.weights[at] = self.weights[at].set_requires_grad(true);
+                }
+                lora.make_trainable();
+            }
+            None => {
+                for weight in &mut self.weights {
+                    *weight = weight.set_requires_grad(true);
+                }
+            }
+        }
+    }
+
+    /// What is trained, with its names; always in the same order.
+    pub fn trained(&self) -> Vec<(String, &Tensor)> {
+        let named = |at: usize| (self.plan.tensors[at].name.clone(), &self.weights[at]);
+        match &self.lora {
+            Some(lora) => lora.tensors().chain(lora.whole().iter().map(|&at| named(at))).collect(),
+            None => (0..self.weights.len()).map(named).collect(),
+        }
+    }
+
+    /// Replaces what is trained by tensors of the same shapes, in the order of [`Self::trained`].
+    pub fn put_trained(&mut self, tensors: impl IntoIterator<Item = Tensor>) {
+        let mut tensors = tensors.into_iter();
+        let mut next = |old: &mut Tensor| {
+            if let Some(tensor) = tensors.next() {
+                assert_eq!(tensor.size(), old.size(), "shapes are checked where a state is read");
+                *old = tensor;
+            }
+        };
+        match &mut self.lora {
+            Some(lora) => {
+                let trains_a = lora.settings.shared_a.is_none();
+                for pair in &mut lora.pairs {
+                    if trains_a {
+                        next(&mut pair.a);
+                    }
+                    next(&mut pair.b);
+                }
+                let whole = lora.whole.clone();
+                whole.into_iter().for_each(|at| next(&mut self.weights[at]));
+            }
+            None => self.weights.iter_mut().for_each(next),
+        }
+    }
+
+    /// A copy whose weights have their own memory.
+    pub fn duplicate(&self) -> Self {
+        let _guard = tch::no_grad_guard();
+        Self {
+            architecture: self.architecture.clone(),
+            plan: self.plan.clone(),
+            weights: self.weights.iter().map(|weight| weight.detach().copy()).collect(),
+            frequencies: self.frequencies.as_ref().map(Tensor::shallow_clone),
+            compute: self.compute,
+            lora: None,
+        }
     }
 }

@@ -1,0 +1,265 @@
+//! Where a run stands: weights, moments and counters in one file, and the folder that it lies in.
+//!
+//! The file is replaced by one rename. It names the run that it belongs to (a digest of everything
+//! that the run's result depends on), so that a folder cannot be continued with other settings by
+//! mistake. Random numbers need no state: every stream follows from the seed and the step.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tch::Tensor;
+
+use crate::algorithm::AdamW;
+use crate::bad_input::BadInput;
+use crate::files::write_whole;
+use crate::model::{TensorSpec, read_weights, weights_bytes};
+
+use super::policy::Policy;
+
+/// The folder of one run: `checkpoint.safetensors`, `metrics.jsonl`, and at the end `result.json`.
+#[derive(Debug, Clone)]
+pub struct WorkFolder {
+    path: PathBuf,
+    /// The digest of the run's settings.
+    run: String,
+}
+
+/// Weights, optimiser and counters between two steps.
+#[derive(Debug)]
+pub struct RunState {
+    /// The model in training.
+    pub policy: Policy,
+    /// Its optimiser.
+    pub optimiser: AdamW,
+    /// The mean of weights over steps, where one is kept.
+    pub average: Option<Vec<Tensor>>,
+    /// What else there is.
+    pub counters: Counters,
+}
+
+/// What of a state is no tensor.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counters {
+    /// Steps that are done.
+    pub step: u64,
+    /// The last figures by which the run decides when to stop.
+    #[serde(with = "bits")]
+    pub recent: Vec<f64>,
+    /// What a nat costs now; empty before the first step.
+    #[serde(with = "bits")]
+    pub kl_cost: Vec<f64>,
+    /// Seconds of work that led here, over all processes.
+    #[serde(with = "bits")]
+    pub seconds: Vec<f64>,
+    /// What rewards remember between batches.
+    pub rewards: Value,
+    /// What guards remember.
+    pub guards: Value,
+}
+
+/// Floats as their bits: a state must come back exactly.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
+        values.iter().map(|value| value.to_bits()).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+        Ok(Vec::<u64>::deserialize(from)?.into_iter().map(f64::from_bits).collect())
+    }
+}
+
+/// The run's state could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file system refused.
+    #[error("cannot keep the run's state in {}", .0.display())]
+    Disk(PathBuf, #[source] io::Error),
+    /// The state has no file form.
+    #[error("{0}")]
+    Weights(String),
+    /// The folder is another run's, or damaged.
+    #[error(transparent)]
+    Folder(#[from] BadInput),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    run: String,
+    taken: u64,
+    has_average: bool,
+    counters: Counters,
+}
+
+impl WorkFolder {
+    /// The folder at `path` for the run that `settings` describe.
+    pub fn new(path: &Path, settings: &Value) -> Self {
+        let run = blake3::hash(settings.to_string().as_bytes()).to_hex().to_string();
+        Self { path: path.to_owned(), run }
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The result, where the run is over.
+    ///
+    /// # Errors
+    /// [`StateError`] where the file cannot be read or is another run's.
+    pub fn result(&self) -> Result<Option<Value>, StateError> {
+        let path = self.file("result.json");
+        let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
+        let mut result: Value =
+            serde_json::from_slice(&bytes).map_err(|e| BadInput::file(&path, &e))?;
+        let of = result.get_mut("run").map(Value::take);
+        if of.as_ref().and_then(Value::as_str) != Some(self.run.as_str()) {
+            return Err(self.other_run(&path).into());
+        }
+        if let Some(object) = result.as_object_mut() {
+            object.remove("run");
+        }
+        Ok(Some(result))
+    }
+
+    /// Keeps the result and drops the checkpoint, which is of no use any more.
+    ///
+    /// # Errors
+    /// [`StateError::Disk`].
+    pub fn finish(&self, result: &Value) -> Result<(), StateError> {
+        let mut kept = result.clone();
+        kept["run"] = Value::from(self.run.as_str());
+        let path = self.file("result.json");
+        let disk = |error| StateError::Disk(path.clone(), error);
+        write_whole(&path, format!("{kept}\n").as_bytes()).map_err(disk)?;
+        match fs::remove_file(self.file("checkpoint.safetensors")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(disk(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the last checkpoint into `state`, which is a run's begin; says whether there is one.
+    ///
+    /// # Errors
+    /// [`StateError`] where the file cannot be read, is damaged or is another run's.
+    pub fn restore(&self, state: &mut RunState) -> Result<bool, StateError> {
+        let path = self.file("checkpoint.safetensors");
+        let Some(bytes) = read_if_there(&path)? else { return Ok(false) };
+        let damaged = |reason: String| {
+            BadInput::new(format!("{}: {reason}; delete it to begin anew", path.display()))
+        };
+        let header = read_header(&bytes).map_err(damaged)?;
+        if header.run != self.run {
+            return Err(self.other_run(&path).into());
+        }
+        let mut tensors =
+            read_weights(&bytes, &specs(&state.policy, header.has_average)).map_err(damaged)?;
+        let count = state.policy.trained().len();
+        let average = tensors.split_off(3 * count);
+        let second = tensors.split_off(2 * count);
+        let first = tensors.split_off(count);
+        let device = state.policy.decoder().device();
+        let there = |tensors: Vec<Tensor>| -> Vec<Tensor> {
+            tensors.into_iter().map(|tensor| tensor.to_device(device)).collect()
+        };
+        state.policy.put_trained(there(tensors));
+        state.optimiser.taken = header.taken;
+        state.optimiser.first = there(first);
+        state.optimiser.second = there(second);
+        state.average = header.has_average.then(|| there(average));
+        state.counters = header.counters;
+        Ok(true)
+    }
+
+    /// Keeps `state`, by one rename.
+    ///
+    /// # Errors
+    /// [`StateError::Disk`] and [`StateError::Weights`].
+    pub fn keep(&self, state: &RunState) -> Result<(), StateError> {
+        let header = Header {
+            run: self.run.clone(),
+            taken: state.optimiser.taken,
+            has_average: state.average.is_some(),
+            counters: state.counters.clone(),
+        };
+        let header = serde_json::to_string(&header).expect("numbers and strings have a JSON form");
+        let names = specs(&state.policy, state.average.is_some()).into_iter().map(|spec| spec.name);
+        let trained = state.policy.trained();
+        let weights = trained.iter().map(|(_, tensor)| *tensor);
+        let optimiser = &state.optimiser;
+        let tensors = weights.chain(&optimiser.first).chain(&optimiser.second);
+        let tensors = tensors.chain(state.average.iter().flatten());
+        let bytes =
+            weights_bytes(names.zip(tensors), ("state", &header)).map_err(StateError::Weights)?;
+        let path = self.file("checkpoint.safetensors");
+        write_whole(&path, &bytes).map_err(|error| StateError::Disk(path, error))
+    }
+
+    fn other_run(&self, path: &Path) -> BadInput {
+        BadInput::new(format!(
+            "{}: it belongs to a run with other settings (recipe, seed, threads, base or reward); name another folder, or delete this one",
+            path.display()
+        ))
+    }
+}
+
+/// Weights, first and second moments, and their mean, each under its own prefix.
+fn specs(policy: &Policy, has_average: bool) -> Vec<TensorSpec> {
+    let parts = ["weight", "first", "second", "average"];
+    parts[..if has_average { 4 } else { 3 }]
+        .iter()
+        .flat_map(|part| {
+            policy.trained().into_iter().map(move |(name, tensor)| TensorSpec {
+                name: format!("{part}/{name}"),
+                shape: tensor.size(),
+            })
+        })
+        .collect()
+}
+
+fn read_header(bytes: &[u8]) -> Result<Header, String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    let text = metadata.metadata().as_ref().and_then(|entries| entries.get("state"));
+    let text = text.ok_or("it is no checkpoint of a run")?;
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StateError::Disk(path.to_owned(), error)),
+    }
+}
+
+impl RunState {
+    /// The start of a run.
+    pub fn begin(policy: Policy, optimiser: AdamW, keeps_average: bool) -> Self {
+        let average = keeps_average.then(|| {
+            policy.trained().iter().map(|(_, tensor)| tensor.detach().copy()).collect()
+        });
+        Self { policy, optimiser, average, counters: Counters::default() }
+    }
+
+    /// The mean of the last figures: for RL, the divergence from the base in nats a completion.
+    pub fn recent_kl(&self) -> f64 {
+        let recent = &self.counters.recent;
+        recent.iter().sum::<f64>() / recent.len().max(1) as f64
+    }
+
+    /// Moves the mean of weights towards what they are: the new ones weigh 1 − `decay`.
+    pub fn follow(&mut self, decay: f64) {
+        let _guard = tch::no_grad_guard();
+        let trained = self.policy.trained();
+        for (mean, (_, weight)) in self.average.iter_mut().flatten().zip(&trained) {
+            let _ = mean.lerp_(&weight.detach(), 1.0 - decay);
+        }
+    }
+}
