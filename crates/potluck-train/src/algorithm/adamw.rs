@@ -47,7 +47,8 @@ impl AdamW {
     }
 
     /// Moves `weights` along their gradients, whose common norm is first cut to `most`, and clears
-    /// them. Decay touches matrices alone. Returns the norm before the cut.
+    /// them. Decay touches matrices alone. Returns the norm before the cut; where that is not finite,
+    /// nothing is moved.
     pub fn step<'a>(
         &mut self,
         weights: impl IntoIterator<Item = &'a Tensor>,
@@ -61,6 +62,10 @@ impl AdamW {
         let squares: Vec<Tensor> =
             gradients.iter().map(|gradient| gradient.square().sum(None)).collect();
         let norm = Tensor::stack(&squares, 0).sum(None).sqrt().double_value(&[]);
+        if !norm.is_finite() {
+            gradients.into_iter().for_each(|mut gradient| drop(gradient.zero_()));
+            return norm;
+        }
         let cut = if norm > most { most / (norm + 1e-6) } else { 1.0 };
         self.taken += 1;
         let taken = self.taken as f64;

@@ -68,19 +68,39 @@ pub(super) struct Spans {
     count: i64,
 }
 
+/// What an update has in all, of completions that count.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Totals {
+    pub(super) completions: usize,
+    pub(super) tokens: usize,
+    /// The most tokens that a completion could have.
+    pub(super) most: usize,
+}
+
+impl Totals {
+    pub(super) fn of(lengths: &[usize], counted: &[bool], most: usize) -> Self {
+        let alive = || lengths.iter().zip(counted).filter(|(_, counted)| **counted);
+        Self { completions: alive().count(), tokens: alive().map(|(n, _)| n).sum(), most }
+    }
+}
+
 impl Spans {
-    /// Of completions of `lengths` tokens, of which those that are not `counted` weigh nothing; no
-    /// completion can have more than `most` tokens.
-    pub(super) fn new(lengths: &[usize], counted: &[bool], average: Average, most: usize) -> Self {
-        let alive = counted.iter().filter(|counted| **counted).count().max(1) as f64;
-        let tokens: usize = lengths.iter().zip(counted).filter(|(_, it)| **it).map(|(n, _)| n).sum();
+    /// Of completions of `lengths` tokens, of which those that are not `counted` weigh nothing, in an
+    /// update that has `totals` in all.
+    pub(super) fn new(
+        lengths: &[usize],
+        counted: &[bool],
+        average: Average,
+        totals: &Totals,
+    ) -> Self {
+        let alive = totals.completions.max(1) as f64;
         let (mut owner, mut weight, mut each) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (&length, &counted)) in (0i64..).zip(lengths.iter().zip(counted)) {
             let part = match average {
                 _ if !counted => 0.0,
                 Average::Sequences => 1.0 / (alive * length.max(1) as f64),
-                Average::Tokens => 1.0 / tokens.max(1) as f64,
-                Average::Constant => 1.0 / (alive * most.max(1) as f64),
+                Average::Tokens => 1.0 / totals.tokens.max(1) as f64,
+                Average::Constant => 1.0 / (alive * totals.most.max(1) as f64),
             };
             owner.extend(std::iter::repeat_n(at, length));
             weight.extend(std::iter::repeat_n(part as f32, length));
@@ -143,8 +163,8 @@ impl LossSettings {
         let low = self.clip_low > 0.0 && self.clip_low <= 1.0;
         let high = self.clip_high > 0.0 && self.clip_high.is_finite();
         match (low, high) {
-            (false, _) => Some(("loss.clip_low", "above 0 and at most 1")),
-            (_, false) => Some(("loss.clip_high", "above 0")),
+            (false, _) => Some(("rl.clip", "above 0 and at most 1")),
+            (_, false) => Some(("rl.clip_high", "above 0")),
             _ => None,
         }
     }
@@ -177,7 +197,8 @@ mod tests {
     }
 
     fn loss(settings: &LossSettings, kl: &KlSettings, new: &[f64], old: &[f64]) -> (f64, Vec<f32>) {
-        let spans = Spans::new(&LENGTHS, &[true, true], settings.average, 4);
+        let totals = Totals::of(&LENGTHS, &[true, true], 4);
+        let spans = Spans::new(&LENGTHS, &[true, true], settings.average, &totals);
         let new = tensor(new).set_requires_grad(true);
         let (old, advantages) = (tensor(old), tensor(&[2.0, 2.0, -1.0, -1.0, -1.0]));
         let reference = tensor(&[-1.0; 5]);

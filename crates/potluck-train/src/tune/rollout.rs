@@ -1,0 +1,122 @@
+//! What one step learns from: prompts, and what the policy wrote after them.
+
+use serde_json::{Map, Value};
+use tch::Kind;
+
+use crate::hf::{Choosing, Continuation, Decoder, Ending, PromptError, Sampling};
+use crate::stream::Stream;
+
+use super::settings::SamplingSettings;
+
+/// A prompt of a data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prompt {
+    /// As rewards see it.
+    pub text: String,
+    /// As the model reads it.
+    pub tokens: Vec<i64>,
+    /// What else its line says.
+    pub columns: Map<String, Value>,
+}
+
+/// What the policy wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// Its tokens, the one that ends it included.
+    pub tokens: Vec<i64>,
+    /// Without what ended it.
+    pub text: String,
+    /// Whether it ended within its limit.
+    pub is_finished: bool,
+}
+
+/// Text of tokens, and where texts end.
+pub trait Words {
+    /// The text of tokens, special ones left out.
+    fn text(&self, tokens: &[i64]) -> String;
+    /// The tokens that end a text.
+    fn ends(&self) -> &[i64];
+}
+
+/// Writes `group` completions for each of `prompts`, which stand one after the other.
+///
+/// # Errors
+/// [`PromptError`].
+pub(super) fn roll_out(
+    policy: &Decoder,
+    kind: Kind,
+    words: &dyn Words,
+    (settings, sampling): (&SamplingSettings, &Sampling),
+    prompts: &[Prompt],
+    group: usize,
+    seeds: [u64; 2],
+) -> Result<Vec<Written>, PromptError> {
+    let snapshot = policy.snapshot(kind);
+    let tokens: Vec<&[i64]> =
+        prompts.iter().flat_map(|it| std::iter::repeat_n(it.tokens.as_slice(), group)).collect();
+    let [seed, step] = seeds;
+    let streams =
+        (0..tokens.len() as u64).map(|row| Stream::of("rollout", &[seed, step, row])).collect();
+    let mut is_over =
+        |_: usize, tokens: &[i64]| cut(&words.text(tail(tokens)), &settings.stop).is_some();
+    let ending = Ending {
+        limit: settings.max_tokens,
+        ends: words.ends(),
+        is_over: (!settings.stop.is_empty()).then_some(&mut is_over),
+    };
+    let all = snapshot.generate(&tokens, ending, Choosing::Drawn(sampling, streams))?;
+    Ok(all.into_iter().map(|it| written(it, words, &settings.stop)).collect())
+}
+
+/// A stop string is looked for in the text of so many of the last tokens.
+const TAIL: usize = 32;
+
+fn tail(tokens: &[i64]) -> &[i64] {
+    &tokens[tokens.len().saturating_sub(TAIL)..]
+}
+
+/// Where the first of `stops` begins in `text`.
+fn cut(text: &str, stops: &[String]) -> Option<usize> {
+    stops.iter().filter_map(|stop| text.find(stop.as_str())).min()
+}
+
+fn written(it: Continuation, words: &dyn Words, stops: &[String]) -> Written {
+    let ended_by_token = it.tokens.last().is_some_and(|last| words.ends().contains(last));
+    let body = &it.tokens[..it.tokens.len() - usize::from(ended_by_token)];
+    let mut text = words.text(body);
+    if let Some(at) = cut(&text, stops) {
+        text.truncate(at);
+    }
+    Written { tokens: it.tokens, text, is_finished: it.has_ended }
+}
+
+impl SamplingSettings {
+    /// The options, checked.
+    ///
+    /// # Errors
+    /// A sentence that names the key.
+    pub fn sampling(&self) -> Result<Sampling, String> {
+        let named = |error: crate::hf::SamplingError| format!("sampling.{error}");
+        let mut sampling =
+            Sampling::default().with_temperature(self.temperature).map_err(named)?;
+        if let Some(top_k) = self.top_k {
+            sampling = sampling.with_top_k(top_k).map_err(named)?;
+        }
+        if let Some(top_p) = self.top_p {
+            sampling = sampling.with_top_p(top_p).map_err(named)?;
+        }
+        if let Some(min_p) = self.min_p {
+            sampling = sampling.with_min_p(min_p).map_err(named)?;
+        }
+        if let Some(penalty) = self.repetition_penalty {
+            sampling = sampling.with_repetition_penalty(penalty).map_err(named)?;
+        }
+        if !(1..=1 << 20).contains(&self.max_tokens) {
+            return Err("sampling.max_tokens must be 1 to 1048576".to_owned());
+        }
+        match self.stop.iter().any(String::is_empty) {
+            true => Err("sampling.stop must not hold an empty string".to_owned()),
+            false => Ok(sampling),
+        }
+    }
+}
