@@ -187,14 +187,14 @@ impl Decoder {
         v: &Tensor,
         sight: &Sight,
     ) -> Tensor {
-        let scale = self.architecture.score_scale(layer);
         let shared = q.size()[1] / k.size()[1];
-        let (added, is_causal) = match sight {
-            Sight::All => (None, false),
-            Sight::Causal => (None, true),
-            Sight::Marked(added) => (Some(added), false),
-        };
-        let Some(cap) = self.architecture.attention.cap else {
+        if self.architecture.attention.cap.is_none() {
+            let scale = self.architecture.score_scale(layer);
+            let (added, is_causal) = match sight {
+                Sight::All => (None, false),
+                Sight::Causal => (None, true),
+                Sight::Marked(added) => (Some(added), false),
+            };
             return Tensor::scaled_dot_product_attention(
                 q,
                 k,
@@ -205,22 +205,38 @@ impl Decoder {
                 scale,
                 shared > 1,
             );
-        };
+        }
         let repeated = |x: &Tensor| match shared {
             1 => x.shallow_clone(),
             shared => x.repeat_interleave_self_int(shared, 1, None),
         };
-        let scores = q.matmul(&repeated(k).transpose(2, 3)) * scale;
-        let bent = (scores / cap).tanh() * cap;
-        let bent = match (added, is_causal) {
-            (Some(added), _) => bent + added,
-            (None, true) => {
-                let ones = Tensor::ones(bent.size(), (Kind::Bool, bent.device()));
-                bent.masked_fill(&ones.tril(0).logical_not(), f64::NEG_INFINITY)
-            }
-            (None, false) => bent,
+        self.attend_plainly(layer, q, &repeated(k), &repeated(v), sight)
+    }
+
+    /// Attention in the open, with as many heads of keys as of queries. For few queries it is faster,
+    /// too: libtorch's own divides work by blocks of queries.
+    pub(super) fn attend_plainly(
+        &self,
+        layer: usize,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        sight: &Sight,
+    ) -> Tensor {
+        let scores = (q * self.architecture.score_scale(layer)).matmul(&k.transpose(2, 3));
+        let scores = match self.architecture.attention.cap {
+            Some(cap) => (scores / cap).tanh() * cap,
+            None => scores,
         };
-        bent.softmax(-1, Kind::Float).to_kind(self.compute).matmul(&repeated(v))
+        let scores = match sight {
+            Sight::All => scores,
+            Sight::Marked(added) => scores + added,
+            Sight::Causal => {
+                let ones = Tensor::ones(scores.size(), (Kind::Bool, scores.device()));
+                scores.masked_fill(&ones.tril(0).logical_not(), f64::NEG_INFINITY)
+            }
+        };
+        scores.softmax(-1, Kind::Float).to_kind(self.compute).matmul(v)
     }
 
     fn feed_forward(&self, x: &Tensor, layer: &Layer) -> Tensor {

@@ -291,7 +291,7 @@ impl Run {
                 // The heads that share keys stand as the queries of one: no key is copied.
                 let rows = q.size()[0];
                 let folded = q.reshape([rows, attention.kv_heads, -1, attention.head_width]);
-                let out = decoder.attend(layer, &folded, &keys, &values, sight);
+                let out = decoder.attend_plainly(layer, &folded, &keys, &values, sight);
                 out.reshape([rows, attention.heads, 1, attention.head_width])
             },
         );
