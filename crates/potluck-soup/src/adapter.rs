@@ -37,7 +37,7 @@ use std::path::PathBuf;
 
 use potluck_core::{Blake3, PartyId};
 
-pub use self::config::{AdapterConfig, AdapterConfigError};
+pub use self::config::{AdapterConfig, AdapterConfigError, Scaling};
 pub use self::factors::factors;
 pub use self::linear::linear;
 pub use self::merge::merge;

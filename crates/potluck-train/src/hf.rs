@@ -27,6 +27,7 @@ mod packed;
 mod sampling;
 mod generate;
 mod save;
+mod peft;
 
 pub use architecture::{Activation, Architecture, Attention, Family, Norm};
 pub use batch::{Batch, PromptError};
@@ -36,6 +37,7 @@ pub use generate::{Choosing, Continuation, Ending};
 pub use lora::{Lora, LoraError, LoraSettings};
 pub use packed::{Counted, Group, Packed};
 pub(crate) use packed::log_probs;
+pub use peft::AdapterError;
 pub use plan::Plan;
 pub use rope::{Rope, Scaling};
 pub use rows::Rows;

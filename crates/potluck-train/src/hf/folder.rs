@@ -171,7 +171,7 @@ impl Folder {
     /// [`OpenError`], which names the tensor.
     pub fn load(&self) -> Result<Decoder, OpenError> {
         let specs = self.plan.tensors().iter().zip(&self.inputs);
-        let weights = specs.map(|(spec, input)| read(spec, input)).collect::<Result<_, _>>()?;
+        let weights = specs.map(|(spec, input)| read_tensor(spec, input)).collect::<Result<_, _>>()?;
         Ok(Decoder::new(self.architecture.clone(), self.plan.clone(), weights))
     }
 }
@@ -209,6 +209,11 @@ fn find(checkpoint: &Checkpoint, spec: &TensorSpec) -> Result<Input, OpenError> 
         }
         (one, other) => one.or(other).ok_or_else(|| OpenError::Missing(spec.name.clone()))?,
     };
+    fits(spec, &input)?;
+    Ok(input)
+}
+
+fn fits(spec: &TensorSpec, input: &Input) -> Result<(), OpenError> {
     let tensor = input.tensor();
     if !tensor.shape.iter().copied().eq(spec.shape.iter().map(|&side| side as u64)) {
         return Err(OpenError::Shape {
@@ -218,12 +223,14 @@ fn find(checkpoint: &Checkpoint, spec: &TensorSpec) -> Result<Input, OpenError> 
         });
     }
     match tensor.dtype {
-        Dtype::F32 | Dtype::Bf16 | Dtype::F16 => Ok(input),
+        Dtype::F32 | Dtype::Bf16 | Dtype::F16 => Ok(()),
         other => Err(OpenError::Type { name: tensor.name.clone(), found: other.name() }),
     }
 }
 
-fn read(spec: &TensorSpec, input: &Input) -> Result<Tensor, OpenError> {
+/// The tensor in F32, if it has the shape and one of the types that it may have.
+pub(super) fn read_tensor(spec: &TensorSpec, input: &Input) -> Result<Tensor, OpenError> {
+    fits(spec, input)?;
     let name = || input.tensor().name.clone();
     let memory = |reason: String| OpenError::Memory { name: name(), reason };
     let length = usize::try_from(input.tensor().bytes()).map_err(|it| memory(it.to_string()))?;

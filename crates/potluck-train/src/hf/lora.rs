@@ -180,15 +180,6 @@ impl Lora {
             pair.b = pair.b.set_requires_grad(true);
         }
     }
-
-    /// Replaces every factor by one of the same name and shape.
-    pub(super) fn put(&mut self, mut take: impl FnMut(&str, &[i64]) -> Option<Tensor>) -> Option<()> {
-        for pair in &mut self.pairs {
-            pair.a = take(&pair.name("A"), &pair.a.size())?;
-            pair.b = take(&pair.name("B"), &pair.b.size())?;
-        }
-        Some(())
-    }
 }
 
 impl Pair {
