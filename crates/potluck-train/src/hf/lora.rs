@@ -126,7 +126,8 @@ impl Lora {
             let before = whole.len();
             let belongs = |name: &str| {
                 let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
-                module == saved || module.ends_with(&format!(".{saved}"))
+                // As PEFT has it: `norm` is `input_layernorm`, too.
+                module.ends_with(saved.as_str())
             };
             whole.extend((0..plan.tensors().len()).filter(|&at| belongs(&plan.tensors()[at].name)));
             if whole.len() == before {

@@ -302,7 +302,7 @@ fn an_adapter_comes_back() {
     let _guard = tch::no_grad_guard();
     for case in ["llama3", "gpt2"] {
         let mut settings = lora(None);
-        settings.saved = vec![if case == "gpt2" { "ln_f" } else { "norm" }.to_owned()];
+        settings.saved = vec![if case == "gpt2" { "ln_f" } else { "model.norm" }.to_owned()];
         settings.is_rank_stabilised = case == "gpt2";
         let policy = Policy::new(folder(case).load().unwrap(), Some(&settings), 1).unwrap();
         let mut policy = policy;
