@@ -60,16 +60,11 @@ pub(super) fn sample(args: &SampleArgs) -> Result<Answer, Failure> {
         lines.push(line(&lambda.to_string(), &sample));
         samples.push(sample);
     }
-    let facts: Vec<_> = item
-        .facts()
-        .iter()
-        .map(|fact| json!({"kind": fact.kind.name(), "value": fact.value, "rumour": fact.rumour}))
-        .collect();
     let json = json!({
         "verb": "sample",
         "item": args.item,
         "article": item.article(),
-        "facts": facts,
+        "facts": item.facts_column(),
         "reference": reference,
         "samples": samples,
     });

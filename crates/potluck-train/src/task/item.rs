@@ -1,5 +1,7 @@
 //! One news item: its facts, its text, and the desk that writes item after item.
 
+use serde_json::{Value, json};
+
 use crate::stream::Stream;
 
 use super::article;
@@ -48,6 +50,25 @@ pub struct Checked {
 }
 
 impl Item {
+    /// The column of a data set in which an item's facts stand, beside its text as the prompt.
+    pub const FACTS_COLUMN: &str = "facts";
+
+    /// Its facts as a column: `[{"kind": "where", "value": "Lima", "rumour": "Oslo"}, …]`, the rumour
+    /// `null` where sources agree.
+    pub fn facts_column(&self) -> Value {
+        let fact = |fact: &Fact| json!({"kind": fact.kind.name(), "value": fact.value, "rumour": fact.rumour});
+        self.facts.iter().map(fact).collect()
+    }
+
+    /// The item of that text with the facts of a column; `None` where they are not such as the desk
+    /// writes: at least one, each kind at most once and in order, each value one of its kind.
+    pub fn of_facts(article: &str, column: &Value) -> Option<Self> {
+        let facts: Option<Vec<Fact>> = column.as_array()?.iter().map(Fact::of_column).collect();
+        let facts = facts.filter(|facts| !facts.is_empty())?;
+        let is_ordered = facts.is_sorted_by(|a, b| a.kind < b.kind);
+        is_ordered.then(|| Self { facts, article: article.to_owned() })
+    }
+
     /// Its facts, each kind once, in the order of a summary.
     pub fn facts(&self) -> &[Fact] {
         &self.facts
@@ -70,6 +91,20 @@ impl Item {
             checked.supported += usize::from(is_true || is_rumour);
         }
         checked
+    }
+}
+
+impl Fact {
+    fn of_column(value: &Value) -> Option<Self> {
+        let name = value.get("kind")?.as_str()?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name)?;
+        let told =
+            |value: &Value| value.as_str().filter(|value| kind.has_value(value)).map(str::to_owned);
+        let rumour = match value.get("rumour") {
+            None | Some(Value::Null) => None,
+            Some(rumour) => Some(told(rumour)?),
+        };
+        Some(Self { kind, value: told(value.get("value")?)?, rumour })
     }
 }
 
@@ -207,6 +242,28 @@ mod tests {
             }
         }
         assert_eq!(counts, (5..=12).collect());
+    }
+
+    #[test]
+    fn an_item_is_its_text_and_its_column_of_facts() {
+        for index in 0..200 {
+            let item = DESK.item(Split::Train, index);
+            let text = item.facts_column().to_string();
+            let column = serde_json::from_str(&text).unwrap();
+            assert_eq!(Item::of_facts(item.article(), &column), Some(item));
+        }
+        for column in [
+            json!(null),
+            json!([]),
+            json!([{"kind": "who"}]),
+            json!([{"kind": "mood", "value": "Bell"}]),
+            json!([{"kind": "who", "value": "Nobody"}]),
+            json!([{"kind": "where", "value": "Lima", "rumour": 3}]),
+            json!([{"kind": "where", "value": "Lima"}, {"kind": "who", "value": "Bell"}]),
+            json!([{"kind": "who", "value": "Bell"}, {"kind": "who", "value": "Roy"}]),
+        ] {
+            assert_eq!(Item::of_facts("", &column), None, "{column}");
+        }
     }
 
     #[test]
