@@ -52,11 +52,15 @@ impl Decoder {
     /// The logits of every token of a batch, `[rows, length, vocabulary]`; those of padding mean
     /// nothing.
     pub fn logits(&self, batch: &Batch) -> Tensor {
+        self.head(&self.hidden(batch))
+    }
+
+    /// What the last linear map reads of every token of a batch, `[rows, length, hidden]`.
+    pub(super) fn hidden(&self, batch: &Batch) -> Tensor {
         let marks = self.marks(batch, 0, batch.length);
-        let hidden = self.run(&batch.tokens, &batch.positions, |layer, [q, k, v]| {
+        self.run(&batch.tokens, &batch.positions, |layer, [q, k, v]| {
             self.attend(layer, &q, &k, &v, &marks)
-        });
-        self.head(&hidden)
+        })
     }
 
     /// The logits after each row's last token, `[rows, vocabulary]`, and a cache with room for

@@ -94,6 +94,14 @@ pub enum OpenError {
         /// In libtorch's words.
         reason: String,
     },
+    /// The tokenizer, without which a text has no tokens.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Tokenizer {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// An infinity, or what is no number.
     #[error("the tensor {0} has a value that is not finite")]
     NotFinite(String),
@@ -177,7 +185,7 @@ impl Folder {
 }
 
 /// The bytes of a text, of which no more is read than a configuration may have, and one byte.
-fn read_text(path: &Path) -> Result<Vec<u8>, OpenError> {
+pub(super) fn read_text(path: &Path) -> Result<Vec<u8>, OpenError> {
     let failed = |source| OpenError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
@@ -185,7 +193,7 @@ fn read_text(path: &Path) -> Result<Vec<u8>, OpenError> {
     Ok(bytes)
 }
 
-fn refusal(folder: &Path, name: &str) -> impl Fn(ConfigError) -> OpenError {
+pub(super) fn refusal(folder: &Path, name: &str) -> impl Fn(ConfigError) -> OpenError {
     let path = folder.join(name);
     move |source| OpenError::Config { path: path.clone(), source }
 }
@@ -209,6 +217,11 @@ fn find(checkpoint: &Checkpoint, spec: &TensorSpec) -> Result<Input, OpenError> 
         }
         (one, other) => one.or(other).ok_or_else(|| OpenError::Missing(spec.name.clone()))?,
     };
+    fitting(input, spec)
+}
+
+/// `input`, if its shape is that of the plan and its type can be computed with.
+pub(super) fn fitting(input: Input, spec: &TensorSpec) -> Result<Input, OpenError> {
     let tensor = input.tensor();
     if !tensor.shape.iter().copied().eq(spec.shape.iter().map(|&side| side as u64)) {
         return Err(OpenError::Shape {
@@ -223,7 +236,7 @@ fn find(checkpoint: &Checkpoint, spec: &TensorSpec) -> Result<Input, OpenError> 
     }
 }
 
-fn read(spec: &TensorSpec, input: &Input) -> Result<Tensor, OpenError> {
+pub(super) fn read(spec: &TensorSpec, input: &Input) -> Result<Tensor, OpenError> {
     let name = || input.tensor().name.clone();
     let memory = |reason: String| OpenError::Memory { name: name(), reason };
     let length = usize::try_from(input.tensor().bytes()).map_err(|it| memory(it.to_string()))?;
