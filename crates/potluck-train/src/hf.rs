@@ -7,6 +7,7 @@
 //!
 //! A folder comes from anybody. [`Architecture`] refuses by name what it does not know, [`Plan`]
 //! says what tensors there must be, and only when every header agrees is memory for weights taken.
+//! [`Scorer`] is a model with a head for scores: one of these decoders, or an encoder.
 //! Families: Llama (with SmolLM), Mistral, Qwen2, Qwen3, Gemma 2, GPT-2, GPT-NeoX. All arithmetic
 //! is in F32; `tests/hf.rs` holds it against `transformers`' own logits and greedy tokens.
 
@@ -28,6 +29,8 @@ mod sampling;
 mod generate;
 mod save;
 mod peft;
+mod encoder;
+mod scorer;
 
 pub use architecture::{Activation, Architecture, Attention, Family, Norm};
 pub use batch::{Batch, PromptError};
@@ -43,4 +46,5 @@ pub use rope::{Rope, Scaling};
 pub use rows::Rows;
 pub use sampling::{Sampling, SamplingError};
 pub use save::SaveError;
+pub use scorer::{Reading, ScoreError, Scorer};
 pub use settings::ConfigError;

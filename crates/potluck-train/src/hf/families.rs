@@ -11,15 +11,15 @@ use super::rope::{Rope, RopeKeys, USUAL};
 use super::settings::{self, ConfigError, Settings, excerpt};
 
 /// The widest that any part may be; with it no product of three sizes overflows.
-const WIDEST: i64 = 1 << 20;
+pub(super) const WIDEST: i64 = 1 << 20;
 /// The most heads, and the widest.
-const MOST_HEADS: i64 = 1 << 12;
+pub(super) const MOST_HEADS: i64 = 1 << 12;
 /// The most layers; the deepest published decoders have some 130.
-const MOST_LAYERS: i64 = 1 << 10;
+pub(super) const MOST_LAYERS: i64 = 1 << 10;
 /// The largest number of tokens.
-const MOST_TOKENS: i64 = 1 << 22;
+pub(super) const MOST_TOKENS: i64 = 1 << 22;
 /// The longest context, and the widest window.
-const LONGEST: i64 = 1 << 30;
+pub(super) const LONGEST: i64 = 1 << 30;
 /// The largest of the numbers that scale or bound something.
 const LARGEST: f64 = 1e9;
 /// The base of rotary frequencies where the file is silent.
@@ -248,14 +248,23 @@ fn plain_attention(heads: i64, kv_heads: i64, head_width: i64, layers: i64) -> A
     }
 }
 
-fn divided(settings: &Settings, hidden: i64, heads: i64, key: &str) -> Result<i64, ConfigError> {
+pub(super) fn divided(
+    settings: &Settings,
+    hidden: i64,
+    heads: i64,
+    key: &str,
+) -> Result<i64, ConfigError> {
     match hidden % heads {
         0 => Ok(hidden / heads),
         _ => Err(settings.refused(key, "a divisor of the hidden size")),
     }
 }
 
-fn activation(settings: &Settings, key: &str, absent: &str) -> Result<Activation, ConfigError> {
+pub(super) fn activation(
+    settings: &Settings,
+    key: &str,
+    absent: &str,
+) -> Result<Activation, ConfigError> {
     match settings.word(key)?.unwrap_or(absent) {
         "silu" | "swish" => Ok(Activation::Silu),
         "gelu" => Ok(Activation::Gelu),

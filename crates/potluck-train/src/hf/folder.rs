@@ -94,6 +94,14 @@ pub enum OpenError {
         /// In libtorch's words.
         reason: String,
     },
+    /// The tokenizer, without which a text has no tokens.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Tokenizer {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// An infinity, or what is no number.
     #[error("the tensor {0} has a value that is not finite")]
     NotFinite(String),
@@ -171,13 +179,13 @@ impl Folder {
     /// [`OpenError`], which names the tensor.
     pub fn load(&self) -> Result<Decoder, OpenError> {
         let specs = self.plan.tensors().iter().zip(&self.inputs);
-        let weights = specs.map(|(spec, input)| read_tensor(spec, input)).collect::<Result<_, _>>()?;
+        let weights = specs.map(|(spec, input)| read(spec, input)).collect::<Result<_, _>>()?;
         Ok(Decoder::new(self.architecture.clone(), self.plan.clone(), weights))
     }
 }
 
 /// The bytes of a text, of which no more is read than a configuration may have, and one byte.
-fn read_text(path: &Path) -> Result<Vec<u8>, OpenError> {
+pub(super) fn read_text(path: &Path) -> Result<Vec<u8>, OpenError> {
     let failed = |source| OpenError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
@@ -185,7 +193,7 @@ fn read_text(path: &Path) -> Result<Vec<u8>, OpenError> {
     Ok(bytes)
 }
 
-fn refusal(folder: &Path, name: &str) -> impl Fn(ConfigError) -> OpenError {
+pub(super) fn refusal(folder: &Path, name: &str) -> impl Fn(ConfigError) -> OpenError {
     let path = folder.join(name);
     move |source| OpenError::Config { path: path.clone(), source }
 }
@@ -209,11 +217,11 @@ fn find(checkpoint: &Checkpoint, spec: &TensorSpec) -> Result<Input, OpenError> 
         }
         (one, other) => one.or(other).ok_or_else(|| OpenError::Missing(spec.name.clone()))?,
     };
-    fits(spec, &input)?;
-    Ok(input)
+    fitting(input, spec)
 }
 
-fn fits(spec: &TensorSpec, input: &Input) -> Result<(), OpenError> {
+/// `input`, if its shape is that of the plan and its type can be computed with.
+pub(super) fn fitting(input: Input, spec: &TensorSpec) -> Result<Input, OpenError> {
     let tensor = input.tensor();
     if !tensor.shape.iter().copied().eq(spec.shape.iter().map(|&side| side as u64)) {
         return Err(OpenError::Shape {
@@ -223,14 +231,12 @@ fn fits(spec: &TensorSpec, input: &Input) -> Result<(), OpenError> {
         });
     }
     match tensor.dtype {
-        Dtype::F32 | Dtype::Bf16 | Dtype::F16 => Ok(()),
+        Dtype::F32 | Dtype::Bf16 | Dtype::F16 => Ok(input),
         other => Err(OpenError::Type { name: tensor.name.clone(), found: other.name() }),
     }
 }
 
-/// The tensor in F32, if it has the shape and one of the types that it may have.
-pub(super) fn read_tensor(spec: &TensorSpec, input: &Input) -> Result<Tensor, OpenError> {
-    fits(spec, input)?;
+pub(super) fn read(spec: &TensorSpec, input: &Input) -> Result<Tensor, OpenError> {
     let name = || input.tensor().name.clone();
     let memory = |reason: String| OpenError::Memory { name: name(), reason };
     let length = usize::try_from(input.tensor().bytes()).map_err(|it| memory(it.to_string()))?;

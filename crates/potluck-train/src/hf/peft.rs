@@ -15,7 +15,7 @@ use crate::model::{TensorSpec, weights_bytes};
 
 use super::architecture::Family;
 use super::decoder::Decoder;
-use super::folder::{OpenError, read_tensor};
+use super::folder::{OpenError, fitting, read};
 use super::lora::{Lora, LoraSettings};
 use super::save::SaveError;
 
@@ -66,7 +66,8 @@ impl Decoder {
         let mut take = |name: String, shape: Vec<i64>| -> Result<Option<Tensor>, OpenError> {
             let Some(input) = checkpoint.input(&name) else { return Ok(None) };
             taken.push(name.clone());
-            read_tensor(&TensorSpec { name, shape }, &input).map(Some)
+            let spec = TensorSpec { name, shape };
+            read(&spec, &fitting(input, &spec)?).map(Some)
         };
         for linear in self.plan.linears() {
             let module = self.plan.module(linear);

@@ -22,10 +22,10 @@ use super::decoder::Decoder;
 use super::folder::{CONFIG, Folder};
 
 /// The file of weights.
-const WEIGHTS: &str = "model.safetensors";
+pub(super) const WEIGHTS: &str = "model.safetensors";
 
 /// What else belongs to a model and is passed on, where it is there.
-const COMPANIONS: [&str; 10] = [
+pub(super) const COMPANIONS: [&str; 10] = [
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -83,19 +83,26 @@ impl Folder {
                 copied.map_err(|error| failed(&to, error))?;
             }
         }
-        let part = to.join(format!("{WEIGHTS}.part"));
-        let weights = self.kept().zip(decoder.weights());
-        let views = weights.map(|((name, dtype), tensor)| (name, Kept::new(tensor, dtype)));
-        // Without it, older versions of `transformers` refuse the file.
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        safetensors::serialize_to_file(views, Some(metadata), &part)
-            .map_err(|source| SaveError::Weights { path: part.clone(), source })?;
-        let finished = File::open(&part)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| fs::rename(&part, to.join(WEIGHTS)))
-            .and_then(|()| sync_folder(to));
-        finished.map_err(|error| failed(&to.join(WEIGHTS), error))
+        write_weights(to, self.kept().zip(decoder.weights()))
     }
+}
+
+/// Writes named tensors, each of its type, as the one file of weights of the folder `to`.
+pub(super) fn write_weights<'a>(
+    to: &Path,
+    weights: impl Iterator<Item = ((&'a str, Dtype), &'a Tensor)>,
+) -> Result<(), SaveError> {
+    let part = to.join(format!("{WEIGHTS}.part"));
+    let views = weights.map(|((name, dtype), tensor)| (name, Kept::new(tensor, dtype)));
+    // Without it, older versions of `transformers` refuse the file.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(views, Some(metadata), &part)
+        .map_err(|source| SaveError::Weights { path: part.clone(), source })?;
+    let finished = File::open(&part)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(&part, to.join(WEIGHTS)))
+        .and_then(|()| sync_folder(to));
+    finished.map_err(|source| SaveError::Write { path: to.join(WEIGHTS), source })
 }
 
 /// A tensor that becomes bytes only when it is written.
