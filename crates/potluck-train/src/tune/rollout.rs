@@ -24,6 +24,8 @@ pub struct Prompt {
 pub struct Written {
     /// Its tokens, the one that ends it included.
     pub tokens: Vec<i64>,
+    /// The natural logarithm of each one's probability when it was drawn.
+    pub log_probs: Vec<f32>,
     /// Without what ended it.
     pub text: String,
     /// Whether it ended within its limit.
@@ -87,7 +89,7 @@ fn written(it: Continuation, words: &dyn Words, stops: &[String]) -> Written {
     if let Some(at) = cut(&text, stops) {
         text.truncate(at);
     }
-    Written { tokens: it.tokens, text, is_finished: it.has_ended }
+    Written { tokens: it.tokens, log_probs: it.log_probs, text, is_finished: it.has_ended }
 }
 
 impl SamplingSettings {

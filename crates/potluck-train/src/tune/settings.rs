@@ -45,8 +45,8 @@ pub struct RlSettings {
     pub iterations: usize,
     /// Into how many updates one passage is divided.
     pub minibatches: usize,
-    /// As many prompts are computed at once; all of an update if it is not given. Less takes less
-    /// memory and more time.
+    /// With as many prompts are gradients computed at once; without it, as many as make some 2000
+    /// tokens, and on a GPU all of an update. Less takes less memory.
     pub at_once: Option<usize>,
     /// What is subtracted from a reward.
     pub baseline: Option<Baseline>,

@@ -108,9 +108,13 @@ impl Batch<'_> {
     }
 }
 
+/// As many tokens are computed at once on a CPU: more only take memory.
+const MOST_TOKENS: usize = 2048;
+
 /// What is known of a batch when it is learned from; flat tensors, none with gradients.
 struct Learned {
-    old: Tensor,
+    /// Log-probabilities before the step; without them, a part's own, since nothing moved yet.
+    old: Option<Tensor>,
     reference: Option<Tensor>,
     advantages: Tensor,
     /// Old values and returns, with PPO.
@@ -181,7 +185,7 @@ impl Learner<'_> {
         let (rl, step) = (self.rl, state.counters.step);
         let prompts = batch.prompts.len();
         let update = (prompts / rl.minibatches).max(1);
-        let at_once = rl.at_once.unwrap_or(update).min(update);
+        let at_once = rl.at_once.unwrap_or_else(|| self.fits_at_once(state, batch)).min(update);
         let parts = |of: std::ops::Range<usize>| {
             let end = of.end;
             of.step_by(at_once).map(move |from| from..(from + at_once).min(end))
@@ -233,7 +237,21 @@ impl Learner<'_> {
         Ok(())
     }
 
+    /// How many prompts are computed at once where the recipe does not say.
+    fn fits_at_once(&self, state: &RunState, batch: &Batch) -> usize {
+        if state.policy.decoder().device() != Device::Cpu {
+            return batch.prompts.len();
+        }
+        let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
+        let prompt = longest(&mut batch.prompts.iter().map(|it| it.tokens.len()));
+        let own = longest(&mut batch.lengths.iter().copied());
+        (MOST_TOKENS / (batch.group * (prompt + own)).max(1)).max(1)
+    }
+
     /// Log-probabilities before the step and of the base, and the advantages that follow.
+    ///
+    /// Where a batch is gone through once but in parts, the log-probabilities with which it was drawn
+    /// stand in for those before the step in all that has no gradient.
     #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
     fn measured(
         &self,
@@ -253,7 +271,16 @@ impl Learner<'_> {
                 packed.iter().map(|(_, packed)| measure(of, packed, temperature)).collect();
             Tensor::cat(&parts, 0)
         };
-        let old = first.map_or_else(|| all(policy.decoder()), Pass::log_probs);
+        let once = self.rl.iterations == 1 && self.rl.minibatches == 1;
+        let drawn = || {
+            let log_probs = batch.written.iter().flat_map(|it| &it.log_probs).copied();
+            Tensor::from_slice(&log_probs.collect::<Vec<f32>>()).to_device(policy.decoder().device())
+        };
+        let needs_values = self.rl.algorithm == Algorithm::Ppo;
+        let measured = first.map(Pass::log_probs).or_else(|| {
+            (!once || needs_values).then(|| all(policy.decoder()))
+        });
+        let old = measured.as_ref().map_or_else(drawn, Tensor::shallow_clone);
         let reference = self.reference.map(all);
         let distance = reference.as_ref().map(|reference| &old - reference);
         let far = distance.as_ref().map(flat);
@@ -293,7 +320,7 @@ impl Learner<'_> {
             let (advantages, returns) =
                 self.generalised(batch, &rewards, charged.as_deref(), &flat(&values));
             let values = Some((values, tensor(&returns)));
-            return Learned { old, reference, advantages: tensor(&advantages), values };
+            return Learned { old: measured, reference, advantages: tensor(&advantages), values };
         }
         let charged = charged.map(|charged| by_completion(&charged));
         let penalised: Vec<Option<f64>> = rewards
@@ -311,7 +338,7 @@ impl Learner<'_> {
             .zip(&batch.lengths)
             .flat_map(|(&advantage, &length)| std::iter::repeat_n(advantage, length))
             .collect();
-        Learned { old, reference, advantages: tensor(&by_token), values: None }
+        Learned { old: measured, reference, advantages: tensor(&by_token), values: None }
     }
 
     /// Advantages and returns of each token: the divergence is charged where it arises, the score
@@ -362,15 +389,15 @@ impl Learner<'_> {
         let spans = Spans::new(lengths, &batch.counted[own], loss.average, totals);
         let slice = |flat: &Tensor| flat.narrow(0, from, length);
         let reference = learned.reference.as_ref().map(slice);
+        let leaf = pass.log_probs().set_requires_grad(true);
         let facts = Facts {
-            old: &slice(&learned.old),
+            old: &learned.old.as_ref().map_or_else(|| leaf.detach(), slice),
             advantages: &slice(&learned.advantages),
             reference: reference.as_ref(),
             spans: &spans,
             kl: self.kl,
             kl_cost: cost,
         };
-        let leaf = pass.log_probs().set_requires_grad(true);
         let (value, cut) = loss.loss(&leaf, &facts);
         value.backward();
         let more = learned.values.as_ref().and_then(|(old, returns)| {
