@@ -7,6 +7,7 @@
 
 pub mod task;
 pub mod reward;
+pub mod text;
 pub mod tokenizer;
 pub mod model;
 pub mod hf;

@@ -12,6 +12,7 @@ mod soup;
 mod ledger;
 mod negotiation;
 mod transport;
+mod train;
 
 use std::path::PathBuf;
 
@@ -49,6 +50,8 @@ enum Name {
     Transport,
     /// Bargaining in made-up federations: how good, and what lies win
     Negotiation,
+    /// Sampling and training steps, beside transformers and TRL
+    Train,
 }
 
 /// Measures, writes the page, and prints where it stands.
@@ -61,5 +64,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Ledger => ledger::run(args),
         Name::Transport => transport::run(args),
         Name::Negotiation => negotiation::run(args),
+        Name::Train => train::run(args),
     }
 }

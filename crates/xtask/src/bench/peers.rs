@@ -26,19 +26,8 @@ impl Peers {
     /// # Errors
     /// When there is no Python 3, or pip cannot fetch a package.
     pub(crate) fn install() -> Result<Self> {
-        let venv = target_dir().join("bench/venv");
         let list = root().join(SCRIPTS).join("requirements.txt");
-        let requirements = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
-        let installed = venv.join("requirements.txt");
-        if !fs::read_to_string(&installed).is_ok_and(|it| it == requirements) {
-            eprintln!("installing mergekit and torch (6 GB, once)");
-            run(Command::new("python3").args(["-m", "venv"]).arg(&venv))
-                .context("Python 3 with venv is needed")?;
-            let mut pip = Command::new(venv.join("bin/python"));
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-            run(pip.arg("--requirement").arg(&list)).context("pip could not fetch the rivals")?;
-            fs::write(&installed, &requirements)?;
-        }
+        let (venv, requirements) = environment("venv", &list, "mergekit and torch (6 GB, once)")?;
         Ok(Self { venv, requirements })
     }
 
@@ -75,6 +64,27 @@ impl Peers {
         let pinned = packages.iter().map(|name| version(&self.requirements, name));
         Ok(std::iter::once(python.trim().to_owned()).chain(pinned).collect::<Vec<_>>().join(", "))
     }
+}
+
+/// An environment `bench/NAME` with the packages of a list, all versions pinned, and that list. It is made
+/// once, by pip, so that the user's mirror and cache hold.
+///
+/// # Errors
+/// When there is no Python 3, or pip cannot fetch a package.
+pub(crate) fn environment(name: &str, list: &Path, what: &str) -> Result<(PathBuf, String)> {
+    let venv = target_dir().join("bench").join(name);
+    let pinned = fs::read_to_string(list).with_context(|| list.display().to_string())?;
+    let installed = venv.join("requirements.txt");
+    if !fs::read_to_string(&installed).is_ok_and(|it| it == pinned) {
+        eprintln!("installing {what}");
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))
+            .context("Python 3 with venv is needed")?;
+        let mut pip = Command::new(venv.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        run(pip.arg("--requirement").arg(list)).with_context(|| format!("pip could not fetch {what}"))?;
+        fs::write(&installed, &pinned)?;
+    }
+    Ok((venv, pinned))
 }
 
 /// `name version`, out of a line `name==version`.

@@ -3,7 +3,6 @@
 //! Its figures stand in a section of their own, which is kept where a run leaves Flower out: it takes minutes, and
 //! gigabytes of memory.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,7 +10,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Row;
-use crate::toolchain::{output_of, root, run, target_dir};
+use crate::bench::peers::environment;
+use crate::toolchain::{output_of, root};
 
 /// What the section begins with, which is the last of the page.
 const HEAD: &str = "\n## Beside Flower\n";
@@ -88,27 +88,10 @@ fn scripts() -> PathBuf {
 
 /// The environment's Python, and which Flower it has.
 fn install() -> Result<(PathBuf, String)> {
-    let venv = target_dir().join("bench/flower-venv");
     let list = scripts().join("requirements.txt");
-    let pinned = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
-    let (installed, python) = (venv.join("requirements.txt"), venv.join("bin/python"));
-    if !fs::read_to_string(&installed).is_ok_and(|it| it == pinned) {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))
-            .context("Python 3 with venv is needed")?;
-        let mut pip = Command::new(&python);
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--requirement",
-        ]);
-        run(pip.arg(&list)).context("pip could not fetch Flower")?;
-        fs::write(&installed, &pinned)?;
-    }
+    let (venv, pinned) = environment("flower-venv", &list, "Flower")?;
     let version = pinned.lines().find(|line| line.starts_with("flwr==")).unwrap_or("flwr");
-    Ok((python, version.replace("==", " ")))
+    Ok((venv.join("bin/python"), version.replace("==", " ")))
 }
 
 #[cfg(test)]
