@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use potluck_train::algorithm::AdamW;
 use potluck_train::allocator::keep_freed_memory;
-use potluck_train::hf::{Choosing, Counted, Decoder, Ending, Folder, Group, Packed, Sampling};
+use potluck_train::hf::{Choosing, Decoder, Ending, Folder, Group, Packed, Sampling};
 use potluck_train::stream::Stream;
 use potluck_train::tune::{
     Algorithm, Learner, OptimiserSettings, Policy, PpoSettings, Prompt, RlSettings, RunState,
@@ -123,13 +123,14 @@ fn sft(model: &str, repeats: usize, kind: Kind) -> Result<Value, Box<dyn Error>>
     let policy = Policy::new(load(model, kind)?, None, 1)?;
     let decoder = policy.decoder();
     let rows = prompts(decoder.architecture().vocabulary, 32, 64, 1);
+    let learned = [true; 64];
     let trained = policy.trained();
     let weights = || trained.iter().map(|(_, tensor)| *tensor);
     let mut optimiser = AdamW::new(weights(), OptimiserSettings::default().betas());
     let mut found = timed(repeats, || {
         let rows: Vec<_> =
-            rows.iter().map(|row| vec![Group { prompt: row, completions: vec![] }]).collect();
-        let packed = Packed::new(decoder.architecture(), Counted::All, &rows, Device::Cpu)
+            rows.iter().map(|row| vec![Group::text(row, &learned)]).collect();
+        let packed = Packed::new(decoder.architecture(), &rows, Device::Cpu)
             .expect("the rows are the model's tokens");
         (-packed.log_probs(decoder, 1.0).mean(Kind::Float)).backward();
         optimiser.step(weights(), 1e-4, 0.01, 1.0);

@@ -38,7 +38,7 @@ pub use decoder::Decoder;
 pub use folder::{Folder, OpenError};
 pub use generate::{Choosing, Continuation, Ending};
 pub use lora::{Lora, LoraError, LoraSettings};
-pub use packed::{Counted, Group, Packed};
+pub use packed::{Group, Packed};
 pub(crate) use packed::log_probs;
 pub use peft::AdapterError;
 pub use plan::Plan;

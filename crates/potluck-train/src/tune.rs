@@ -10,15 +10,27 @@ mod settings;
 mod rollout;
 mod figures;
 mod step;
+mod words;
+mod sft;
+mod recipe;
+mod digest;
+mod handover;
+mod supervise;
+mod reinforce;
+mod run;
 
 pub use advantage::{Baseline, Gae, Scale};
 pub use figures::{Figures, Seconds};
 pub use kl::{Estimator, KlSettings, Place};
 pub use objective::{Average, LossSettings, Ratio};
 pub use policy::Policy;
-pub use rollout::{Prompt, Words, Written};
+pub use rollout::{Prompt, Watch, Words, Written};
 pub use settings::{
     Algorithm, OptimiserSettings, PpoSettings, RlSettings, SamplingSettings, Schedule, Unfinished,
 };
+pub use recipe::{Device, Kind, Precision, Recipe, Reinforced};
+pub use run::{RunError, Stop, run};
+pub use sft::{SftError, SftFigures, SftSettings, held_out_loss, supervised_step};
 pub use state::{Counters, RunState, StateError, WorkFolder};
 pub use step::{Learner, Scores, StepError};
+pub use words::FolderWords;

@@ -6,7 +6,7 @@
 //! al. 2024): parties that share the seed share A, and then the mean of their B's is the mean of their
 //! changes, exactly.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::stream::Stream;
 
@@ -198,7 +198,7 @@ impl Pair {
             weight: linear.weight,
             module,
             a: Tensor::from_slice(&values).view([settings.rank, inputs]),
-            b: Tensor::zeros([outputs, settings.rank], (Kind::Float, tch::Device::Cpu)),
+            b: Tensor::zeros([outputs, settings.rank], (Kind::Float, Device::Cpu)),
             scale: settings.scale(),
             dropout: 0.0,
             is_transposed: linear.is_transposed,
@@ -231,7 +231,12 @@ impl Decoder {
     /// # Errors
     /// [`LoraError`], which names the module.
     pub fn add_lora(&mut self, settings: &LoraSettings, seed: u64) -> Result<(), LoraError> {
-        let lora = Lora::new(&self.architecture, &self.plan, settings, seed)?;
+        let mut lora = Lora::new(&self.architecture, &self.plan, settings, seed)?;
+        let device = self.device();
+        for pair in &mut lora.pairs {
+            pair.a = pair.a.to_device(device);
+            pair.b = pair.b.to_device(device);
+        }
         // A copy: the base keeps what is trained whole here.
         for &at in lora.whole() {
             self.weights[at] = self.weights[at].copy();
@@ -293,6 +298,23 @@ impl Decoder {
                 whole.into_iter().for_each(|at| next(&mut self.weights[at]));
             }
             None => self.weights.iter_mut().for_each(next),
+        }
+    }
+
+    /// Its weights in the order of the plan, with what stands beside them added.
+    pub fn merged_weights(&self) -> Vec<Tensor> {
+        let _guard = tch::no_grad_guard();
+        let merged = |(at, weight): (usize, &Tensor)| match self.lora.as_ref().and_then(|it| it.at(at)) {
+            Some(pair) => weight.detach() + pair.change(),
+            None => weight.detach(),
+        };
+        self.weights.iter().enumerate().map(merged).collect()
+    }
+
+    /// Moves its weights to a device.
+    pub fn move_to(&mut self, device: Device) {
+        for weight in self.weights.iter_mut().chain(&mut self.frequencies) {
+            *weight = weight.to_device(device);
         }
     }
 

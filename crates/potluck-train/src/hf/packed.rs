@@ -14,19 +14,12 @@ use super::rows::Rows;
 /// A prompt and what may follow it. Without a completion it is a text of its own.
 #[derive(Debug, Clone)]
 pub struct Group<'a> {
-    /// Read; its tokens are predicted only where [`Counted::All`] says so.
+    /// Read.
     pub prompt: &'a [i64],
+    /// Which of its tokens are predicted, too; empty is none. The first never is.
+    pub learned: &'a [bool],
     /// Predicted.
     pub completions: Vec<&'a [i64]>,
-}
-
-/// Which predictions count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
-    /// Those of the completions' tokens.
-    Completions,
-    /// Those of the prompts' tokens too, but for the first.
-    All,
 }
 
 /// Rows of tokens, and the predictions within them that count.
@@ -48,7 +41,6 @@ impl Packed {
     /// [`PromptError`] where a token is none of the model's, or a text is longer than its positions.
     pub fn new(
         model: &Architecture,
-        counted: Counted,
         rows: &[Vec<Group>],
         device: Device,
     ) -> Result<Self, PromptError> {
@@ -60,7 +52,7 @@ impl Packed {
         for (row, groups) in rows.iter().enumerate() {
             let mut start = 0;
             for group in groups {
-                made.fill(row, start, group, counted);
+                made.fill(row, start, group);
                 start += group.width();
             }
         }
@@ -134,9 +126,14 @@ fn check(model: &Architecture, group: &Group) -> Result<(), PromptError> {
     }
 }
 
-impl Group<'_> {
-    /// A completion's last token is predicted, but predicts nothing.
-    fn width(&self) -> usize {
+impl<'a> Group<'a> {
+    /// A text of which all is predicted that `learned` says.
+    pub fn text(tokens: &'a [i64], learned: &'a [bool]) -> Self {
+        Self { prompt: tokens, learned, completions: Vec::new() }
+    }
+
+    /// How many tokens are computed: a completion's last is predicted, but predicts nothing.
+    pub fn width(&self) -> usize {
         let of = |completion: &&[i64]| completion.len().saturating_sub(1);
         self.prompt.len() + self.completions.iter().map(of).sum::<usize>()
     }
@@ -187,7 +184,7 @@ impl Made {
         }
     }
 
-    fn fill(&mut self, row: usize, start: usize, group: &Group, counted: Counted) {
+    fn fill(&mut self, row: usize, start: usize, group: &Group) {
         let prompt = group.prompt;
         self.is_causal &= start == 0 && group.completions.len() <= 1;
         let prompt_keys = start..start + prompt.len();
@@ -195,7 +192,7 @@ impl Made {
             let place = start + offset;
             self.put(row, place, token, offset);
             self.see(row, place, start..place);
-            if counted == Counted::All && offset > 0 {
+            if offset > 0 && group.learned.get(offset) == Some(&true) {
                 self.count(row, place - 1, token);
             }
         }
@@ -259,11 +256,12 @@ mod tests {
                 .unwrap();
             let group = |rows: std::ops::Range<usize>| Group {
                 prompt: prompts[rows.start],
+                learned: &[],
                 completions: rows.map(|row| written[row].tokens.as_slice()).collect(),
             };
             let model = decoder.architecture();
             let log_probs = |rows: &[Vec<Group>]| {
-                let packed = Packed::new(model, Counted::Completions, rows, Device::Cpu).unwrap();
+                let packed = Packed::new(model, rows, Device::Cpu).unwrap();
                 Vec::<f32>::try_from(packed.log_probs(&decoder, 1.0)).unwrap()
             };
             let sampled: Vec<f32> =

@@ -69,6 +69,14 @@ impl Folder {
     /// # Errors
     /// [`SaveError`].
     pub fn save(&self, decoder: &Decoder, to: &Path) -> Result<(), SaveError> {
+        self.save_weights(decoder.weights(), to)
+    }
+
+    /// The same with weights in the order of the plan.
+    ///
+    /// # Errors
+    /// [`SaveError`].
+    pub fn save_weights(&self, weights: &[Tensor], to: &Path) -> Result<(), SaveError> {
         let failed = |path: &Path, source| SaveError::Write { path: path.to_owned(), source };
         if to.exists() {
             return Err(SaveError::Exists(to.to_owned()));

@@ -22,14 +22,10 @@ impl Decoder {
 
     fn joined(&self, kind: Kind, with_lora: bool) -> Self {
         let _guard = tch::no_grad_guard();
-        let mut weights: Vec<Tensor> = self.weights.iter().map(Tensor::detach).collect();
-        if let Some(lora) = self.lora.as_ref().filter(|_| with_lora) {
-            for (at, weight) in weights.iter_mut().enumerate() {
-                if let Some(pair) = lora.at(at) {
-                    *weight = &*weight + pair.change();
-                }
-            }
-        }
+        let weights = match with_lora {
+            true => self.merged_weights(),
+            false => self.weights.iter().map(Tensor::detach).collect(),
+        };
         let attention = &self.architecture.attention;
         let mut made = Made { weights, kind, heads: [attention.heads, attention.kv_heads] };
         let layers = self.plan.layers.iter().map(|layer| made.layer(layer)).collect();

@@ -117,7 +117,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
-    use crate::hf::{Counted, Folder, Group};
+    use crate::hf::{Folder, Group};
 
     #[test]
     fn logits_in_parts_give_the_same_gradients() {
@@ -127,10 +127,10 @@ mod tests {
             let mut decoder = folder.load().unwrap();
             decoder.make_trainable();
             let (prompt, long, short) = ([1i64, 5, 9], [4i64, 8, 20, 2], [7i64, 2]);
-            let group = Group { prompt: &prompt, completions: vec![&long, &short] };
+            let group = Group { prompt: &prompt, learned: &[], completions: vec![&long, &short] };
             let model = decoder.architecture();
             let packed =
-                Packed::new(model, Counted::Completions, &[vec![group]], Device::Cpu).unwrap();
+                Packed::new(model, &[vec![group]], Device::Cpu).unwrap();
             let pass = Pass::forward_in_parts(&decoder, &packed, 0.8, most);
             let log_probs = Vec::<f32>::try_from(pass.log_probs()).unwrap();
             let derivative = Tensor::from_slice(&[1f32, -0.5, 2.0, 0.25, 1.5, -1.0]);

@@ -1,23 +1,12 @@
 //! What one step learns from: prompts, and what the policy wrote after them.
 
-use serde_json::{Map, Value};
 use tch::Kind;
 
+pub use crate::data::Prompt;
 use crate::hf::{Choosing, Continuation, Decoder, Ending, PromptError, Sampling};
 use crate::stream::Stream;
 
 use super::settings::SamplingSettings;
-
-/// A prompt of a data set.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prompt {
-    /// As rewards see it.
-    pub text: String,
-    /// As the model reads it.
-    pub tokens: Vec<i64>,
-    /// What else its line says.
-    pub columns: Map<String, Value>,
-}
 
 /// What the policy wrote.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,11 +23,18 @@ pub struct Written {
 
 /// Text of tokens, and where texts end.
 pub trait Words {
-    /// The text of tokens, special ones left out.
+    /// The text of a completion, without the token or stop string that ended it.
     fn text(&self, tokens: &[i64]) -> String;
     /// The tokens that end a text.
     fn ends(&self) -> &[i64];
+    /// Told each token of one completion, says whether it is over; `None` where tokens alone end one.
+    fn watch(&self) -> Option<Watch<'_>> {
+        None
+    }
 }
+
+/// Watches one completion.
+pub type Watch<'a> = Box<dyn FnMut(i64) -> bool + 'a>;
 
 /// Writes `group` completions for each of `prompts`, which stand one after the other.
 ///
@@ -59,37 +55,19 @@ pub(super) fn roll_out(
     let [seed, step] = seeds;
     let streams =
         (0..tokens.len() as u64).map(|row| Stream::of("rollout", &[seed, step, row])).collect();
-    let mut is_over =
-        |_: usize, tokens: &[i64]| cut(&words.text(tail(tokens)), &settings.stop).is_some();
-    let ending = Ending {
-        limit: settings.max_tokens,
-        ends: words.ends(),
-        is_over: (!settings.stop.is_empty()).then_some(&mut is_over),
+    let mut watches: Option<Vec<Watch>> = tokens.iter().map(|_| words.watch()).collect();
+    let mut is_over = |row: usize, tokens: &[i64]| match (&mut watches, tokens.last()) {
+        (Some(watches), Some(&last)) => watches[row](last),
+        _ => false,
     };
+    let ending =
+        Ending { limit: settings.max_tokens, ends: words.ends(), is_over: Some(&mut is_over) };
     let all = snapshot.generate(&tokens, ending, Choosing::Drawn(sampling, streams))?;
-    Ok(all.into_iter().map(|it| written(it, words, &settings.stop)).collect())
-}
-
-/// A stop string is looked for in the text of so many of the last tokens.
-const TAIL: usize = 32;
-
-fn tail(tokens: &[i64]) -> &[i64] {
-    &tokens[tokens.len().saturating_sub(TAIL)..]
-}
-
-/// Where the first of `stops` begins in `text`.
-fn cut(text: &str, stops: &[String]) -> Option<usize> {
-    stops.iter().filter_map(|stop| text.find(stop.as_str())).min()
-}
-
-fn written(it: Continuation, words: &dyn Words, stops: &[String]) -> Written {
-    let ended_by_token = it.tokens.last().is_some_and(|last| words.ends().contains(last));
-    let body = &it.tokens[..it.tokens.len() - usize::from(ended_by_token)];
-    let mut text = words.text(body);
-    if let Some(at) = cut(&text, stops) {
-        text.truncate(at);
-    }
-    Written { tokens: it.tokens, log_probs: it.log_probs, text, is_finished: it.has_ended }
+    let written = |it: Continuation| {
+        let text = words.text(&it.tokens);
+        Written { tokens: it.tokens, log_probs: it.log_probs, text, is_finished: it.has_ended }
+    };
+    Ok(all.into_iter().map(written).collect())
 }
 
 impl SamplingSettings {

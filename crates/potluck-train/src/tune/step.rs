@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::hf::{Counted, Decoder, Group, Packed, PromptError, Sampling};
+use crate::hf::{Decoder, Group, Packed, PromptError, Sampling};
 
 use super::advantage::{advantages, whiten};
 use super::figures::{Figures, Seconds};
@@ -78,7 +78,7 @@ impl Batch<'_> {
         prompts: std::ops::Range<usize>,
     ) -> Result<Packed, PromptError> {
         let rows: Vec<Vec<Group>> = prompts.flat_map(|prompt| self.rows(prompt)).collect();
-        Packed::new(decoder.architecture(), Counted::Completions, &rows, decoder.device())
+        Packed::new(decoder.architecture(), &rows, decoder.device())
     }
 
     /// A prompt and its completions in one row, or a row for each completion where the prompt is so
@@ -89,9 +89,9 @@ impl Batch<'_> {
         let longest = own.iter().map(|it| it.tokens.len()).max().unwrap_or_default();
         if 2 * tokens.len() >= longest {
             let completions = own.iter().map(|it| it.tokens.as_slice()).collect();
-            return vec![vec![Group { prompt: tokens, completions }]];
+            return vec![vec![Group { prompt: tokens, learned: &[], completions }]];
         }
-        let alone = |it| vec![Group { prompt: tokens, completions: vec![it] }];
+        let alone = |it| vec![Group { prompt: tokens, learned: &[], completions: vec![it] }];
         own.iter().map(|it| alone(it.tokens.as_slice())).collect()
     }
 

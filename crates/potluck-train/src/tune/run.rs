@@ -1,0 +1,196 @@
+//! A run from a recipe to an outbox: `work` is kept from step to step, `outbox` is what may leave.
+//!
+//! ```text
+//! recipe, model, data, rewards -> RunState -> [ step -> metrics -> checkpoint ]* -> outbox + card
+//! ```
+//! A run that is killed at any moment goes on from its last checkpoint and ends with the same bytes.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::algorithm::AdamW;
+use crate::bad_input::BadInput;
+use crate::hf::{Folder, SaveError, Scorer};
+use crate::reward::{RewardError, Rewards, TextScorer};
+use crate::text::TextTokenizer;
+
+use super::digest::{digest_of, model_digest};
+use super::handover::{Handover, hand_over};
+use super::policy::Policy;
+use super::recipe::{Device, Kind, Recipe, Reinforced};
+use super::reinforce::reinforce;
+use super::settings::Algorithm;
+use super::sft::SftError;
+use super::state::{RunState, StateError, WorkFolder};
+use super::step::StepError;
+use super::supervise::supervise;
+use super::words::FolderWords;
+
+/// Why a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stop {
+    /// All steps of the recipe are done.
+    Steps,
+    /// It went as far from the base as the recipe allows.
+    Kl(f64),
+    /// A guard saw something; in its words.
+    Guard(String),
+    /// Somebody asked for it. The same command goes on.
+    Interrupted,
+}
+
+/// A run that could not be brought to its end; what its last checkpoint holds is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Something given to us cannot be used.
+    #[error(transparent)]
+    Input(#[from] BadInput),
+    /// The run's state could not be kept.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A reward failed; nothing was learned from the batch.
+    #[error(transparent)]
+    Reward(Box<RewardError>),
+    /// A step could not be taken.
+    #[error("{0}")]
+    Step(String),
+    /// The model could not be saved.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// The disk refused.
+    #[error("cannot use {0}")]
+    Disk(String, #[source] std::io::Error),
+}
+
+impl From<StepError<RewardError>> for RunError {
+    fn from(error: StepError<RewardError>) -> Self {
+        match error {
+            StepError::Score(error) => Self::Reward(Box::new(error)),
+            other => Self::Step(other.to_string()),
+        }
+    }
+}
+
+impl From<SftError> for RunError {
+    fn from(error: SftError) -> Self {
+        Self::Step(error.to_string())
+    }
+}
+
+/// A run's fixed parts.
+pub(super) struct Run<'a> {
+    pub(super) recipe: &'a Recipe,
+    pub(super) folder: &'a Folder,
+    pub(super) words: &'a FolderWords,
+    pub(super) work: &'a WorkFolder,
+    /// Set from outside where the run shall end after its step.
+    pub(super) interrupted: &'a AtomicBool,
+}
+
+impl Run<'_> {
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+/// Follows `recipe` into the folder `out`, and says what came of it.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Value, RunError> {
+    let unusable = |error| BadInput::file(&recipe.model, &chain(error));
+    let folder = Folder::open(&recipe.model).map_err(unusable)?;
+    if recipe.device == Device::Cuda && !tch::Cuda::is_available() {
+        let fault = "device = \"cuda\": libtorch sees no GPU here; `cargo xtask libtorch` fetches the one for processors";
+        return Err(BadInput::new(fault).into());
+    }
+    let rewards = match &recipe.kind {
+        Kind::Rl(own) => Some(rewards(recipe, own)?),
+        _ => None,
+    };
+    let base = model_digest(&recipe.model)?;
+    let settings = json!({
+        "recipe": recipe.text,
+        "base": base.to_hex().as_str(),
+        "data": digest_of(&recipe.file)?.to_hex().as_str(),
+        "rewards": rewards.as_ref().map(|it| blake3::hash(it.definition()).to_hex().to_string()),
+        "threads": tch::get_num_threads(),
+    });
+    let work = WorkFolder::new(&out.join("work"), &settings);
+    let outbox = out.join("outbox");
+    if let Some(result) = work.result()?.filter(|_| outbox.exists()) {
+        return Ok(result);
+    }
+    let stops: &[String] = match &recipe.kind {
+        Kind::Rl(own) => &own.sampling.stop,
+        _ => &[],
+    };
+    let words = FolderWords::new(TextTokenizer::open(&recipe.model)?, &folder, stops);
+    let mut state = begin(recipe, &folder)?;
+    work.restore(&mut state)?;
+    let run = Run { recipe, folder: &folder, words: &words, work: &work, interrupted };
+    let (stop, definition) = match (&recipe.kind, rewards) {
+        (Kind::Rl(own), Some(rewards)) => {
+            let definition = rewards.definition().to_vec();
+            (reinforce(&run, own, rewards, &mut state)?, Some(definition))
+        }
+        (Kind::Sft(settings) | Kind::Pretrain(settings), _) => {
+            (supervise(&run, settings, &mut state)?, None)
+        }
+        (Kind::Rl(_), None) => unreachable!("a recipe of this kind has rewards"),
+    };
+    if stop == Stop::Interrupted {
+        return Ok(json!({
+            "verb": "run", "stopped": "interrupted", "steps": state.counters.step,
+            "work": out.join("work"),
+        }));
+    }
+    let handover = Handover { recipe, folder: &folder, base, state: &state, stop: &stop };
+    let result = hand_over(&handover, out, definition.as_deref())?;
+    work.finish(&result)?;
+    Ok(result)
+}
+
+fn begin(recipe: &Recipe, folder: &Folder) -> Result<RunState, RunError> {
+    let mut decoder =
+        folder.load().map_err(|error| BadInput::file(&recipe.model, &chain(error)))?;
+    if recipe.device == Device::Cuda {
+        decoder.move_to(tch::Device::Cuda(0));
+    }
+    decoder.compute_in(recipe.precision.kind(recipe.device));
+    let policy = Policy::new(decoder, recipe.lora.as_ref(), recipe.seed)
+        .map_err(|error| BadInput::new(format!("[lora]: {error}")))?;
+    let has_value = matches!(&recipe.kind, Kind::Rl(own) if own.rl.algorithm == Algorithm::Ppo);
+    let policy = if has_value { policy.with_value_head() } else { policy };
+    let trained = policy.trained().into_iter().map(|(_, tensor)| tensor);
+    let optimiser = AdamW::new(trained, recipe.optimiser.betas());
+    Ok(RunState::begin(policy, optimiser, recipe.optimiser.ema.is_some()))
+}
+
+fn rewards(recipe: &Recipe, own: &Reinforced) -> Result<Rewards, BadInput> {
+    let mut open = |path: &Path| -> Result<Box<dyn TextScorer>, BadInput> {
+        let scorer = Scorer::open(path).map_err(|error| BadInput::file(path, &chain(error)))?;
+        Ok(Box::new(Model { scorer, path: path.to_owned() }))
+    };
+    Rewards::parse_with(&own.rewards, &recipe.folder, &mut open)
+}
+
+/// A reward model's folder as rewards see it.
+struct Model {
+    scorer: Scorer,
+    path: PathBuf,
+}
+
+impl TextScorer for Model {
+    fn score(&mut self, texts: &[(&str, Option<&str>)]) -> Result<Vec<f64>, String> {
+        let _guard = tch::no_grad_guard();
+        self.scorer.score(texts).map_err(|error| format!("{}: {error}", self.path.display()))
+    }
+}
+
+/// An error with what lies behind it, in one line.
+fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::new(error))
+}
