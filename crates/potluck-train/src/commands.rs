@@ -7,6 +7,7 @@ mod failure;
 mod generate;
 mod judge;
 mod rl;
+mod run;
 mod sample;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Base(base::BaseArgs),
+    Run(run::RunArgs),
     Rl(rl::RlArgs),
     Eval(eval::EvalArgs),
     Judge(judge::JudgeArgs),
@@ -85,6 +87,7 @@ impl Cli {
     fn common(&self) -> &Common {
         match &self.verb {
             Verb::Base(args) => &args.common,
+            Verb::Run(args) => &args.common,
             Verb::Rl(args) => &args.common,
             Verb::Eval(args) => &args.common,
             Verb::Judge(args) => &args.common,
@@ -105,6 +108,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     let as_json = common.json;
     let answer = match cli.verb {
         Verb::Base(args) => base::base(&args)?,
+        Verb::Run(args) => run::run(&args)?,
         Verb::Rl(args) => rl::rl(&args)?,
         Verb::Eval(args) => eval::eval(&args)?,
         Verb::Judge(args) => judge::judge(&args)?,

@@ -5,6 +5,7 @@ use crate::bad_input::BadInput;
 use crate::model::WriteModelError;
 use crate::outbox::OutboxError;
 use crate::tokenizer::TokenizerError;
+use crate::tune::{RunError, StateError as RunStateError};
 
 /// A verb's failure.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,12 @@ pub enum Failure {
     /// The tokenizer failed: exit code 1.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// A run of a recipe could not be brought to its end: exit code 1, or 3 for what was given to it.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Somebody asked to stop: exit code 130.
+    #[error("stopped after {0} steps, which are kept; the same command goes on")]
+    Interrupted(u64),
     /// The disk refused: exit code 1.
     #[error("cannot use {0}")]
     Disk(String, #[source] std::io::Error),
@@ -37,6 +44,7 @@ pub fn public_code(failure: &Failure) -> &'static str {
     match exit_code(failure) {
         3 => "bad-input",
         4 => "gate-failed",
+        130 => "interrupted",
         _ => "local-failure",
     }
 }
@@ -45,7 +53,9 @@ pub fn public_code(failure: &Failure) -> &'static str {
 pub fn exit_code(failure: &Failure) -> u8 {
     match failure {
         Failure::Input(_) | Failure::State(StateError::Folder(_)) => 3,
+        Failure::Run(RunError::Input(_) | RunError::State(RunStateError::Folder(_))) => 3,
         Failure::Gate(_) => 4,
+        Failure::Interrupted(_) => 130,
         _ => 1,
     }
 }

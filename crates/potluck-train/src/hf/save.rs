@@ -91,7 +91,7 @@ impl Folder {
                 copied.map_err(|error| failed(&to, error))?;
             }
         }
-        write_weights(to, self.kept().zip(decoder.weights()))
+        write_weights(to, self.kept().zip(weights))
     }
 }
 

@@ -23,6 +23,8 @@ use super::sft::SftSettings;
 pub struct Recipe {
     /// Its text.
     pub text: String,
+    /// Its file.
+    pub path: PathBuf,
     /// The folder that its paths are from.
     pub folder: PathBuf,
     /// The model's folder.
@@ -180,11 +182,14 @@ impl Recipe {
         let text = std::fs::read_to_string(path).map_err(|error| BadInput::file(path, &error))?;
         let file: File =
             toml::from_str(&text).map_err(|error| BadInput::toml(path, &text, &error))?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::checked(file, text, folder).map_err(|reason| BadInput::file(path, &reason))
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        Self::checked(file, text, path, folder).map_err(|reason| BadInput::file(path, &reason))
     }
 
-    fn checked(file: File, text: String, folder: PathBuf) -> Result<Self, String> {
+    fn checked(file: File, text: String, path: &Path, folder: &Path) -> Result<Self, String> {
         let data: DataSettings = toml::Value::Table(file.data.others)
             .try_into()
             .map_err(|error: toml::de::Error| format!("[data]: {}", error.message()))?;
@@ -245,7 +250,8 @@ impl Recipe {
             lora,
             kind,
             text,
-            folder,
+            path: path.to_owned(),
+            folder: folder.to_owned(),
         })
     }
 }

@@ -37,7 +37,9 @@ pub(super) fn reinforce(
     let kind = state.policy.decoder().compute();
     let needs_reference = own.kl.cost > 0.0 || own.kl.stop.is_some();
     let reference = needs_reference.then(|| state.policy.decoder().base_snapshot(kind));
-    let reference = match (reference, state.counters.step, recipe.lora.is_some()) {
+    // LoRA leaves the base as it is, but for modules that it trains whole.
+    let shares_base = recipe.lora.as_ref().is_some_and(|lora| lora.saved.is_empty());
+    let reference = match (reference, state.counters.step, shares_base) {
         // Of a resumed run the weights have moved: the base is read again.
         (Some(_), 1.., false) => Some(base(run, kind)?),
         // A snapshot may share memory with what is trained.
@@ -96,7 +98,8 @@ pub(super) fn reinforce(
         }
         progress.at(state.counters.step, || told(&figures));
     }
-    progress.end(&format!("kl {:.2}", state.recent_kl()));
+    let end = if stopped == Some(Stop::Interrupted) { "stopped" } else { "done" };
+    progress.end(&format!("{end}, kl {:.2}", state.recent_kl()));
     Ok(stopped.unwrap_or(Stop::Steps))
 }
 

@@ -175,6 +175,7 @@ fn rewards(recipe: &Recipe, own: &Reinforced) -> Result<Rewards, BadInput> {
         Ok(Box::new(Model { scorer, path: path.to_owned() }))
     };
     Rewards::parse_with(&own.rewards, &recipe.folder, &mut open)
+        .map_err(|error| BadInput::file(&recipe.path, &error))
 }
 
 /// A reward model's folder as rewards see it.
