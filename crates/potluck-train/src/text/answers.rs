@@ -18,6 +18,8 @@ pub enum Answers {
     All,
     /// The last message, which must be the assistant's.
     Last,
+    /// Each from the message with this index on.
+    From(usize),
 }
 
 /// The tokens of a conversation.
@@ -76,15 +78,18 @@ fn spans(
     if which == Answers::Last && !conversation.is_answer(last) {
         return Err(refusal("the last message is not the assistant's"));
     }
+    let first = match which {
+        Answers::All => 0,
+        Answers::Last => last,
+        Answers::From(index) => index,
+    };
     let mut whole = template.render(conversation, tools, Opening::None)?;
     if template.marks_answers() {
-        if which == Answers::Last {
-            let kept = whole.spans.len().saturating_sub(1);
-            whole.spans.drain(..kept);
-        }
+        // One mark an answer: those of the answers before are left out.
+        let before = (0..first).filter(|&index| conversation.is_answer(index)).count();
+        whole.spans.drain(..before.min(whole.spans.len()));
         return Ok(whole);
     }
-    let first = if which == Answers::Last { last } else { 0 };
     for index in (first..=last).filter(|&index| conversation.is_answer(index)) {
         whole.spans.push(answer_span(template, conversation, index, tools, &whole.text, ends)?);
     }

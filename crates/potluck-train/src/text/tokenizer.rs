@@ -131,6 +131,23 @@ impl TextTokenizer {
         self.checked(encoding.get_ids())
     }
 
+    /// The tokens of a text that goes on: as [`Self::encode`] with special tokens, without one that
+    /// the folder would put behind it to end it.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_beginning(&self, text: &str) -> Result<Vec<i64>, TextError> {
+        let mut tokens = self.encode(text, Around::Specials)?;
+        if tokens.last().is_some_and(|last| self.ends.contains(last)) {
+            let own = self.encode(text, Around::Nothing)?;
+            // One that stands in the text itself stays.
+            if own.last() != tokens.last() {
+                tokens.pop();
+            }
+        }
+        Ok(tokens)
+    }
+
     /// The tokens of `text` without any around it, and the bytes of the text that each is from.
     ///
     /// # Errors
