@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Evidence(command::evidence::Args),
     Bundle(command::bundle::Args),
     Reward(command::reward::Args),
+    RewardBridge(command::reward_bridge::Args),
     Mix(command::mix::Args),
     Inspect(command::inspect::Args),
     Diff(command::diff::Args),

@@ -28,6 +28,7 @@ pub(crate) mod witness;
 pub(crate) mod evidence;
 pub(crate) mod bundle;
 pub(crate) mod reward;
+pub(crate) mod reward_bridge;
 pub(crate) mod mix;
 pub(crate) mod inspect;
 pub(crate) mod diff;
@@ -57,6 +58,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&args, output),
         Command::Bundle(args) => bundle::run(&args, output),
         Command::Reward(args) => reward::run(&args, output),
+        Command::RewardBridge(args) => reward_bridge::run(&args),
         Command::Mix(args) => mix::run(&args, output),
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Diff(args) => diff::run(&args, output),

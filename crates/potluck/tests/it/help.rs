@@ -2,7 +2,7 @@
 
 use super::{assert_snapshot, potluck, text};
 
-const COMMANDS: [&[&str]; 33] = [
+const COMMANDS: [&[&str]; 34] = [
     &["charter", "check"],
     &["charter", "show"],
     &["charter", "amend"],
@@ -29,6 +29,7 @@ const COMMANDS: [&[&str]; 33] = [
     &["reward", "commit"],
     &["reward", "prove"],
     &["reward", "verify"],
+    &["reward-bridge"],
     &["mirror"],
     &["witness"],
     &["evidence", "verify"],

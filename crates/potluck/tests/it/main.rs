@@ -9,6 +9,7 @@ mod bad_input;
 mod help;
 mod keys;
 mod offline;
+mod reward_bridge;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -326,3 +326,43 @@ fn the_definition_is_the_tables_and_the_files_that_they_name() {
     std::fs::write(&words, "bad").unwrap();
     assert_ne!(definition(text), first);
 }
+
+#[test]
+fn the_example_list_is_sound() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/training/rewards.toml");
+    let rewards = Rewards::read(&path).unwrap();
+    assert_eq!(rewards.names().count(), 14);
+    let definition = String::from_utf8(rewards.definition().to_vec()).unwrap();
+    let adapter = blake3::hash(&std::fs::read(path.with_file_name("wrap_reward.py")).unwrap());
+    assert!(definition.contains(&format!("\"wrap_reward.py\":\"{}\"", adapter.to_hex())));
+
+    // Without the two that need a program and a server, it scores.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut table: toml::Table = text.parse().unwrap();
+    let tables = table["reward"].as_array_mut().unwrap();
+    tables.retain(|table| !matches!(table["kind"].as_str(), Some("exec" | "http")));
+    let mut rewards = Rewards::parse(&table["reward"], path.parent().unwrap()).unwrap();
+    let row = json!({"task": "sums", "answer": 7, "reference": "The answer is 7."});
+    let scored = rewards.score(1, &[sample("The answer is 7.", row.as_object().unwrap())]).unwrap();
+    // 2 for the answer, ½ three times for the reference, 0.1 for the end, and 4 words of 30 to 50:
+    // 1 − 26 / 30.
+    let expected = 2.0 + 1.5 + 0.1 + (1.0 - 26.0 / 30.0);
+    assert!((scored.total[0].unwrap() - expected).abs() < 1e-9, "{scored:?}");
+}
+
+#[test]
+fn a_file_that_is_no_list_is_refused_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    for (text, fault) in [
+        ("", "mine.toml: there must be 1 to 64 tables"),
+        ("[[reward]]\nkind = 'json'\n[other]", "mine.toml: other is not a key of this file"),
+        ("[[reward]]\nkind = 'json'\nmood = 1", "mine.toml: reward[1] (`json`): mood is not a key"),
+        ("[[reward]\n", "mine.toml line 1"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = Rewards::read(&path).unwrap_err().to_string();
+        assert!(error.contains(fault), "{error}");
+    }
+    assert!(Rewards::read(&folder.path().join("none")).unwrap_err().to_string().contains("none"));
+}

@@ -352,3 +352,56 @@ fn an_endpoint_is_reached_through_a_helper() {
     let scored = score(&mut rewards, &["a"]).unwrap();
     assert_eq!(scored.total, [Some(expected.len() as f64 + 1.0)]);
 }
+
+/// What `configs/training/wrap_reward.py` makes of a function, for two samples with their columns.
+fn wrapped(style: &str, function: &str) -> Result<Scored, RewardError> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine.py"), function).unwrap();
+    let adapter =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/training/wrap_reward.py");
+    let adapter = adapter.canonicalize().unwrap();
+    let keys = format!("command = ['python3', '{}', '{style}', 'mine.py:f']", adapter.display());
+    let mut rewards = open(folder.path(), &format!("{keys}\nunscored = 'skip'\nrestarts = 0"));
+    let rows = [
+        json!({"label": "a", "ground_truth": "a", "data_source": "s", "extra_info": {"n": 1}}),
+        json!({"label": "x", "ground_truth": "x", "data_source": "s", "extra_info": {"n": 2}}),
+    ];
+    let samples: Vec<_> = rows
+        .iter()
+        .zip(["a", "bb"])
+        .map(|(row, completion)| Sample {
+            prompt: "p",
+            completion,
+            is_finished: true,
+            columns: row.as_object().unwrap(),
+        })
+        .collect();
+    rewards.score(12, &samples)
+}
+
+#[test]
+fn the_adapter_wraps_functions_of_trl_verl_and_openrlhf() {
+    let total = |style, function: &str| wrapped(style, function).unwrap().total;
+    let trl = "def f(prompts, completions, label, log_metric, **kwargs):\n    \
+        print('hello')\n    log_metric('share', 0.5)\n    \
+        return [1 if c == l else None for c, l in zip(completions, label)]\n";
+    let scored = wrapped("trl", trl).unwrap();
+    assert_eq!(scored.total, [Some(1.0), None]);
+    assert_eq!(scored.parts[0].metrics["share"], 0.5);
+    let asynchronous =
+        "async def f(completions, **kwargs):\n    return [len(c) for c in completions]\n";
+    assert_eq!(total("trl", asynchronous), [Some(1.0), Some(2.0)]);
+    let chat =
+        "def f(completions, **kwargs):\n    return [len(c[0]['content']) for c in completions]\n";
+    assert_eq!(total("trl-chat", chat), [Some(1.0), Some(2.0)]);
+    let verl = "def f(data_source, solution_str, ground_truth, extra_info=None):\n    \
+        return {'score': extra_info['n'] + (solution_str == ground_truth)}\n";
+    assert_eq!(total("verl", verl), [Some(2.0), Some(2.0)]);
+    let openrlhf = "def f(queries, prompts, labels, **kwargs):\n    \
+        return {'rewards': [q == p + l for q, p, l in zip(queries, prompts, labels)]}\n";
+    assert_eq!(total("openrlhf", openrlhf), [Some(1.0), Some(0.0)]);
+    let error = wrapped("trl", "def f(**kwargs):\n    raise ValueError('no model')\n").unwrap_err();
+    assert!(error.to_string().contains("ValueError: no model"), "{error}");
+    let error = wrapped("trl", "def f(**kwargs):\n    return [0, float('inf')]\n").unwrap_err();
+    assert!(error.to_string().contains("NaN and Infinity are no JSON"), "{error}");
+}
