@@ -165,7 +165,9 @@ fn the_longest_envelope_fits_in_a_request_and_in_an_entry() {
     // Every byte of it is one that JSON writes as two.
     let envelope = "\n".repeat(potluck_core::envelope::MAX_ENVELOPE);
     let record = "\"".repeat(potluck_core::entry::MAX_RECORD);
-    assert!(Request::new(Ask::Submit { envelope: envelope.clone(), compares: true }).to_frame().is_ok());
+    assert!(
+        Request::new(Ask::Submit { envelope: envelope.clone(), compares: true }).to_frame().is_ok()
+    );
     assert!(Reply::Entry { record, envelope }.to_frame().is_ok());
 }
 
