@@ -126,9 +126,16 @@ impl<D: Disk> Partial<D> {
         let outboard = PreOrderOutboard { root, tree, data: disk.edit(&obao)? };
         let mut partial = Self { disk, part, obao, data, outboard, valid: ChunkRanges::empty() };
         partial.restore_outboard()?;
-        let scanned = Scanned { root, tree, paths: (&partial.part, &partial.obao) };
-        partial.valid = scanned.valid(&partial.disk, (&partial.data, &partial.outboard.data))?;
+        partial.rescan()?;
         Ok(partial)
+    }
+
+    /// Finds out what of all that lies on disk is valid.
+    pub(super) fn rescan(&mut self) -> io::Result<()> {
+        let PreOrderOutboard { root, tree, data } = &self.outboard;
+        let scanned = Scanned { root: *root, tree: *tree, paths: (&self.part, &self.obao) };
+        self.valid = scanned.valid(&self.disk, (&self.data, data))?;
+        Ok(())
     }
 
     /// A file that is all there, but for its outboard, was interrupted between the two renames of

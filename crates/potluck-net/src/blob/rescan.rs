@@ -25,8 +25,11 @@ const PART: u64 = 32 << 20;
 /// More are not faster: the disk, or the page cache, has no more to give.
 const THREADS: u64 = 4;
 
-/// What is read at once. Content was written past the page cache, and is read ahead in large pieces.
+/// What is read at once of a long part. Content was written past the page cache, and is read ahead in large pieces.
 const PIECE: usize = 1 << 20;
+
+/// And of a short one.
+const SMALL_PIECE: usize = GROUP as usize;
 
 /// A file that may be partly there, and what must be true of it.
 pub(super) struct Scanned<'a> {
@@ -82,7 +85,7 @@ impl Scanned<'_> {
         outboard: &impl ReadAt,
         part: Range<u64>,
     ) -> io::Result<Vec<Range<u64>>> {
-        let (mut spans, mut pieces) = (Vec::new(), Pieces::of(data, part.end));
+        let (mut spans, mut pieces) = (Vec::new(), Pieces::of(data, &part));
         if part.is_empty() {
             return Ok(spans);
         }
@@ -132,11 +135,14 @@ struct Pieces<'a, F> {
     length: usize,
     /// Behind which nothing is asked for.
     end: u64,
+    /// How much is read at once.
+    piece: usize,
 }
 
 impl<'a, F: ReadAt> Pieces<'a, F> {
-    fn of(file: &'a F, end: u64) -> Self {
-        Self { file, memory: Vec::new(), begin: 0, length: 0, end }
+    fn of(file: &'a F, part: &Range<u64>) -> Self {
+        let piece = if part.end - part.start < PART { SMALL_PIECE } else { PIECE };
+        Self { file, memory: Vec::new(), begin: 0, length: 0, end: part.end, piece }
     }
 
     /// A group, if the file has all of it.
@@ -154,12 +160,13 @@ impl<'a, F: ReadAt> Pieces<'a, F> {
     }
 
     fn read(&mut self, offset: u64) -> io::Result<()> {
-        let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(PIECE);
-        self.memory.resize(left.min(PIECE).max(self.memory.len()), 0);
+        let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(self.piece);
+        let piece = left.min(self.piece);
+        self.memory.resize(piece.max(self.memory.len()), 0);
         (self.begin, self.length) = (offset, 0);
-        while self.length < left.min(PIECE) {
+        while self.length < piece {
             let place = offset.saturating_add(self.length as u64);
-            match self.file.read_at(place, &mut self.memory[self.length..left.min(PIECE)]) {
+            match self.file.read_at(place, &mut self.memory[self.length..piece]) {
                 Ok(0) => break,
                 Ok(count) => self.length += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),

@@ -107,6 +107,16 @@ fn what_did_not_change_is_not_missing() {
 }
 
 #[test]
+fn content_that_lost_its_hashes_is_found_by_the_tree() {
+    let setting = Setting::new(5 * GROUP_LENGTH, &[]);
+    fs::write(setting.path("target.part"), &setting.now[..4 * GROUP_LENGTH]).unwrap();
+    let mut partial = setting.open();
+    assert_eq!(partial.missing().byte_count(), setting.size());
+    partial.take_hashes(&mut &setting.source().outboard()[..]).unwrap();
+    assert_eq!(setting.complete(partial).byte_count(), GROUP);
+}
+
+#[test]
 fn a_tree_that_is_not_of_the_digest_is_refused_at_its_pair() {
     let setting = Setting::new(9 * GROUP_LENGTH, &[0]);
     let tree = setting.source().outboard().to_vec();
