@@ -27,20 +27,20 @@ fn bytes_below(dir: &Path) -> u64 {
     entries.flatten().map(size).sum()
 }
 
-fn start(args: &[String]) -> Child {
+pub(crate) fn start(args: &[String]) -> Child {
     let mut command = program("potluck");
     command.args(args).arg("--json").stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("the programs were built")
 }
 
-fn cut_off(mut child: Child) {
+pub(crate) fn cut_off(mut child: Child) {
     // It may have ended by itself; either way it is gone afterwards.
     let _ = child.kill();
     let _ = child.wait();
 }
 
 /// Waits until the folder holds `bytes` more than before, or the command is done.
-fn reach(dir: &Path, bytes: u64, child: &mut Child) {
+pub(crate) fn reach(dir: &Path, bytes: u64, child: &mut Child) {
     let before = bytes_below(dir);
     waiting::until(|| {
         let there = bytes_below(dir) >= before + bytes;

@@ -18,7 +18,7 @@ pub(crate) struct Content {
     pub(crate) outboard: Vec<u8>,
 }
 
-const SIZES: [u64; 10] = [
+const SIZES: [u64; 13] = [
     0,
     1,
     5000,
@@ -29,7 +29,16 @@ const SIZES: [u64; 10] = [
     3 * GROUP,
     5 * GROUP + 1024,
     9 * GROUP + 3,
+    2 * GROUP + 700,
+    2 * GROUP + 700,
+    5 * GROUP + 1024,
 ];
+
+/// Later versions of other files: whose, and the group of which a byte changed.
+const VERSIONS: [(usize, usize, u64); 3] = [(10, BASE, 1), (11, BASE, 2), (12, LONG, 3)];
+
+/// A later version of the base, in its second group.
+pub(crate) const NEXT: usize = 10;
 
 /// The file that the server takes in when it first starts; no party sends it.
 pub(crate) const BASE: usize = 6;
@@ -52,12 +61,16 @@ pub(crate) fn with(blake3: &Blake3) -> Option<usize> {
 }
 
 fn make(size: u64, number: u64) -> Content {
-    let mut random = Random::new(1000 + number);
+    let version = VERSIONS.iter().find(|(version, ..)| *version as u64 == number);
+    let mut random = Random::new(1000 + version.map_or(number, |(_, of, _)| *of as u64));
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < size {
         bytes.extend_from_slice(&random.bits().to_le_bytes());
     }
     bytes.truncate(size as usize);
+    if let Some((.., group)) = version {
+        bytes[(group * GROUP) as usize + 5] ^= 1;
+    }
     let folder = tempfile::tempdir().unwrap();
     let (data, hashes) = (folder.path().join("data"), folder.path().join("hashes"));
     std::fs::write(&data, &bytes).unwrap();

@@ -101,6 +101,34 @@ pub(crate) fn invariant_no_verified_byte_is_sent_twice(
     }
 }
 
+/// Once a file was compared with others, no group of it is asked for that stands at its place in one of them.
+pub(crate) fn invariant_what_stands_elsewhere_is_not_sent(
+    world: &mut World,
+    content: &Content,
+    formers: &[&Content],
+    wanted: &Ranges,
+) {
+    for former in formers {
+        let (data, hashes) = server::blob_paths(former);
+        let disk = &world.machines[SERVER];
+        if !stored(disk.seen(&data), &former.bytes) || !stored(disk.seen(&hashes), &former.outboard)
+        {
+            continue;
+        }
+        let twice = (0..content.groups()).find(|number| {
+            let (place, at) = (content.group(*number), *number as u64 * GROUP);
+            let asked = wanted.spans().iter().any(|span| span.contains(&at));
+            // A file of one group has no tree in which it could be found.
+            asked && content.groups() > 1 && former.bytes[place.clone()] == content.bytes[place]
+        });
+        if let Some(group) = twice {
+            let seen = format!("group {group} of a file of {} bytes", content.file.size);
+            world.violated("invariant_what_stands_elsewhere_is_not_sent", seen);
+            return;
+        }
+    }
+}
+
 /// Of what a client sent on a connection, all was verified and kept but for the window and one group.
 pub(crate) fn invariant_a_cut_loses_little(world: &mut World, link: LinkId) {
     let window = world.window;

@@ -79,6 +79,8 @@ fn add(sum: &mut Tally, of: &Tally) {
     sum.flips += of.flips;
     sum.corrupt += of.corrupt;
     sum.resumed += of.resumed;
+    sum.compared += of.compared;
+    sum.copied += of.copied;
     sum.uploads += of.uploads;
     sum.downloads += of.downloads;
     sum.steps += of.steps;
@@ -135,6 +137,8 @@ fn invariants_hold_under_any_seed() {
             sum.flips,
             sum.corrupt,
             sum.resumed,
+            sum.compared,
+            sum.copied,
         ];
         assert!(
             happened.iter().all(|count| *count > seeds / 100),
@@ -159,31 +163,50 @@ fn plan(file: usize) -> Vec<Plan> {
     vec![Plan { machine: 1, pushes: vec![file], pulls: file }]
 }
 
-#[test]
-fn either_side_may_die_at_every_step() {
-    let untroubled = run::run(1, plan(content::LONG), Faults::Random(0), false);
+/// Kills either side, and cuts its power, at each step that there is.
+fn die_at_every_step(file: usize) -> Tally {
+    let untroubled = run::run(1, plan(file), Faults::Random(0), false);
     assert_eq!(untroubled.broken, None);
     for step in 1..untroubled.tally.steps {
         for machine in [SERVER, 1] {
             for power in [false, true] {
                 let faults = Faults::Kill { machine, power, step };
-                if let Err(broken) = guarded(|| run::run(1, plan(content::LONG), faults, false)) {
+                if let Err(broken) = guarded(|| run::run(1, plan(file), faults, false)) {
                     panic!("{faults:?}: {broken}");
                 }
             }
         }
     }
+    untroubled.tally
+}
+
+#[test]
+fn either_side_may_die_at_every_step() {
+    die_at_every_step(content::LONG);
+}
+
+#[test]
+fn either_side_may_die_at_every_step_of_a_new_version() {
+    let untroubled = die_at_every_step(content::NEXT);
+    assert_eq!(
+        (untroubled.compared, untroubled.copied),
+        (1, 2),
+        "of three groups, two stand in the base"
+    );
 }
 
 #[test]
 fn a_connection_may_break_at_every_byte() {
-    // Request, offer, content, receipt: more than any of the two streams holds.
-    for bytes in 1..7000 {
+    let cut = |file, bytes| {
         for way in [Way::Up, Way::Down] {
             let faults = Faults::Cut(way, bytes);
-            if let Err(broken) = guarded(|| run::run(bytes, plan(content::SMALL), faults, false)) {
+            if let Err(broken) = guarded(|| run::run(bytes, plan(file), faults, false)) {
                 panic!("{faults:?}: {broken}");
             }
         }
-    }
+    };
+    // Request, offer, content, receipt: more than any of the two streams holds.
+    (1..7000).for_each(|bytes| cut(content::SMALL, bytes));
+    // Request, hashes, and the beginning of the content.
+    (1..1500).for_each(|bytes| cut(content::NEXT, bytes));
 }

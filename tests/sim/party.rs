@@ -7,8 +7,10 @@ use potluck_core::envelope::Domain;
 use potluck_core::{Envelope, Kind, PrivateKey};
 use potluck_net::blob::{Hashed, Partial, SendError};
 use potluck_wire::frame::{Decoder, MAX_REPLY};
-use potluck_wire::session::client::{Ended, FetchCall, Offered, SendingCall, Step, SubmitCall};
-use potluck_wire::{Receipt, Reply, Wanted};
+use potluck_wire::session::client::{
+    ComparedCall, Ended, FetchCall, Offered, SendingCall, Step, SubmitCall,
+};
+use potluck_wire::{Compared, Receipt, Reply, Wanted};
 
 use crate::content;
 use crate::disk::{SimDisk, SimFile};
@@ -163,12 +165,21 @@ impl<'c> Party<'c> {
         mut replies: Replies<'c>,
     ) -> Option<Receipt> {
         let files = self.plan.pushes.iter().map(|file| content::all()[*file].file.clone());
-        let (mut call, request) = SubmitCall::new(envelope, files.collect());
+        // Some parties are from before trees were compared.
+        let files = files.collect();
+        let (mut call, request) = match self.cpu.world(|world| world.random.once_in(5)) {
+            true => SubmitCall::new(envelope, files),
+            false => SubmitCall::comparing(envelope, files),
+        };
         outgoing.write_all(&request.to_frame().ok()?).ok()?;
-        let wanted = loop {
+        let (wanted, sending) = loop {
             match self.agreed(call.on(replies.next()?))? {
                 Step::Done(Offered::Recorded(receipt)) => return Some(receipt),
-                Step::Done(Offered::Wanted(wanted)) => break wanted,
+                Step::Done(Offered::Wanted(wanted)) => break (wanted, call.sending()),
+                Step::Done(Offered::Compare(blobs)) => {
+                    send_trees(sources, &blobs, &mut outgoing)?;
+                    break self.await_wanted(call.compared(), &mut replies)?;
+                }
                 Step::More | Step::Progress(..) => (),
             }
         };
@@ -179,7 +190,19 @@ impl<'c> Party<'c> {
             Err(SendError::Gone) => (),
             Err(_) => return None,
         }
-        self.await_receipt(call.sending(), replies)
+        self.await_receipt(sending, replies)
+    }
+
+    fn await_wanted(
+        &self,
+        mut call: ComparedCall,
+        replies: &mut Replies<'c>,
+    ) -> Option<(Vec<Wanted>, SendingCall)> {
+        loop {
+            if let Step::Done(wanted) = self.agreed(call.on(replies.next()?))? {
+                return Some((wanted, call.sending()));
+            }
+        }
     }
 
     fn await_receipt(&self, mut call: SendingCall, mut replies: Replies<'c>) -> Option<Receipt> {
@@ -237,6 +260,21 @@ impl<'c> Party<'c> {
         self.cpu.world(|world| world.cut(link, std::io::ErrorKind::ConnectionAborted));
         received.map(|()| partial)
     }
+}
+
+/// A server that wants no more says why: whether they went through does not matter.
+fn send_trees(
+    sources: &Sources<'_>,
+    blobs: &[Compared],
+    outgoing: &mut Outgoing<'_>,
+) -> Option<()> {
+    for blob in blobs {
+        let is_meant =
+            |(number, _): &&(usize, Hashed<_>)| content::all()[*number].file.blake3 == blob.blake3;
+        let (_, hashed) = sources.iter().find(is_meant)?;
+        let _ = outgoing.write_all(hashed.outboard());
+    }
+    Some(())
 }
 
 fn send_all(

@@ -13,14 +13,16 @@ use potluck_core::{Blake3, Code, Envelope, Refusal};
 use potluck_net::blob::disk::{Disk as _, DiskFile as _, WriteAt as _};
 use potluck_net::blob::{Partial, SendError, import_on, send_on};
 use potluck_wire::frame::{Decoder, MAX_REQUEST};
-use potluck_wire::session::server::{Asked, AwaitContent, AwaitOffer, accept};
-use potluck_wire::{Ranges, Receipt, Reply, Wanted};
+use potluck_wire::ranges::GROUP;
+use potluck_wire::session::server::{Asked, AwaitContent, AwaitOffer, AwaitWanted, accept};
+use potluck_wire::{Compared, Ranges, Receipt, Reply, Wanted};
 
 use crate::content::{self, BASE, Content};
 use crate::disk::SimDisk;
 use crate::invariants::{
     invariant_no_verified_byte_is_sent_twice, invariant_only_verified_bytes_are_admitted,
-    invariant_receipts_survive, invariant_what_is_acknowledged_is_durable,
+    invariant_only_verified_bytes_are_kept, invariant_receipts_survive,
+    invariant_what_is_acknowledged_is_durable, invariant_what_stands_elsewhere_is_not_sent,
 };
 use crate::link::{Incoming, LinkId, Outgoing, Way};
 use crate::party;
@@ -59,6 +61,15 @@ pub(crate) type Shared = Rc<RefCell<Memory>>;
 pub(crate) fn blob_paths(content: &Content) -> (PathBuf, PathBuf) {
     let data = format!("/blobs/{}", content.file.blake3);
     (PathBuf::from(&data), PathBuf::from(format!("{data}.obao")))
+}
+
+/// What of the same size is in the store. Who may know of what is the aggregator's question, and not asked here.
+fn formers(cpu: &Cpu, content: &Content) -> Vec<&'static Content> {
+    let is_like =
+        |it: &&Content| it.file.size == content.file.size && it.file.blake3 != content.file.blake3;
+    let is_here =
+        |it: &&Content| cpu.world(|world| world.machines[SERVER].seen(&blob_paths(it).0).is_some());
+    content::all().iter().filter(is_like).filter(is_here).collect()
 }
 
 fn quarantine(content: &Content) -> PathBuf {
@@ -197,8 +208,19 @@ impl<'c> Session<'c> {
             return Ok(self.reply(&state.recorded(self.receipt(&said)))?);
         }
         let mut partials = self.look_for(&said.files)?;
-        let (state, reply) = state.wanted(&self.wanted(&partials));
-        self.reply(&reply)?;
+        let state = match self.compare(state, &mut partials, incoming)? {
+            Ok(compared) => {
+                self.cpu.world(|world| world.tally.compared += 1);
+                let (state, reply) = compared.wanted(&self.wanted(&partials));
+                self.reply(&reply)?;
+                state
+            }
+            Err(state) => {
+                let (state, reply) = state.wanted(&self.wanted(&partials));
+                self.reply(&reply)?;
+                state
+            }
+        };
         for (content, partial) in &mut partials {
             let missing = partial.missing();
             if !missing.is_empty() {
@@ -213,6 +235,68 @@ impl<'c> Session<'c> {
         }
         self.record(&said)?;
         Ok(self.reply(&state.recorded(self.receipt(&said)))?)
+    }
+
+    /// Asks for the trees of what may be partly here, and copies what is. The state as it was where nothing is.
+    fn compare(
+        &self,
+        state: AwaitOffer,
+        partials: &mut [(&'static Content, Partial<SimDisk<'c>>)],
+        incoming: &mut Incoming<'c>,
+    ) -> Result<Result<AwaitWanted, AwaitOffer>, Fault> {
+        let mut asked = Vec::new();
+        for (content, partial) in &mut *partials {
+            if partial.missing().is_empty() || formers(self.cpu, content).is_empty() {
+                continue;
+            }
+            if partial.has_hashes()? {
+                self.copy(content, partial)?;
+            } else {
+                asked.push(content.file.blake3);
+            }
+        }
+        let whole = |blake3: &Blake3| {
+            let size = content::with(blake3).map_or(0, |number| content::all()[number].file.size);
+            Compared { blake3: *blake3, size }
+        };
+        if asked.is_empty() {
+            return Ok(Err(state));
+        }
+        let (state, reply) = match state.compare(asked.iter().map(whole).collect()) {
+            Ok(asking) => asking,
+            Err(state) => return Ok(Err(state)),
+        };
+        self.reply(&reply)?;
+        for (content, partial) in partials {
+            if asked.contains(&content.file.blake3) {
+                let taken = partial.take_hashes(incoming);
+                taken.map_err(|error| error.refusal(&content.file.blake3))?;
+                self.copy(content, partial)?;
+            }
+        }
+        Ok(Ok(state))
+    }
+
+    fn copy(&self, content: &Content, partial: &mut Partial<SimDisk<'c>>) -> Result<(), Refusal> {
+        let formers = formers(self.cpu, content);
+        for former in &formers {
+            let (data, hashes) = blob_paths(former);
+            let copied = partial.copy_equal(&data, &hashes, &mut |span| {
+                let number = (span.start / GROUP) as usize;
+                self.cpu.note("copied", number as u64, span.end - span.start);
+                self.cpu.world(|world| {
+                    world.tally.copied += 1;
+                    let stem = quarantine(content);
+                    invariant_only_verified_bytes_are_kept(world, SERVER, &stem, content, number);
+                });
+            });
+            copied.map_err(|error| error.refusal(&content.file.blake3))?;
+        }
+        let missing = partial.missing();
+        self.cpu.world(|world| {
+            invariant_what_stands_elsewhere_is_not_sent(world, content, &formers, &missing);
+        });
+        Ok(())
     }
 
     /// What is not in the store yet, with what is in the quarantine of it.

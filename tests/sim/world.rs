@@ -64,6 +64,10 @@ pub(crate) struct Tally {
     pub(crate) corrupt: u64,
     /// Uploads that went on where an earlier one was.
     pub(crate) resumed: u64,
+    /// Uploads whose trees of hashes were asked for.
+    pub(crate) compared: u64,
+    /// Groups that were copied from other files.
+    pub(crate) copied: u64,
     /// Uploads that were acknowledged.
     pub(crate) uploads: u64,
     /// Downloads that came whole.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! Envelope ─ authenticate ─▶ Authentic ─ await_content ─▶ Awaited        (size, sequence, base, limits)
+//!   Awaited ─ compare ─▶ Awaited           what of it is here already is copied, where its author may know that it is
 //!   Awaited ─ receive ─▶ Received       every byte is under the signed digests
 //!   Received ─ inspect ─▶ Admitted      header, tensors, finite weights, change
 //!   Admitted ─ record ─▶ Recorded       durable, under a signed checkpoint: the receipt
@@ -23,7 +24,7 @@ use potluck_core::entry::{Body, Role, Submission};
 use potluck_core::federation::Authentic;
 use potluck_core::{Code, Envelope, PublicKey, Refusal};
 use potluck_interchange::verify_interchange;
-use potluck_net::{Offer, Upload, Wanted};
+use potluck_net::{Compared, Offer, Upload, Wanted};
 use potluck_wire::Receipt;
 
 use self::intake::Awaited;
@@ -125,6 +126,15 @@ struct Intake {
 impl Upload for Intake {
     fn wanted(&self) -> Vec<Wanted> {
         self.awaited.wanted()
+    }
+
+    fn comparable(&self) -> Vec<Compared> {
+        self.awaited.comparable()
+    }
+
+    fn compare(&mut self, hashes: &mut dyn Read) -> Result<(), Refusal> {
+        let _span = self.span.clone().entered();
+        told(self.awaited.compare(hashes))
     }
 
     fn receive(self: Box<Self>, content: &mut dyn Read) -> Result<Receipt, Refusal> {

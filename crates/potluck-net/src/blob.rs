@@ -8,17 +8,21 @@
 //! <stem>.part + <stem>.obao   ─ receive* ─►   missing() is empty   ─ finish ─►   data + outboard
 //! ```
 //!
+//! Of a file whose tree is known, what another file has at the same places is copied from there ([`Partial::copy_equal`]).
+//!
 //! No journal is kept: an interrupted file is rescanned when it is opened ([`Partial`]), and what verifies
 //! against the root is what is there. Sync, bounded memory; the server and the client run it on their
 //! blocking threads.
 
 pub mod disk;
 
+mod compare;
 mod direct;
 mod encode;
 mod hash;
 mod import;
 mod partial;
+mod rescan;
 mod send;
 mod tree;
 mod writer;

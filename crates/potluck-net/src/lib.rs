@@ -29,7 +29,7 @@ pub use client::{
     CallError, Client, ConnectError, Content, Transfer, connect, connect_tuned, connect_x509,
 };
 pub use potluck_wire::{
-    Blended, LedgerPage, PeerStatus, Ranges, Receipt, Status, UploadStatus, Wanted,
+    Blended, Compared, LedgerPage, PeerStatus, Ranges, Receipt, Status, UploadStatus, Wanted,
 };
 pub use server::{BindError, Limits, Server};
 pub use service::{Offer, Service, StoredBlob, Upload};

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use potluck_core::{Blake3, Envelope, PublicKey, Refusal};
-use potluck_wire::{Blended, LedgerPage, Receipt, Status, Wanted};
+use potluck_wire::{Blended, Compared, LedgerPage, Receipt, Status, Wanted};
 
 /// The ledger and the store behind a server.
 pub trait Service: Send + Sync + 'static {
@@ -80,6 +80,21 @@ pub enum Offer {
 /// A submission whose content is to come. Dropped without [`Upload::receive`] where the peer is gone before;
 /// dropping must then keep what is partial.
 pub trait Upload: Send {
+    /// Of which files the trees of hashes would be of use, because content that is here may be partly the same. Asked for
+    /// once, before [`Self::wanted`], where the peer has them. Files of equal content count once.
+    fn comparable(&self) -> Vec<Compared> {
+        Vec::new()
+    }
+
+    /// Takes those trees, in that order (see `blob::Partial::take_hashes`), and what can be had without the peer. What is
+    /// [`Self::wanted`] is asked afterwards. `hashes` is as the content of [`Self::receive`], which follows it.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    fn compare(&mut self, _hashes: &mut dyn Read) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// What is lacking, in the order in which it is to be sent. Files of equal content count once. It may be
     /// empty: then nothing is sent.
     fn wanted(&self) -> Vec<Wanted>;

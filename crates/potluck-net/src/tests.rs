@@ -1,5 +1,6 @@
 //! Client and server over real sockets on the loopback, with a toy service between them.
 
+mod compare;
 mod download;
 mod fairness;
 mod handshake;

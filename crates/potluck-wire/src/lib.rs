@@ -3,8 +3,8 @@
 //! One request travels on one bidirectional stream:
 //!
 //! ```text
-//! client  request                                [content of the wanted ranges] FIN
-//! server           progress*  answer | refused                                      progress*  answer | refused
+//! client  request                                [hashes, or content of the wanted ranges] FIN
+//! server           progress*  answer | refused                                                 progress*  answer | refused
 //! ```
 //!
 //! Modules stand in the order in which to read them: [`version`] names what is spoken, [`frame`] cuts the stream, [`message`] says what a frame
@@ -19,7 +19,7 @@ pub mod receipt;
 pub mod status;
 pub mod session;
 
-pub use message::{Blended, LedgerPage, Reply, Request, Wanted};
+pub use message::{Blended, Compared, LedgerPage, Reply, Request, Wanted};
 pub use ranges::Ranges;
 pub use receipt::Receipt;
 pub use status::{PeerStatus, Status, UploadStatus};

@@ -47,6 +47,10 @@ pub enum Ask {
     Submit {
         /// The envelope's JSON text.
         envelope: String,
+        /// Whether the client has the content's trees of hashes at hand, to be compared with what the server has. Not
+        /// written where it has not, so that this is what clients from before it was said.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        compares: bool,
     },
     /// The content of a digest.
     Fetch {
@@ -91,6 +95,12 @@ pub enum Reply {
     },
     /// The envelope is recorded.
     Receipt(Receipt),
+    /// The server has other content that may be partly the same: the client sends the trees of hashes of these files next,
+    /// raw, in this order, and then learns what is wanted.
+    Compare {
+        /// Whose trees.
+        blobs: Vec<Compared>,
+    },
     /// The content that the server lacks; the client sends it next, in this order.
     Wanted {
         /// What is lacking, file by file.
@@ -121,6 +131,17 @@ pub enum Reply {
     Status(Status),
     /// The request is refused.
     Refused(Refusal),
+}
+
+/// A file whose tree of hashes is asked for: the pairs over its groups of 64 KiB, in pre-order, 64 bytes each. How many
+/// they are follows from the size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compared {
+    /// BLAKE3 of the whole file.
+    pub blake3: Blake3,
+    /// The whole file's size in bytes.
+    pub size: u64,
 }
 
 /// A file of which the server lacks something, as it is sent.
@@ -241,6 +262,7 @@ impl Reply {
             Self::Ledger { .. } => "ledger",
             Self::Entry { .. } => "entry",
             Self::Receipt(_) => "receipt",
+            Self::Compare { .. } => "compare",
             Self::Wanted { .. } => "wanted",
             Self::Progress { .. } => "progress",
             Self::Found { .. } => "found",

@@ -3,6 +3,7 @@
 //! Content is verified in groups of 64 KiB (64 chunks of BLAKE3 under one node of its tree), so a range
 //! begins at a group and ends at one, or at the file's end. Anything else is refused where it is parsed.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use bao_tree::{BlockSize, ChunkNum, ChunkRanges, ChunkRangesRef};
@@ -15,7 +16,7 @@ pub const GROUP: u64 = 64 * 1024;
 pub const BLOCK_SIZE: BlockSize = BlockSize::from_chunk_log(6);
 
 /// The most ranges in one list. An upload goes through a file from its beginning, so that an interruption
-/// leaves one gap, and only bit rot leaves more.
+/// leaves one gap; bit rot leaves more, and so do tensors that changed among others that did not.
 pub const MAX_RANGES: usize = 256;
 
 /// The largest file that is spoken of, in bytes: 64 TiB, far below where tree arithmetic could overflow.
@@ -82,8 +83,8 @@ impl Ranges {
         Ok(Self { size, spans })
     }
 
-    /// The ranges of `chunks`, widened to whole groups. Where there would be more than [`MAX_RANGES`], the
-    /// last one covers all the rest: some bytes are then meant that need not be.
+    /// The ranges of `chunks`, widened to whole groups. Where there would be more than [`MAX_RANGES`], the narrowest
+    /// gaps between them are closed, the first of equals: some bytes are then meant that need not be.
     ///
     /// # Errors
     /// [`RangesError::Size`].
@@ -99,13 +100,12 @@ impl Ranges {
             if start >= end {
                 continue;
             }
-            let full = spans.len() == MAX_RANGES;
             match spans.last_mut() {
-                Some(last) if last.end >= start || full => last.end = end,
+                Some(last) if last.end >= start => last.end = end,
                 _ => spans.push(start..end),
             }
         }
-        Ok(Self { size, spans })
+        Ok(Self { size, spans: close_gaps(spans) })
     }
 
     /// The ranges as the tree counts them. One that ends with the file is left open, which is how the
@@ -149,6 +149,27 @@ impl Ranges {
     }
 }
 
+/// Joins neighbours with the narrowest gaps between them until there are [`MAX_RANGES`].
+fn close_gaps(spans: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    let too_many = spans.len().saturating_sub(MAX_RANGES);
+    if too_many == 0 {
+        return spans;
+    }
+    let gap = |pair: &[Range<u64>]| pair[1].start - pair[0].end;
+    let mut narrow: Vec<(u64, usize)> = spans.windows(2).map(gap).zip(1..).collect();
+    narrow.select_nth_unstable(too_many - 1);
+    narrow.truncate(too_many);
+    let closed: HashSet<usize> = narrow.into_iter().map(|(_, at)| at).collect();
+    let mut joined: Vec<Range<u64>> = Vec::with_capacity(MAX_RANGES);
+    for (at, span) in spans.into_iter().enumerate() {
+        match joined.last_mut() {
+            Some(last) if closed.contains(&at) => last.end = span.end,
+            _ => joined.push(span),
+        }
+    }
+    joined
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,15 +206,22 @@ mod tests {
     }
 
     #[test]
-    fn too_many_gaps_become_one_range_to_the_end() {
-        let size = 4 * GROUP * MAX_RANGES as u64;
+    fn of_too_many_gaps_the_narrowest_are_closed() {
+        // Every second group, and after each fiftieth of them a gap of ten more.
+        let count = 2 * MAX_RANGES as u64;
+        let begin = |number: u64| 2 * number + number / 50 * 10;
         let mut chunks = ChunkRanges::empty();
-        for gap in 0..2 * MAX_RANGES as u64 {
-            chunks |= ChunkRanges::from(ChunkNum(gap * 128)..ChunkNum(gap * 128 + 64));
+        for number in 0..count {
+            let chunk = 64 * begin(number);
+            chunks |= ChunkRanges::from(ChunkNum(chunk)..ChunkNum(chunk + 64));
         }
+        let size = (begin(count) + 1) * GROUP;
         let ranges = Ranges::of_chunks(size, &chunks).unwrap();
         assert_eq!(ranges.spans().len(), MAX_RANGES);
         assert!(ranges.to_chunks().is_superset(&chunks));
+        // One group for each gap that had to be closed, and no wide one.
+        assert_eq!(ranges.byte_count(), (count + count - MAX_RANGES as u64) * GROUP);
+        assert_eq!(Ranges::new(size, &ranges.to_pairs()).unwrap(), ranges);
     }
 
     proptest! {

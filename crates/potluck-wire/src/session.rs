@@ -3,7 +3,8 @@
 //! ```text
 //! ledger   →  ledger, entry × count
 //! append   →  receipt
-//! submit   →  progress*, ( receipt | wanted, then content from the client, progress*, receipt )
+//! submit   →  progress*, ( receipt | offer )
+//!   offer: [ compare, then hashes from the client, progress* ], wanted, then content from the client, progress*, receipt
 //! fetch    →  found, then content from the server
 //! blend    →  progress*, blended
 //! status   →  status

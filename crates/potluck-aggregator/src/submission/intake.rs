@@ -2,15 +2,19 @@
 //!
 //! Content goes straight to the quarantine on disk, verified group by group; a cut upload leaves what was
 //! verified, and the next one is asked for the rest alone. Bytes that are in the store already are not asked
-//! for, but they are read and inspected like any other; unless the author may not know that they are there.
+//! for, but they are read and inspected like any other; unless the author may not know that they are there. Of other bytes, what
+//! the base or the author's former expert has at the same place is copied from there ([`formers`]).
+
+mod formers;
 
 use std::io::{self, Read};
 
 use potluck_core::federation::Authentic;
 use potluck_core::{Blake3, Code, FileEntry, Refusal};
-use potluck_net::Wanted;
-use potluck_net::blob::Partial;
+use potluck_net::blob::{Partial, ReceiveError};
+use potluck_net::{Compared, Wanted};
 
+use self::formers::Formers;
 use super::submission;
 use crate::server::Aggregator;
 use crate::store::blobs::Hold;
@@ -37,8 +41,11 @@ pub(super) enum Content {
     /// Among the blobs, from an earlier submission.
     Stored,
     /// In the quarantine, at a place that is held as long as this lives.
-    Quarantined { partial: Partial, place: Place },
+    Quarantined { partial: Partial, place: Place, formers: Formers },
 }
+
+/// How much must be missing for a comparison to be worth a round trip, in bytes.
+const WORTH_COMPARING: u64 = 1 << 20;
 
 impl Awaited {
     /// Makes room for the content of a submission.
@@ -71,7 +78,67 @@ impl Awaited {
         })?;
         let verified = file.size.saturating_sub(partial.missing().byte_count());
         let kept = keep(aggregator, hold, &authentic, (&file, verified));
-        Ok(Self { kept, authentic, file, content: Content::Quarantined { partial, place } })
+        let formers = Formers::of(aggregator, &file, &authentic);
+        let content = Content::Quarantined { partial, place, formers };
+        let mut awaited = Self { kept, authentic, file, content };
+        // Of an upload that was cut after its tree came: nothing need be asked.
+        if awaited.knows_its_tree().map_err(|error| unusable(&error))? {
+            awaited.copy_equal().map_err(|error| error.refusal(&awaited.file.blake3))?;
+        }
+        Ok(awaited)
+    }
+
+    fn knows_its_tree(&self) -> io::Result<bool> {
+        match &self.content {
+            Content::Quarantined { partial, formers, .. } if !formers.is_empty() => {
+                partial.has_hashes()
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Copies what of it stands in what it may be compared with.
+    fn copy_equal(&mut self) -> Result<(), ReceiveError> {
+        let Content::Quarantined { partial, formers, .. } = &mut self.content else {
+            return Ok(());
+        };
+        let under_way = &self.kept.under_way;
+        let mut bytes = 0u64;
+        formers.copy_into(partial, &mut |span| {
+            bytes = bytes.saturating_add(span.end - span.start);
+            under_way.verified(span.end - span.start);
+        })?;
+        formers.clear();
+        tracing::info!(blob = %self.file.blake3.short(), bytes, "taken from what is here");
+        Ok(())
+    }
+
+    /// The file whose tree of hashes would be of use.
+    pub fn comparable(&self) -> Vec<Compared> {
+        match &self.content {
+            Content::Quarantined { partial, formers, .. }
+                if !formers.is_empty() && partial.missing().byte_count() >= WORTH_COMPARING =>
+            {
+                vec![Compared { blake3: self.file.blake3, size: self.file.size }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes that tree, and what can be had by it.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn compare(&mut self, from: &mut dyn Read) -> Result<(), Refusal> {
+        if self.comparable().is_empty() {
+            return Ok(());
+        }
+        let Content::Quarantined { partial, .. } = &mut self.content else { return Ok(()) };
+        let compared = partial.take_hashes(from).and_then(|()| self.copy_equal());
+        compared.map_err(|error| {
+            tracing::info!(%error, "a comparison broke off");
+            error.refusal(&self.file.blake3)
+        })
     }
 
     /// What is lacking.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use bao_tree::io::outboard::PreOrderOutboard;
-use bao_tree::io::sync::{Outboard as _, valid_ranges};
 use bao_tree::iter::BaoChunk;
 use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
 use potluck_core::{Blake3, Code, Refusal};
@@ -15,6 +14,7 @@ use potluck_wire::ranges::{BLOCK_SIZE, MAX_SIZE};
 
 use super::disk::{self, Disk, DiskFile as _, System};
 use super::import::write_outboard;
+use super::rescan::Scanned;
 use super::tree::{self, Expected, PAIR};
 use super::writer::{Content, Hashes};
 
@@ -24,11 +24,11 @@ use super::writer::{Content, Hashes};
 /// or another. Memory does not grow with the file. Dropped, it leaves both files for the next time.
 #[derive(Debug)]
 pub struct Partial<D: Disk = System> {
-    disk: D,
-    part: PathBuf,
+    pub(super) disk: D,
+    pub(super) part: PathBuf,
     obao: PathBuf,
-    data: D::File,
-    outboard: PreOrderOutboard<D::File>,
+    pub(super) data: D::File,
+    pub(super) outboard: PreOrderOutboard<D::File>,
     /// What verified, in whole groups.
     valid: ChunkRanges,
 }
@@ -130,6 +130,14 @@ impl<D: Disk> Partial<D> {
         Ok(partial)
     }
 
+    /// Finds out what of all that lies on disk is valid.
+    pub(super) fn rescan(&mut self) -> io::Result<()> {
+        let PreOrderOutboard { root, tree, data } = &self.outboard;
+        let scanned = Scanned { root: *root, tree: *tree, paths: (&self.part, &self.obao) };
+        self.valid = scanned.valid(&self.disk, (&self.data, data))?;
+        Ok(())
+    }
+
     /// A file that is all there, but for its outboard, was interrupted between the two renames of
     /// [`Self::finish`]: its hashes can be computed again. If they are others, the rescan will see it.
     fn restore_outboard(&self) -> io::Result<()> {
@@ -144,19 +152,22 @@ impl<D: Disk> Partial<D> {
         Ok(())
     }
 
-    fn rescan(&mut self) -> io::Result<()> {
-        for range in valid_ranges(&self.outboard, &self.data, &ChunkRanges::all()) {
-            self.valid |= ChunkRanges::from(range?);
-        }
-        Ok(())
-    }
-
     /// What is not there yet.
     pub fn missing(&self) -> Ranges {
-        let tree = self.outboard.tree();
-        let all = ChunkRanges::from(ChunkNum(0)..tree.chunks());
-        let missing: ChunkRanges = all.difference(&self.valid);
-        Ranges::of_chunks(tree.size(), &missing).expect("the size was checked when it was opened")
+        let size = self.outboard.tree.size();
+        Ranges::of_chunks(size, &self.lacking()).expect("the size was checked when it was opened")
+    }
+
+    /// What is not there yet, exactly, as the tree counts it: open at the end where the last group is not there, which is
+    /// how the tree's iterator knows that it is wanted whole.
+    pub(super) fn lacking(&self) -> ChunkRanges {
+        let end = self.outboard.tree.chunks();
+        match end.0.checked_sub(1) {
+            Some(last) if !self.valid.contains(&ChunkNum(last)) => {
+                ChunkRanges::all().difference(&self.valid)
+            }
+            _ => ChunkRanges::from(ChunkNum(0)..end).difference(&self.valid),
+        }
     }
 
     /// Takes the verified stream of `ranges` from `from`, and no byte more. `on_group` is told the length of
@@ -181,7 +192,7 @@ impl<D: Disk> Partial<D> {
             saved.and(ended).map_err(ReceiveError::File)?;
             // Where hashes are lost, what is written may be worth nothing: the next rescan will see.
             if !matches!(received, Err(ReceiveError::File(_))) {
-                self.note(written);
+                self.note(&written);
             }
             received
         })
@@ -233,10 +244,8 @@ impl<D: Disk> Partial<D> {
     }
 
     /// What verified and is written, in bytes.
-    fn note(&mut self, written: Vec<Range<u64>>) {
-        for Range { start, end } in written {
-            self.valid |= ChunkRanges::from(ChunkNum::full_chunks(start)..ChunkNum::chunks(end));
-        }
+    pub(super) fn note(&mut self, written: &[Range<u64>]) {
+        self.valid |= tree::chunks_of(written);
     }
 
     /// Makes both files durable and gives them their names, the outboard first: where the data stands, its

@@ -117,7 +117,7 @@ impl Hashed {
         let root = Hash::from_bytes(*blake3.as_bytes());
         let outboard: Arc<[u8]> = outboard.into();
         let is_whole = outboard.len() as u64 == tree.outboard_size();
-        if !is_whole || !tree::agrees(tree, root, &outboard) {
+        if !is_whole || !tree::agrees(tree, root, &mut Pairs::of(&outboard))? {
             return Err(SendError::Corrupt { offset: 0 });
         }
         Ok(Self { file, root, tree, outboard })

@@ -18,6 +18,7 @@ use bao_tree::io::sync::WriteAt;
 use potluck_wire::ranges::GROUP;
 
 use super::direct::{ALIGNMENT, Direct};
+use super::tree;
 
 /// What is written at once. Measured: with 64 KiB the disk waits for us, above 1 MiB nothing is gained.
 const BLOCK: usize = 1 << 20;
@@ -167,11 +168,7 @@ impl<'scope, 'env> Content<'scope, 'env> {
     }
 
     fn note(&mut self, range: Range<u64>) {
-        match self.written.last_mut() {
-            _ if range.is_empty() => (),
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => self.written.push(range),
-        }
+        tree::append(&mut self.written, range);
     }
 }
 

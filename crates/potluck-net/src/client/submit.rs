@@ -6,32 +6,44 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use potluck_core::{Blake3, Code, Envelope, FileEntry, Refusal};
-use potluck_wire::session::client::{Offered, Step, SubmitCall};
-use potluck_wire::{ABANDONED, Receipt, Wanted};
-use quinn::{SendStream, VarInt};
+use potluck_wire::session::client::{ComparedCall, Ended, Offered, SendingCall, Step, SubmitCall};
+use potluck_wire::{ABANDONED, Compared, Receipt, Request, Wanted};
+use quinn::{SendStream, VarInt, WriteError};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::{CallError, Client, Content, Transfer, joined};
 use crate::blob::{Hashed, SendError};
 use crate::bridge::{self, Halt, Outlet};
-use crate::stream::Pace;
+use crate::stream::{Frames, Pace, SendFailed, write};
 use crate::transport::IDLE;
 
 pub(super) async fn submit(
     client: &Client,
     envelope: &Envelope,
     content: &[Content],
-    progress: impl FnMut(Transfer) + Send,
+    mut progress: impl FnMut(Transfer) + Send,
 ) -> Result<Receipt, CallError> {
     // Before anything is asked: the server would not wait for us to read some hundred gigabytes.
     let sources = Arc::new(hash(content.to_vec()).await?);
-    let files = content.iter().map(|content| content.file.clone()).collect();
-    let sending = Arc::clone(&sources);
-    let encode =
-        move |wanted: Vec<Wanted>, outlet: &mut Outlet| send_all(&sending, &wanted, outlet);
-    match submit_encoded(client, envelope, files, progress, encode).await {
+    let files: Vec<_> = content.iter().map(|content| content.file.clone()).collect();
+    let encode = || {
+        let sending = Arc::clone(&sources);
+        move |wanted: Vec<Wanted>, outlet: &mut Outlet| send_all(&sending, &wanted, outlet)
+    };
+    let (call, request) = SubmitCall::comparing(envelope, files.clone());
+    let known = |blob: &Compared| sources.get(&blob.blake3).map(|it| it.hashed.outboard().clone());
+    let mut submitted =
+        exchange(client, (call, &request), known, &files, &mut progress, encode()).await;
+    if let Err(Told::AtOnce(Refusal { code: Code::ProtocolError, .. })) = submitted {
+        // A server from before trees were compared does not know this request; the one that it knows is the same without.
+        let (call, request) = SubmitCall::new(envelope, files.clone());
+        submitted =
+            exchange(client, (call, &request), known, &files, &mut progress, encode()).await;
+    }
+    match submitted.map_err(Told::into_error) {
         Err(CallError::Refused(refusal)) if refusal.code == Code::ContentCorrupt => {
             Err(blame(sources, refusal).await)
         }
@@ -50,24 +62,67 @@ async fn blame(sources: Arc<BTreeMap<Blake3, Source>>, refusal: Refusal) -> Call
     joined(checking.await).unwrap_or(CallError::Refused(refusal))
 }
 
-/// As [`submit`], where `encode` writes the verified streams of what is wanted.
+/// As [`submit`], where `encode` writes the verified streams of what is wanted, and nothing is compared.
 pub(super) async fn submit_encoded(
     client: &Client,
     envelope: &Envelope,
     files: Vec<FileEntry>,
-    mut progress: impl FnMut(Transfer) + Send,
+    progress: impl FnMut(Transfer) + Send,
     encode: impl FnOnce(Vec<Wanted>, &mut Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
 ) -> Result<Receipt, CallError> {
+    let (call, request) = SubmitCall::new(envelope, files.clone());
+    let submitted = exchange(client, (call, &request), |_| None, &files, progress, encode).await;
+    submitted.map_err(Told::into_error)
+}
+
+/// How a submission failed.
+enum Told {
+    /// By a refusal, before anything was asked for.
+    AtOnce(Refusal),
+    /// By anything else.
+    Later(CallError),
+}
+
+impl Told {
+    fn into_error(self) -> CallError {
+        match self {
+            Self::AtOnce(refusal) => CallError::Refused(refusal),
+            Self::Later(error) => error,
+        }
+    }
+}
+
+impl From<CallError> for Told {
+    fn from(error: CallError) -> Self {
+        Self::Later(error)
+    }
+}
+
+/// Says it, sends the trees of hashes that are asked for, and what is wanted then.
+async fn exchange(
+    client: &Client,
+    (mut call, request): (SubmitCall, &Request),
+    tree: impl Fn(&Compared) -> Option<Arc<[u8]>>,
+    files: &[FileEntry],
+    mut progress: impl FnMut(Transfer) + Send,
+    encode: impl FnOnce(Vec<Wanted>, &mut Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
+) -> Result<Receipt, Told> {
     let contents: BTreeMap<_, _> = files.iter().map(|file| (file.blake3, file.size)).collect();
     let total: u64 = contents.values().copied().fold(0, u64::saturating_add);
-    let (mut call, request) = SubmitCall::new(envelope, files);
-    let (send, mut frames) = client.open(&request).await?;
-    let wanted = loop {
+    let (mut send, mut frames) = client.open(request).await?;
+    let (wanted, mut call) = loop {
         let reply = client.reply(&mut frames).await?;
-        match call.on(reply).map_err(|ended| client.ended(ended))? {
-            Step::Done(Offered::Recorded(receipt)) => return Ok(receipt),
-            Step::Done(Offered::Wanted(wanted)) => break wanted,
-            Step::More | Step::Progress(..) => (),
+        match call.on(reply) {
+            Ok(Step::Done(Offered::Recorded(receipt))) => return Ok(receipt),
+            Ok(Step::Done(Offered::Wanted(wanted))) => break (wanted, call.sending()),
+            Ok(Step::Done(Offered::Compare(blobs))) => {
+                // The call refused an offer that compares what was not announced.
+                let trees = blobs.iter().filter_map(&tree).collect();
+                break compare(client, (&mut send, &mut frames), trees, call.compared()).await?;
+            }
+            Ok(Step::More | Step::Progress(..)) => (),
+            Err(Ended::Refused(refusal)) => return Err(Told::AtOnce(refusal)),
+            Err(ended) => return Err(client.ended(ended).into()),
         }
     };
     let lacking =
@@ -79,7 +134,6 @@ pub(super) async fn submit_encoded(
         let done = resumed_from.saturating_add(bytes).min(total);
         progress(Transfer { done, total, resumed_from });
     };
-    let mut call = call.sending();
     let answer = async {
         loop {
             let reply = client.reply(&mut frames).await?;
@@ -88,7 +142,47 @@ pub(super) async fn submit_encoded(
             }
         }
     };
-    transfer(client, send, move |outlet| encode(wanted, outlet), sent, answer).await
+    Ok(transfer(client, send, move |outlet| encode(wanted, outlet), sent, answer).await?)
+}
+
+/// What of a tree is handed over at once.
+const PIECE: usize = 64 << 10;
+
+/// Sends trees of hashes, and learns what is wanted.
+async fn compare(
+    client: &Client,
+    (send, frames): (&mut SendStream, &mut Frames),
+    trees: Vec<Arc<[u8]>>,
+    mut call: ComparedCall,
+) -> Result<(Vec<Wanted>, SendingCall), CallError> {
+    let sending = async {
+        let mut pace = Pace::new(IDLE);
+        for mut left in trees.into_iter().map(Bytes::from_owner) {
+            while !left.is_empty() {
+                write(send, &mut pace, left.split_to(left.len().min(PIECE))).await?;
+            }
+        }
+        Ok::<_, SendFailed>(())
+    };
+    let answer = async {
+        loop {
+            let reply = client.reply(frames).await?;
+            if let Step::Done(wanted) = call.on(reply).map_err(|ended| client.ended(ended))? {
+                return Ok((wanted, call.sending()));
+            }
+        }
+    };
+    let mut answer = pin!(answer);
+    tokio::select! {
+        // An answer that comes before the trees are through is a refusal, and the rest is of no use.
+        answered = &mut answer => answered,
+        // Dropped with the stream, where the answer came first.
+        sent = sending => match sent {
+            // A stream that the server stopped: its answer says why.
+            Ok(()) | Err(SendFailed::Write(WriteError::Stopped(_))) => answer.await,
+            Err(error) => Err(client.lost(&error)),
+        },
+    }
 }
 
 /// A file that can be sent.

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use crate::blob::{self, Partial};
 use crate::{
-    Blended, Content, LedgerPage, Offer, PeerStatus, Receipt, Service, Status, StoredBlob, Upload,
-    Wanted,
+    Blended, Compared, Content, LedgerPage, Offer, PeerStatus, Receipt, Service, Status,
+    StoredBlob, Upload, Wanted,
 };
 
 /// A door that stays shut until it is opened, once.
@@ -53,6 +53,10 @@ pub(super) struct Toy {
     pub(super) refusing: bool,
     /// Whether a blend panics.
     pub(super) clumsy: bool,
+    /// Stored content with which what comes is compared.
+    pub(super) formers: Vec<Blake3>,
+    /// How many submissions are refused as a server does that does not know them.
+    pub(super) puzzled: AtomicUsize,
 }
 
 impl Toy {
@@ -67,6 +71,8 @@ impl Toy {
             gate: None,
             refusing: false,
             clumsy: false,
+            formers: Vec::new(),
+            puzzled: AtomicUsize::new(0),
         }
     }
 
@@ -150,6 +156,10 @@ impl Service for Toy {
     }
 
     fn submit(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Offer, Refusal> {
+        let less = |left: usize| left.checked_sub(1);
+        if self.puzzled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return Err(Refusal::new(Code::ProtocolError, "no request: unknown field"));
+        }
         if let Some(receipt) = self.recorded.lock().unwrap().get(&envelope.sha256()) {
             return Ok(Offer::Recorded(receipt.clone()));
         }
@@ -174,6 +184,7 @@ impl Service for Toy {
             peer: *peer,
             gate: self.gate.clone(),
             refusing: self.refusing,
+            formers: self.formers.iter().map(|former| self.data(former)).collect(),
         })))
     }
 
@@ -216,9 +227,36 @@ struct ToyUpload {
     peer: PublicKey,
     gate: Option<Arc<Gate>>,
     refusing: bool,
+    formers: Vec<PathBuf>,
 }
 
 impl Upload for ToyUpload {
+    fn comparable(&self) -> Vec<Compared> {
+        if self.formers.is_empty() {
+            return Vec::new();
+        }
+        let whole = |(blake3, partial): &(Blake3, Partial)| Compared {
+            blake3: *blake3,
+            size: partial.missing().size(),
+        };
+        self.partials.iter().map(whole).collect()
+    }
+
+    fn compare(&mut self, hashes: &mut dyn Read) -> Result<(), Refusal> {
+        for (blake3, partial) in &mut self.partials {
+            let mut take = || {
+                partial.take_hashes(hashes)?;
+                for former in &self.formers {
+                    let outboard = former.with_extension("outboard");
+                    partial.copy_equal(former, &outboard, &mut |_| ())?;
+                }
+                Ok::<_, blob::ReceiveError>(())
+            };
+            take().map_err(|error| error.refusal(blake3))?;
+        }
+        Ok(())
+    }
+
     fn wanted(&self) -> Vec<Wanted> {
         let wanted = |(blake3, partial): &(Blake3, Partial)| Wanted {
             blake3: *blake3,

@@ -32,7 +32,12 @@ fn requests() -> Vec<(Ask, String)> {
         (Ask::Append { envelope: r#"{"a":"b"}"#.into() }, {
             r#"{"append":{"envelope":"{\"a\":\"b\"}"}}"#.into()
         }),
-        (Ask::Submit { envelope: "{}".into() }, r#"{"submit":{"envelope":"{}"}}"#.into()),
+        (Ask::Submit { envelope: "{}".into(), compares: false }, {
+            r#"{"submit":{"envelope":"{}"}}"#.into()
+        }),
+        (Ask::Submit { envelope: "{}".into(), compares: true }, {
+            r#"{"submit":{"envelope":"{}","compares":true}}"#.into()
+        }),
         (Ask::Fetch { blake3, ranges: None }, {
             format!(r#"{{"fetch":{{"blake3":"{ones}","ranges":null}}}}"#)
         }),
@@ -82,6 +87,9 @@ fn replies() -> Vec<(Reply, String)> {
         }),
         (Reply::Receipt(receipt), {
             r#"{"receipt":{"index":4,"record":"{}","proof":"p\n"}}"#.into()
+        }),
+        (Reply::Compare { blobs: vec![Compared { blake3: wanted.blake3, size: 65537 }] }, {
+            format!(r#"{{"compare":{{"blobs":[{{"blake3":"{ones}","size":65537}}]}}}}"#)
         }),
         (Reply::Wanted { blobs: vec![(&wanted).into()] }, {
             format!(
@@ -157,7 +165,9 @@ fn the_longest_envelope_fits_in_a_request_and_in_an_entry() {
     // Every byte of it is one that JSON writes as two.
     let envelope = "\n".repeat(potluck_core::envelope::MAX_ENVELOPE);
     let record = "\"".repeat(potluck_core::entry::MAX_RECORD);
-    assert!(Request::new(Ask::Submit { envelope: envelope.clone() }).to_frame().is_ok());
+    assert!(
+        Request::new(Ask::Submit { envelope: envelope.clone(), compares: true }).to_frame().is_ok()
+    );
     assert!(Reply::Entry { record, envelope }.to_frame().is_ok());
 }
 

@@ -2,7 +2,7 @@
 
 use potluck_core::{Blake3, Entry, Envelope, FileEntry, Refusal};
 
-use crate::message::{Ask, Blended, LedgerPage, Reply, Request, Wanted};
+use crate::message::{Ask, Blended, Compared, LedgerPage, Reply, Request, Wanted, WantedText};
 use crate::ranges::Ranges;
 use crate::receipt::Receipt;
 use crate::status::Status;
@@ -179,6 +179,8 @@ impl StatusCall {
 pub enum Offered {
     /// It is recorded.
     Recorded(Receipt),
+    /// The trees of hashes of these are to be sent, in this order; what is lacking is said then.
+    Compare(Vec<Compared>),
     /// This is lacking; it is to be sent in this order.
     Wanted(Vec<Wanted>),
 }
@@ -187,12 +189,23 @@ pub enum Offered {
 #[derive(Debug)]
 pub struct SubmitCall {
     files: Vec<FileEntry>,
+    compares: bool,
 }
 
 impl SubmitCall {
     /// Asks to record `envelope`, whose content `files` can be sent.
     pub fn new(envelope: &Envelope, files: Vec<FileEntry>) -> (Self, Request) {
-        (Self { files }, Request::new(Ask::Submit { envelope: envelope_text(envelope) }))
+        Self::asking(envelope, files, false)
+    }
+
+    /// As [`Self::new`], where the files' trees of hashes can be sent before.
+    pub fn comparing(envelope: &Envelope, files: Vec<FileEntry>) -> (Self, Request) {
+        Self::asking(envelope, files, true)
+    }
+
+    fn asking(envelope: &Envelope, files: Vec<FileEntry>, compares: bool) -> (Self, Request) {
+        let ask = Ask::Submit { envelope: envelope_text(envelope), compares };
+        (Self { files, compares }, Request::new(ask))
     }
 
     /// Takes a reply.
@@ -203,19 +216,23 @@ impl SubmitCall {
         match reply {
             Reply::Progress { done, total } => Ok(Step::Progress(done, total)),
             Reply::Receipt(receipt) => Ok(Step::Done(Offered::Recorded(receipt))),
-            Reply::Wanted { blobs } => {
+            Reply::Compare { blobs } if self.compares => {
                 let mut left = self.files.clone();
-                let mut wanted = Vec::new();
-                for blob in blobs {
-                    let blob = Wanted::try_from(blob)
-                        .map_err(|error| Ended::Violation(error.to_string()))?;
-                    take(&mut left, &blob)?;
-                    wanted.push(blob);
+                for blob in &blobs {
+                    take(&mut left, blob.blake3, blob.size)?;
                 }
-                Ok(Step::Done(Offered::Wanted(wanted)))
+                Ok(Step::Done(Offered::Compare(blobs)))
+            }
+            Reply::Wanted { blobs } => {
+                Ok(Step::Done(Offered::Wanted(offered(&self.files, blobs)?)))
             }
             other => unexpected(other, "'wanted' or 'receipt'"),
         }
+    }
+
+    /// The trees of hashes are on their way: the state in which what is lacking is said.
+    pub fn compared(self) -> ComparedCall {
+        ComparedCall { files: self.files }
     }
 
     /// The content is on its way: the state in which only a receipt can end the call.
@@ -224,16 +241,53 @@ impl SubmitCall {
     }
 }
 
+/// Trees of hashes are being sent, or were.
+#[derive(Debug)]
+pub struct ComparedCall {
+    files: Vec<FileEntry>,
+}
+
+impl ComparedCall {
+    /// Takes a reply.
+    ///
+    /// # Errors
+    /// As [`SubmitCall::on`].
+    pub fn on(&mut self, reply: Reply) -> Result<Step<Vec<Wanted>>, Ended> {
+        match reply {
+            Reply::Progress { done, total } => Ok(Step::Progress(done, total)),
+            Reply::Wanted { blobs } => Ok(Step::Done(offered(&self.files, blobs)?)),
+            other => unexpected(other, "'wanted'"),
+        }
+    }
+
+    /// As [`SubmitCall::sending`].
+    pub fn sending(self) -> SendingCall {
+        SendingCall(())
+    }
+}
+
+/// What is wanted, all of it offered, and nothing twice.
+fn offered(files: &[FileEntry], blobs: Vec<WantedText>) -> Result<Vec<Wanted>, Ended> {
+    let mut left = files.to_vec();
+    let mut wanted = Vec::new();
+    for blob in blobs {
+        let blob = Wanted::try_from(blob).map_err(|error| Ended::Violation(error.to_string()))?;
+        take(&mut left, blob.blake3, blob.ranges.size())?;
+        wanted.push(blob);
+    }
+    Ok(wanted)
+}
+
 /// Files of equal content are wanted once, so all of them go together.
-fn take(left: &mut Vec<FileEntry>, wanted: &Wanted) -> Result<(), Ended> {
+fn take(left: &mut Vec<FileEntry>, blake3: Blake3, size: u64) -> Result<(), Ended> {
     let before = left.len();
-    left.retain(|file| file.blake3 != wanted.blake3 || file.size != wanted.ranges.size());
+    left.retain(|file| file.blake3 != blake3 || file.size != size);
     if left.len() < before {
         return Ok(());
     }
     Err(Ended::Violation(format!(
         "content {} is wanted, which was not offered or is wanted twice",
-        wanted.blake3.short()
+        blake3.short()
     )))
 }
 

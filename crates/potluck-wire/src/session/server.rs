@@ -2,7 +2,7 @@
 
 use potluck_core::{Blake3, Code, Entry, Envelope, Refusal};
 
-use crate::message::{Ask, Blended, LedgerPage, Reply, Request, Wanted};
+use crate::message::{Ask, Blended, Compared, LedgerPage, Reply, Request, Wanted};
 use crate::ranges::Ranges;
 use crate::receipt::Receipt;
 use crate::status::Status;
@@ -34,7 +34,9 @@ pub fn accept(body: &[u8]) -> Result<Asked, Refusal> {
     Ok(match Request::parse(body)?.ask {
         Ask::Ledger { from } => Asked::Ledger(from, AwaitPage(())),
         Ask::Append { envelope } => Asked::Append(parse(&envelope)?, AwaitReceipt(())),
-        Ask::Submit { envelope } => Asked::Submit(parse(&envelope)?, AwaitOffer(())),
+        Ask::Submit { envelope, compares } => {
+            Asked::Submit(parse(&envelope)?, AwaitOffer { compares })
+        }
         Ask::Fetch { blake3, ranges } => Asked::Fetch(blake3, AwaitContent(ranges)),
         Ask::Blend { round } => Asked::Blend(round, AwaitSoup(())),
         Ask::Cosign { checkpoint } => Asked::Cosign(checkpoint, AwaitKept(())),
@@ -87,7 +89,9 @@ impl AwaitReceipt {
 
 /// A receipt is due, or the list of what is lacking.
 #[derive(Debug)]
-pub struct AwaitOffer(());
+pub struct AwaitOffer {
+    compares: bool,
+}
 
 impl AwaitOffer {
     /// The look for what is there already goes on.
@@ -100,7 +104,31 @@ impl AwaitOffer {
         Reply::Receipt(receipt)
     }
 
+    /// Trees of hashes would be of use: the client sends them next. The state as it was where it cannot.
+    ///
+    /// # Errors
+    /// This state, in which something else is to be said.
+    pub fn compare(self, blobs: Vec<Compared>) -> Result<(AwaitWanted, Reply), Self> {
+        if self.compares { Ok((AwaitWanted(()), Reply::Compare { blobs })) } else { Err(self) }
+    }
+
     /// Content is lacking, or none is and only the verification is left: the client sends it next.
+    pub fn wanted(self, wanted: &[Wanted]) -> (Receiving, Reply) {
+        AwaitWanted(()).wanted(wanted)
+    }
+}
+
+/// Trees of hashes come in and are compared; the list of what is lacking is due.
+#[derive(Debug)]
+pub struct AwaitWanted(());
+
+impl AwaitWanted {
+    /// How much came in; sent again while it is compared.
+    pub fn progress(&self, done: u64, total: u64) -> Reply {
+        Reply::Progress { done, total }
+    }
+
+    /// As [`AwaitOffer::wanted`].
     pub fn wanted(self, wanted: &[Wanted]) -> (Receiving, Reply) {
         (Receiving(()), Reply::Wanted { blobs: wanted.iter().map(Into::into).collect() })
     }

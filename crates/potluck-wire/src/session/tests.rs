@@ -8,7 +8,7 @@ use super::client::{
     Step, SubmitCall,
 };
 use super::server::{Asked, accept};
-use crate::message::{LedgerPage, Reply, Request, Wanted};
+use crate::message::{Compared, LedgerPage, Reply, Request, Wanted};
 use crate::ranges::{GROUP, Ranges};
 use crate::receipt::Receipt;
 use crate::status::Status;
@@ -58,6 +58,39 @@ fn a_submission_goes_through_offer_content_and_receipt() {
     assert!(is_violation(call.on(Reply::Wanted { blobs: vec![] })));
     assert_eq!(call.on(refused().0), Err(refused().1));
     assert_eq!(call.on(state.recorded(receipt())), Ok(Step::Done(receipt())));
+}
+
+#[test]
+fn hashes_are_compared_before_content_is_wanted() {
+    let file = file(1, GROUP + 5);
+    let (mut call, request) = SubmitCall::comparing(&envelope(), vec![file.clone()]);
+    let Asked::Submit(_, state) = asked(&request) else { panic!("a submission") };
+    let blobs = vec![Compared { blake3: file.blake3, size: file.size }];
+    let (state, reply) = state.compare(blobs.clone()).unwrap();
+    assert_eq!(call.on(reply), Ok(Step::Done(Offered::Compare(blobs.clone()))));
+    let mut call = call.compared();
+    assert_eq!(call.on(state.progress(1, 2)), Ok(Step::Progress(1, 2)));
+    assert!(is_violation(call.on(Reply::Compare { blobs })), "twice");
+    assert!(is_violation(call.on(Reply::Receipt(receipt()))), "nothing was verified yet");
+    assert_eq!(call.on(refused().0), Err(refused().1));
+    let list = [wanted(1, GROUP + 5)];
+    let (state, reply) = state.wanted(&list);
+    assert_eq!(call.on(reply), Ok(Step::Done(list.to_vec())));
+    assert_eq!(call.sending().on(state.recorded(receipt())), Ok(Step::Done(receipt())));
+}
+
+#[test]
+fn hashes_are_asked_of_those_alone_who_have_them_and_of_what_they_offered() {
+    let whole = |content: u8, size| Compared { blake3: Blake3::from_bytes([content; 32]), size };
+    let (mut call, request) = SubmitCall::new(&envelope(), vec![file(1, 5)]);
+    let Asked::Submit(_, state) = asked(&request) else { panic!("a submission") };
+    let state = state.compare(vec![whole(1, 5)]).unwrap_err();
+    assert!(is_violation(call.on(Reply::Compare { blobs: vec![whole(1, 5)] })));
+    assert_eq!(call.on(state.wanted(&[]).1), Ok(Step::Done(Offered::Wanted(vec![]))));
+    for blobs in [vec![whole(2, 5)], vec![whole(1, 6)], vec![whole(1, 5), whole(1, 5)]] {
+        let (mut call, _) = SubmitCall::comparing(&envelope(), vec![file(1, 5), file(1, 5)]);
+        assert!(is_violation(call.on(Reply::Compare { blobs: blobs.clone() })), "{blobs:?}");
+    }
 }
 
 #[test]

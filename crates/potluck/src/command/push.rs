@@ -28,7 +28,8 @@ use crate::session::{MemberSession, Said};
 /// FOLDER holds model.safetensors, from this trainer or any other, and perhaps card.json, of which base_blake3 and
 /// reward_commitment are read. What others need to verify the expert without Potluck is kept beside the receipt; see
 /// `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file anew that did not change;
-/// weights that the ledger speaks of already, whoever's, are not sent again; pushing what is in already changes nothing.
+/// weights that the ledger speaks of already, whoever's, are not sent again; of a new version, what the base or the party's
+/// expert in force has at the same place is not sent either; pushing what is in already changes nothing.
 ///
 /// Example: potluck push --dir mine mine/outbox
 #[derive(Debug, clap::Args)]
@@ -80,7 +81,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Records the submission; says how many bytes were there from an earlier try.
+/// Records the submission; says how many bytes stood there already: from an earlier try, or in other weights.
 async fn send(
     session: &mut MemberSession,
     submission: &Submission,
@@ -130,8 +131,9 @@ struct Pushed {
 fn report(pushed: &Pushed, output: &Output) {
     let Pushed { party, outbox: Hashed { weights, .. }, submission, said, .. } = pushed;
     if pushed.resumed_from > 0 {
+        let sent = bytes(weights.size.saturating_sub(pushed.resumed_from));
         let (saved, whole) = (bytes(pushed.resumed_from), bytes(weights.size));
-        output.line(format!("{saved} of {whole} were there already, and were not sent."));
+        output.line(format!("{sent} of {whole} sent; {saved} stood there already."));
     }
     let verb = if pushed.already { "was in already" } else { "is in" };
     output.line(format!("The expert of {party} {verb}: entry {} of the ledger.", said.index));

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use potluck_core::{Blake3, FileEntry, Sha256};
 use potluck_wire::frame::{Decoder, MAX_REPLY, MAX_REQUEST};
 use potluck_wire::session::client::{
-    AppendCall, BlendCall, CosignCall, Ended, FetchCall, LedgerCall, Offered, Step, SubmitCall,
+    AppendCall, BlendCall, ComparedCall, CosignCall, Ended, FetchCall, LedgerCall, Offered, Step,
+    SubmitCall,
 };
 use potluck_wire::session::server::{Asked, accept};
-use potluck_wire::{Ranges, Reply, Request};
+use potluck_wire::{Ranges, Reply, Request, Wanted};
 
 use super::world::story;
 
@@ -116,16 +117,34 @@ fn submission(replies: &[Reply]) {
         sha256: Sha256::from_bytes([0; 32]),
     };
     let files = vec![file(1, 5), file(2, 65_537), file(2, 65_537)];
-    let (call, _) = SubmitCall::new(story().entries[1].envelope(), files.clone());
-    if let Some(Offered::Wanted(wanted)) = drain(replies, call, SubmitCall::on) {
+    let check = |asked: Vec<(Blake3, u64)>| {
         let mut seen = Vec::new();
-        for blob in wanted {
-            let offered =
-                |file: &FileEntry| (file.blake3, file.size) == (blob.blake3, blob.ranges.size());
-            assert!(files.iter().any(offered), "what was not offered is wanted");
-            assert!(!seen.contains(&blob.blake3), "it is wanted twice");
-            seen.push(blob.blake3);
+        for blob in asked {
+            let offered = |file: &FileEntry| (file.blake3, file.size) == blob;
+            assert!(files.iter().any(offered), "what was not offered is asked for");
+            assert!(!seen.contains(&blob.0), "it is asked for twice");
+            seen.push(blob.0);
         }
+    };
+    let wants = |wanted: Vec<Wanted>| {
+        check(wanted.iter().map(|blob| (blob.blake3, blob.ranges.size())).collect());
+    };
+    let envelope = story().entries[1].envelope();
+    match drain(replies, SubmitCall::new(envelope, files.clone()).0, SubmitCall::on) {
+        Some(Offered::Wanted(wanted)) => wants(wanted),
+        Some(Offered::Compare(_)) => panic!("nobody said that they compare"),
+        Some(Offered::Recorded(_)) | None => (),
+    }
+    match drain(replies, SubmitCall::comparing(envelope, files.clone()).0, SubmitCall::on) {
+        Some(Offered::Wanted(wanted)) => wants(wanted),
+        Some(Offered::Compare(blobs)) => {
+            check(blobs.iter().map(|blob| (blob.blake3, blob.size)).collect());
+        }
+        Some(Offered::Recorded(_)) | None => (),
+    }
+    let (call, _) = SubmitCall::comparing(envelope, files.clone());
+    if let Some(wanted) = drain(replies, call.compared(), ComparedCall::on) {
+        wants(wanted);
     }
     let (call, _) = SubmitCall::new(story().entries[1].envelope(), files);
     drain(replies, call.sending(), |call, reply| call.on(reply));

@@ -9,18 +9,18 @@ use potluck_wire::session::server::{AwaitContent, AwaitOffer};
 use potluck_wire::{ABANDONED, STORED_CONTENT_CORRUPT, TOO_SLOW};
 use quinn::Connection;
 
+use super::super::Shared;
 use super::super::pool::{Lane, Place};
 use super::super::turns::Taken;
-use super::super::{Seat, Shared};
 use super::work::{Steps, attend};
 use super::{Exchange, Fault, Told};
 use crate::blob::disk::System;
 use crate::blob::{self, SendError};
-use crate::bridge::{self, Halt};
+use crate::bridge::{self, Halt, Intake, Leash};
 use crate::service::{Offer, Upload};
-use crate::stream::{Frames, Pace};
+use crate::stream::Frames;
 
-/// offer → content → verification → receipt. `taken` is held to the end, so that nobody else writes the same
+/// offer → [hashes →] content → verification → receipt. `taken` is held to the end, so that nobody else writes the same
 /// files; the place in the lane bounds the threads that wait for peers.
 pub(super) async fn submit(
     shared: &Arc<Shared>,
@@ -42,9 +42,15 @@ pub(super) async fn submit(
         (Offer::Wanted(upload), Some(place)) => (upload, place),
         (Offer::Wanted(_), None) => return Err(no_place().into()),
     };
-    let (pace, seat) = (shared.pace(&peer), shared.shares.seat(&peer));
     let _room = shared.room.take(connection);
-    receive(exchange, frames, upload, (state, pace, seat), &taken).await
+    let (first, recv) = frames.into_parts();
+    let (leash, intake) = bridge::intake(first, recv, shared.pace(&peer));
+    let content = Content {
+        intake: intake.in_turn(shared.shares.seat(&peer)),
+        leash: Some(leash),
+        taken: &taken,
+    };
+    receive(exchange, content, upload, state).await
 }
 
 /// A place is lost only where work panicked, and then there is no offer.
@@ -52,42 +58,74 @@ fn no_place() -> Refusal {
     Refusal::new(Code::Internal, "the aggregator failed at this; its log says more")
 }
 
+/// What the peer sends, and by which it is held.
+struct Content<'a> {
+    intake: Intake,
+    leash: Option<Leash>,
+    taken: &'a Taken,
+}
+
+/// Waits for work that reads content. A newer upload of the same envelope breaks its stream off.
+async fn reading<T>(work: impl Future<Output = T>, leash: &mut Option<Leash>, taken: &Taken) -> T {
+    let mut work = pin!(work);
+    tokio::select! {
+        // The rest of the stream was dropped with its reader, and so stopped.
+        read = &mut work => read,
+        // Dropped without loss: it only waits.
+        () = taken.superseded() => {
+            tracing::info!("superseded by a newer upload");
+            // Its reader then sees that the stream broke off.
+            drop(leash.take());
+            work.await
+        }
+    }
+}
+
+/// [hashes →] wanted → content → verification → receipt.
 async fn receive(
     exchange: &mut Exchange,
-    frames: Frames,
+    Content { intake, mut leash, taken }: Content<'_>,
     (upload, place): (Box<dyn Upload>, Place),
-    (state, pace, seat): (AwaitOffer, Pace, Seat),
-    taken: &Taken,
+    state: AwaitOffer,
 ) -> Result<(), Fault> {
-    let wanted = upload.wanted();
+    let comparable = upload.comparable();
+    let asked = if comparable.is_empty() { Err(state) } else { state.compare(comparable) };
+    let (state, wanted, (intake, upload, place)) = match asked {
+        Err(state) => {
+            let wanted = upload.wanted();
+            let (state, reply) = state.wanted(&wanted);
+            exchange.reply(&reply).await?;
+            (state, wanted, (intake, upload, place))
+        }
+        Ok((state, reply)) => {
+            exchange.reply(&reply).await?;
+            let (mut upload, mut intake) = (upload, intake);
+            let comparing = place.run(move || {
+                upload.compare(&mut intake)?;
+                Ok((intake, upload))
+            });
+            let (place, compared) = {
+                let progress = |done, total| state.progress(done, total);
+                let listener = Told { exchange, progress };
+                let steps = Steps::default();
+                reading(attend(comparing, &steps, listener), &mut leash, taken).await
+            };
+            let (intake, upload) = compared?;
+            let wanted = upload.wanted();
+            let (state, reply) = state.wanted(&wanted);
+            exchange.reply(&reply).await?;
+            (state, wanted, (intake, upload, place.ok_or_else(no_place)?))
+        }
+    };
     let steps = Steps::default();
-    steps.set(
-        0,
-        wanted.iter().map(|wanted| wanted.ranges.byte_count()).fold(0, u64::saturating_add),
-    );
-    let (state, reply) = state.wanted(&wanted);
-    exchange.reply(&reply).await?;
-
-    let (first, recv) = frames.into_parts();
-    let (leash, intake) = bridge::intake(first, recv, pace);
-    let intake = intake.in_turn(seat);
+    let total = wanted.iter().map(|wanted| wanted.ranges.byte_count());
+    steps.set(0, total.fold(0, u64::saturating_add));
     let mut content = Counted { content: intake, steps: steps.clone() };
     let receiving = place.run(move || upload.receive(&mut content));
     let (_, receipt) = {
         let progress = |done, total| state.progress(done, total);
         let listener = Told { exchange, progress };
-        let mut receiving = pin!(attend(receiving, &steps, listener));
-        tokio::select! {
-            // The rest of the stream was dropped with its reader, and so stopped.
-            received = &mut receiving => received,
-            // Dropped without loss: it only waits.
-            () = taken.superseded() => {
-                tracing::info!("superseded by a newer upload");
-                // Its reader then sees that the stream broke off.
-                drop(leash);
-                receiving.await
-            }
-        }
+        reading(attend(receiving, &steps, listener), &mut leash, taken).await
     };
     exchange.reply(&state.recorded(receipt?)).await
 }
