@@ -47,6 +47,6 @@ impl Progress {
     /// The step is over, with this to say.
     pub(crate) fn end(self, note: &str) {
         self.bar.finish_and_clear();
-        eprintln!("{}: done, {note}", self.name);
+        eprintln!("{}: {note}", self.name);
     }
 }
