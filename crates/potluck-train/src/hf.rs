@@ -24,6 +24,7 @@ mod cache;
 mod decoder;
 mod lora;
 mod snapshot;
+mod fresh;
 mod packed;
 mod sampling;
 mod generate;

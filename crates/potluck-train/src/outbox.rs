@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::files::{sync_folder, write_whole};
-use crate::model::Shape;
+use crate::hf::Decoder;
 
 /// What is said of a checkpoint beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,11 +80,11 @@ impl Card {
 /// [`OutboxError`].
 pub fn fill_outbox(
     outbox: &Path,
-    shape: &Shape,
+    decoder: &Decoder,
     weights: &[Tensor],
     card: &Card,
 ) -> Result<blake3::Hash, OutboxError> {
-    let bytes = shape.model_bytes(weights).map_err(OutboxError::Weights)?;
+    let bytes = decoder.model_bytes(weights).map_err(OutboxError::Weights)?;
     let text = serde_json::to_string_pretty(card).expect("a card has a JSON form") + "\n";
     place(outbox, &bytes, text.as_bytes())
         .map_err(|error| OutboxError::Disk(outbox.to_owned(), error))?;
@@ -111,21 +111,19 @@ fn remove_if_there(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Decoder;
-    use crate::recipe::ModelRecipe;
+    use crate::hf::Folder;
     use crate::reward::Nonce;
 
     #[test]
     fn an_outbox_holds_one_checkpoint_and_one_card() {
-        let recipe = ModelRecipe { hidden: 16, layers: 1, heads: 2, kv_heads: 1, feed_forward: 8 };
-        let shape = Shape::new(&recipe, 20);
-        let decoder = Decoder::random(shape.clone(), 3);
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/hf/llama3");
+        let decoder = Folder::open(&case).unwrap().load().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let outbox = folder.path().join("outbox");
         let commitment = Nonce::from_bytes([1; 32]).commit(b"reward");
         let card = Card::new(blake3::hash(b"base"), commitment, 5, 80);
-        let first = fill_outbox(&outbox, &shape, decoder.weights(), &card).unwrap();
-        assert_eq!(fill_outbox(&outbox, &shape, decoder.weights(), &card).unwrap(), first);
+        let first = fill_outbox(&outbox, &decoder, decoder.weights(), &card).unwrap();
+        assert_eq!(fill_outbox(&outbox, &decoder, decoder.weights(), &card).unwrap(), first);
         let mut names: Vec<_> = fs::read_dir(&outbox)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,6 +1,6 @@
 //! The gate before RL: a base that cannot copy names has nothing to trade.
 
-use crate::model::Decoder;
+use crate::hf::Decoder;
 use crate::rollout::{Choice, complete};
 use crate::task::{NewsDesk, Split, read_summary};
 use crate::tokenizer::{Tokenizer, TokenizerError};
@@ -38,8 +38,7 @@ pub fn copy_accuracy(
             .map(|item| tokenizer.prompt(item.article()))
             .collect::<Result<Vec<_>, _>>()?;
         let texts: Vec<&[i64]> = texts.iter().map(Vec::as_slice).collect();
-        let choices = vec![Choice::Likeliest; texts.len()];
-        let completions = complete(decoder, tokenizer.special(), &texts, choices);
+        let completions = complete(decoder, tokenizer.special(), &texts, Choice::Likeliest);
         for (item, completion) in items.iter().zip(&completions) {
             let text = tokenizer.finished_text(&completion.tokens);
             match text.as_deref().map(read_summary) {

@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use tch::Kind;
 
+use crate::hf::{Group, Packed};
 use crate::progress::Progress;
 use crate::recipe::Supervised;
 use crate::task::{NewsDesk, Split};
 use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::tune::{RunState, StateError, WorkFolder};
 
+use super::CHECKPOINT_EVERY;
 use super::metrics::MetricsFile;
-use super::packing::{Counted, Packed};
-use super::state::{CHECKPOINT_EVERY, RunState, StateError, WorkFolder};
 
 /// The norm to which gradients are cut.
 const MOST_GRADIENT: f64 = 1.0;
@@ -30,13 +31,6 @@ impl Stage {
         match self {
             Self::Pretrain => "pretrain",
             Self::Sft => "sft",
-        }
-    }
-
-    fn counted(self) -> Counted {
-        match self {
-            Self::Pretrain => Counted::All,
-            Self::Sft => Counted::Completions,
         }
     }
 }
@@ -79,45 +73,58 @@ pub fn train_supervised(
 ) -> Result<(), StateError> {
     let path = work.file("metrics.jsonl");
     let disk = |error| StateError::Disk(path.clone(), error);
-    let phase = Phase::of(state.stage);
+    let phase = Phase::of(state.counters.stage);
     let name = phase.name();
-    let earlier: Vec<_> = (0..state.stage).map(|number| Phase::of(number).name()).collect();
-    let mut metrics = MetricsFile::resume(&path, &earlier, &name, state.step).map_err(disk)?;
-    let mut progress = Progress::new(&name, recipe.steps, state.step);
+    let earlier: Vec<_> = (0..state.counters.stage).map(|number| Phase::of(number).name()).collect();
+    let mut metrics = MetricsFile::resume(&path, &earlier, &name, state.counters.step).map_err(disk)?;
+    let mut progress = Progress::new(&name, recipe.steps, state.counters.step);
     let desk = match recipe.briefs {
         true => NewsDesk::briefs(seed, recipe.disputed),
         false => NewsDesk::news(seed, recipe.disputed),
     };
     let mut loss = f64::NAN;
-    while state.step < recipe.steps {
+    while state.counters.step < recipe.steps {
         let start = Instant::now();
-        let first = first + state.step * recipe.items;
+        let first = first + state.counters.step * recipe.items;
         let groups = groups(recipe, &desk, tokenizer, first..first + recipe.items)
             .map_err(|error| StateError::Weights(error.to_string()))?;
-        let groups: Vec<_> =
-            groups.iter().map(|(prompt, all)| (prompt.as_slice(), all.as_slice())).collect();
-        let packed = Packed::new(tokenizer.special(), phase.stage.counted(), &groups);
-        let mean = -packed.log_probs(&state.decoder).mean(Kind::Float);
+        let everything = vec![true; groups.iter().map(|(it, _)| it.len()).max().unwrap_or(0)];
+        let rows: Vec<Vec<Group>> = groups
+            .iter()
+            .map(|(prompt, references)| {
+                let learned = match phase.stage {
+                    Stage::Pretrain => &everything[..prompt.len()],
+                    Stage::Sft => &[],
+                };
+                let completions = references.iter().map(Vec::as_slice).collect();
+                vec![Group { prompt, learned, completions }]
+            })
+            .collect();
+        let decoder = state.policy.decoder();
+        let packed = Packed::new(decoder.architecture(), &rows, decoder.device())
+            .map_err(|error| StateError::Weights(error.to_string()))?;
+        let mean = -packed.log_probs(decoder, 1.0).mean(Kind::Float);
         mean.backward();
         loss = mean.double_value(&[]);
-        let rate = learning_rate(recipe, state.step);
-        let weights = state.decoder.weights();
+        let rate = learning_rate(recipe, state.counters.step);
+        let trained = state.policy.trained();
+        let weights = trained.iter().map(|(_, tensor)| *tensor);
         let norm = state.optimiser.step(weights, rate, recipe.weight_decay, MOST_GRADIENT);
         let figures = [("loss", loss), ("learning_rate", rate), ("grad_norm", norm)];
-        metrics.add(&name, state.step, &figures).map_err(disk)?;
-        state.step += 1;
-        state.seconds += start.elapsed().as_secs_f64();
-        if state.step.is_multiple_of(CHECKPOINT_EVERY) || state.step == recipe.steps {
+        metrics.add(&name, state.counters.step, &figures).map_err(disk)?;
+        state.counters.step += 1;
+        state.add_seconds(start.elapsed().as_secs_f64());
+        if state.counters.step.is_multiple_of(CHECKPOINT_EVERY) || state.counters.step == recipe.steps {
             work.keep(state)?;
         }
-        progress.at(state.step, || format!("loss {loss:.3}"));
+        progress.at(state.counters.step, || format!("loss {loss:.3}"));
     }
-    progress.end(&format!("loss {loss:.3}"));
+    progress.end(&format!("done, loss {loss:.3}"));
     Ok(())
 }
 
 /// The tokens of a prompt and of its references.
-type Group = (Vec<i64>, Vec<Vec<i64>>);
+type Texts = (Vec<i64>, Vec<Vec<i64>>);
 
 /// The groups of the items `numbers`.
 fn groups(
@@ -125,7 +132,7 @@ fn groups(
     desk: &NewsDesk,
     tokenizer: &Tokenizer,
     numbers: std::ops::Range<u64>,
-) -> Result<Vec<Group>, TokenizerError> {
+) -> Result<Vec<Texts>, TokenizerError> {
     numbers
         .map(|number| {
             let item = desk.item(Split::Train, number);

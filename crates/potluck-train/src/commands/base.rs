@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::algorithm::{
-    CopyTest, Phase, RunState, Stage, WorkFolder, copy_accuracy, train_supervised,
-};
-use crate::model::{Decoder, ModelFolder, Shape};
+use crate::algorithm::{CopyTest, Phase, Stage, copy_accuracy, train_supervised};
+use crate::bad_input::BadInput;
+use crate::hf::{Architecture, Decoder};
+use crate::model::{ModelFolder, llama_config};
 use crate::recipe::{Recipe, Supervised};
 use crate::task::NewsDesk;
 use crate::tokenizer::Tokenizer;
+use crate::tune::{RunState, WorkFolder};
 
+use super::rl::begin;
 use super::{Answer, Common, Failure, RecipeArgs};
 
 /// How often both stages are passed at most. A small model finds out suddenly how to copy a name, and now and
@@ -45,23 +47,23 @@ pub(super) fn base(args: &BaseArgs) -> Result<Answer, Failure> {
         return Ok(answer(result));
     }
     let tokenizer = Tokenizer::learn(&recipe.tokenizer, &recipe.news)?;
-    let shape = Shape::new(&recipe.model, tokenizer.vocabulary());
-    let state = match work.checkpoint(&shape)? {
-        Some(state) => state,
-        None => RunState::begin(0, Decoder::random(shape, args.seed), 0.0),
-    };
+    let config = llama_config(&recipe.model, tokenizer.vocabulary(), tokenizer.special());
+    let architecture = Architecture::parse(config.to_string().as_bytes())
+        .map_err(|error| BadInput::new(format!("[model]: {error}")))?;
+    let mut state = begin(Decoder::random(architecture, args.seed));
+    work.restore(&mut state)?;
     let (state, test) = trained(&recipe, args.seed, &tokenizer, &work, state)?;
-    let decoder = Decoder::new(state.decoder.shape().clone(), state.weights());
-    let blake3 = ModelFolder::write(&args.out, &decoder, &tokenizer)?;
+    let decoder = state.policy.decoder();
+    let blake3 = ModelFolder::write(&args.out, &config, decoder, &tokenizer)?;
     let result = json!({
         "verb": "base",
         "base": args.out,
         "blake3": blake3.to_hex().as_str(),
-        "parameters": decoder.shape().parameters(),
+        "parameters": decoder.plan().parameters(),
         "copy_accuracy": test.accuracy,
         "broken": test.broken,
         "seed": args.seed,
-        "seconds": state.seconds,
+        "seconds": state.seconds(),
     });
     work.finish(&result)?;
     Ok(answer(result))
@@ -88,7 +90,7 @@ fn trained(
     // Half way from the gate to perfection, so that the gate's own prompts do not close it again.
     let enough = 0.5 + recipe.gate.copy_accuracy / 2.0;
     loop {
-        let Phase { stage, round } = Phase::of(state.stage);
+        let Phase { stage, round } = Phase::of(state.counters.stage);
         let items = |stage: &Supervised| stage.steps * stage.items;
         let begun = round * (items(&recipe.pretrain) + items(&recipe.sft));
         let (supervised, first) = match stage {
@@ -97,13 +99,15 @@ fn trained(
         };
         train_supervised(supervised, (seed, first), tokenizer, work, &mut state)?;
         if stage == Stage::Sft {
-            let test = copy_accuracy(&state.decoder, tokenizer, &desk, recipe.gate.prompts)?;
+            let test = copy_accuracy(state.policy.decoder(), tokenizer, &desk, recipe.gate.prompts)?;
             if test.accuracy >= enough || round + 1 == MOST_ROUNDS {
                 return Ok((state, test));
             }
         }
-        let decoder = Decoder::new(state.decoder.shape().clone(), state.weights());
-        state = RunState::begin(state.stage + 1, decoder, state.seconds);
+        let mut next = begin(state.policy.decoder().duplicate());
+        next.counters.stage = state.counters.stage + 1;
+        next.add_seconds(state.seconds());
+        state = next;
         work.keep(&state)?;
     }
 }

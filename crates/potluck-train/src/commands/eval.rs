@@ -112,7 +112,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<Answer, Failure> {
         let scored = bench.score(&kitchen.soup(&lambda)?);
         rows.push(Row::new(lambda, scored, &base_scored));
     }
-    progress.end(&format!("{} soups of {prompts} prompts", rows.len()));
+    progress.end(&format!("done, {} soups of {prompts} prompts", rows.len()));
     let lines = std::iter::once(line("base", &base_scored, ""))
         .chain(rows.iter().map(|row| {
             line(

@@ -1,11 +1,10 @@
 //! Why the program ended otherwise than well, and with which exit code.
 
-use crate::algorithm::StateError;
 use crate::bad_input::BadInput;
 use crate::model::WriteModelError;
 use crate::outbox::OutboxError;
 use crate::tokenizer::TokenizerError;
-use crate::tune::{RunError, StateError as RunStateError};
+use crate::tune::{RunError, StateError};
 
 /// A verb's failure.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +52,7 @@ pub fn public_code(failure: &Failure) -> &'static str {
 pub fn exit_code(failure: &Failure) -> u8 {
     match failure {
         Failure::Input(_) | Failure::State(StateError::Folder(_)) => 3,
-        Failure::Run(RunError::Input(_) | RunError::State(RunStateError::Folder(_))) => 3,
+        Failure::Run(RunError::Input(_) | RunError::State(StateError::Folder(_))) => 3,
         Failure::Gate(_) => 4,
         Failure::Interrupted(_) => 130,
         _ => 1,

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::algorithm::{Expert, RunState, Stopped, WorkFolder, copy_accuracy, train_expert};
+use crate::algorithm::{AdamW, Betas, Expert, copy_accuracy, train_expert};
+use crate::hf::Decoder;
 use crate::model::ModelFolder;
 use crate::outbox::{Card, fill_outbox};
 use crate::recipe::Recipe;
 use crate::reward::{Nonce, RewardFile};
 use crate::task::NewsDesk;
+use crate::tune::{Policy, RunState, WorkFolder};
 
 use super::{Answer, Common, Failure, RecipeArgs};
 
@@ -49,13 +51,10 @@ pub(super) fn rl(args: &RlArgs) -> Result<Answer, Failure> {
         return Ok(answer(result));
     }
     let desk = NewsDesk::news(args.seed, recipe.news.disputed);
-    let mut state = match work.checkpoint(&base.shape)? {
-        Some(state) => state,
-        None => {
-            pass_gate(&recipe, &base, &desk)?;
-            RunState::begin(0, base.decoder().duplicate(), 0.0)
-        }
-    };
+    let mut state = begin(base.decoder().duplicate());
+    if !work.restore(&mut state)? {
+        pass_gate(&recipe, &base, &desk)?;
+    }
     let expert = Expert {
         recipe: &recipe.rl,
         reward: &reward.reward,
@@ -70,23 +69,32 @@ pub(super) fn rl(args: &RlArgs) -> Result<Answer, Failure> {
     let nonce = Nonce::kept_at(&nonce_path)
         .map_err(|error| Failure::Disk(nonce_path.display().to_string(), error))?;
     let commitment = nonce.commit(&reward.definition);
-    let card = Card::new(base.blake3, commitment, args.seed, state.step);
+    let card = Card::new(base.blake3, commitment, args.seed, state.counters.step);
     let outbox = args.out.join("outbox");
-    let blake3 = fill_outbox(&outbox, &base.shape, state.decoder.weights(), &card)?;
+    let decoder = state.policy.decoder();
+    let blake3 = fill_outbox(&outbox, decoder, decoder.weights(), &card)?;
     let result = json!({
         "verb": "rl",
         "outbox": outbox,
         "reward": reward.reward.name(),
         "blake3": blake3.to_hex().as_str(),
         "base_blake3": base.blake3.to_hex().as_str(),
-        "steps": state.step,
+        "steps": state.counters.step,
         "kl": state.recent_kl(),
-        "stopped": match stopped { Stopped::Steps => "steps", Stopped::Kl => "kl" },
+        "stopped": stopped.name(),
         "seed": args.seed,
-        "seconds": state.seconds,
+        "seconds": state.seconds(),
     });
     work.finish(&result)?;
     Ok(answer(result))
+}
+
+/// The start of a run on all weights of `decoder`.
+pub(super) fn begin(decoder: Decoder) -> RunState {
+    let policy = Policy::whole(decoder);
+    let optimiser =
+        AdamW::new(policy.trained().into_iter().map(|(_, tensor)| tensor), Betas::default());
+    RunState::begin(policy, optimiser, false)
 }
 
 /// What the result depends on.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::model::{Decoder, ModelFolder};
+use crate::hf::Decoder;
+use crate::model::ModelFolder;
 use crate::rollout::{Choice, complete};
 use crate::stream::Stream;
 use crate::task::{Item, NewsDesk, Split, read_summary};
@@ -50,7 +51,7 @@ pub(super) fn sample(args: &SampleArgs) -> Result<Answer, Failure> {
         json!({
             "lambda_ppm": lambda,
             "greedy": by(Choice::Likeliest),
-            "sampled": by(Choice::Drawn(stream.clone())),
+            "sampled": by(Choice::Drawn(vec![stream.clone()])),
         })
     };
     let mut samples = vec![summarise(Value::Null, base.decoder())];
@@ -82,7 +83,7 @@ fn summary(
     prompt: &[i64],
     choice: Choice,
 ) -> Value {
-    let completions = complete(decoder, tokenizer.special(), &[prompt], vec![choice]);
+    let completions = complete(decoder, tokenizer.special(), &[prompt], choice);
     let tokens = completions.first().map_or(&[][..], |completion| &completion.tokens);
     let claims = tokenizer.finished_text(tokens).and_then(|text| read_summary(&text).ok());
     let checked = claims.map(|claims| item.check(&claims));

@@ -8,12 +8,13 @@ use potluck_soup::Mixture;
 use tch::{Kind, Tensor};
 
 use crate::bad_input::BadInput;
-use crate::model::{Decoder, ModelFolder, Shape};
+use crate::hf::{Architecture, Decoder, Plan};
+use crate::model::ModelFolder;
 
 /// Experts of one shape.
 #[derive(Debug)]
 pub struct Kitchen {
-    shape: Shape,
+    architecture: Architecture,
     experts: BTreeMap<PartyId, PathBuf>,
 }
 
@@ -29,14 +30,14 @@ impl Kitchen {
         let mut files = BTreeMap::new();
         for (party, path) in experts {
             let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
-            ModelFolder::weights_at(&file, &base.shape)?;
+            ModelFolder::weights_at(&file, base.decoder().plan())?;
             if files.insert(party.clone(), file).is_some() {
                 return Err(BadInput::new(format!(
                     "--expert {party}: given twice; name each expert once"
                 )));
             }
         }
-        Ok(Self { shape: base.shape.clone(), experts: files })
+        Ok(Self { architecture: base.decoder().architecture().clone(), experts: files })
     }
 
     /// Checks that each party to whom `lambda` gives weight has an expert here.
@@ -70,12 +71,13 @@ impl Kitchen {
             let tensor = tensor.map_err(|error| fault(&error))?;
             mixed.insert(tensor.name, tensor.bytes);
         }
-        let weights = self.shape.tensors().into_iter().map(|spec| {
+        let plan = Plan::of(&self.architecture);
+        let weights = plan.tensors().iter().map(|spec| {
             let bytes =
                 mixed.get(&spec.name).ok_or_else(|| fault(&format!("no tensor {}", spec.name)))?;
             Tensor::f_from_data_size(bytes, &spec.shape, Kind::Float)
                 .map_err(|_| fault(&format!("the tensor {} has another shape", spec.name)))
         });
-        Ok(Decoder::new(self.shape.clone(), weights.collect::<Result<_, _>>()?))
+        Ok(Decoder::of(self.architecture.clone(), weights.collect::<Result<_, _>>()?))
     }
 }

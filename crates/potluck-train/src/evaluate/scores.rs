@@ -2,7 +2,7 @@
 
 use potluck_core::Lambda;
 
-use crate::model::Decoder;
+use crate::hf::Decoder;
 use crate::reward::{Judgement, Reward};
 use crate::rollout::{Choice, complete};
 use crate::stream::Stream;
@@ -114,9 +114,8 @@ impl Bench<'_> {
     /// What it writes for these.
     fn texts(&self, decoder: &Decoder, prompts: &[Prompt]) -> Vec<Option<String>> {
         let tokens: Vec<&[i64]> = prompts.iter().map(|prompt| prompt.tokens.as_slice()).collect();
-        let choice =
-            |prompt: &Prompt| Choice::Drawn(Stream::of("evaluation", &[self.seed, prompt.index]));
-        let choices = prompts.iter().map(choice).collect();
+        let stream = |prompt: &Prompt| Stream::of("evaluation", &[self.seed, prompt.index]);
+        let choices = Choice::Drawn(prompts.iter().map(stream).collect());
         let completions = complete(decoder, self.tokenizer.special(), &tokens, choices);
         let texts = completions.iter();
         texts.map(|completion| self.tokenizer.finished_text(&completion.tokens)).collect()

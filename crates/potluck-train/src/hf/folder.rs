@@ -163,6 +163,11 @@ impl Folder {
         &self.architecture
     }
 
+    /// Names and shapes of its weights.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The tokens that end a text; none if the folder names none.
     pub fn ends(&self) -> &[i64] {
         &self.ends

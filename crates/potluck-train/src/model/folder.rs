@@ -9,10 +9,10 @@ use tch::Tensor;
 
 use crate::bad_input::BadInput;
 use crate::files::write_whole;
+use crate::hf::{Decoder, Folder, OpenError, Plan};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
-use super::decoder::Decoder;
-use super::shape::Shape;
+use super::config::POSITIONS;
 use super::weights::read_weights;
 
 /// A model folder that was read and fits together.
@@ -22,8 +22,6 @@ pub struct ModelFolder {
     pub path: PathBuf,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// Its shape.
-    pub shape: Shape,
     /// BLAKE3 of `model.safetensors`.
     pub blake3: blake3::Hash,
     decoder: Decoder,
@@ -50,34 +48,34 @@ impl ModelFolder {
     /// [`BadInput`] that names the file and the fault: missing, malformed, another architecture,
     /// or a tokenizer of another size than the model's vocabulary.
     pub fn read(path: &Path) -> Result<Self, BadInput> {
-        let config_path = path.join("config.json");
-        let text = fs::read_to_string(&config_path).map_err(|error| {
+        let unusable = |error: OpenError| {
             let cure = "give the folder that `potluck-train base` wrote";
-            BadInput::new(format!("{}: {error}; {cure}", config_path.display()))
-        })?;
-        let config: Value =
-            serde_json::from_str(&text).map_err(|e| BadInput::file(&config_path, &e))?;
-        let shape = Shape::from_config(&config).map_err(|e| BadInput::file(&config_path, &e))?;
+            let error = anyhow::Error::new(error);
+            BadInput::new(format!("{}: {error:#}; {cure}", path.display()))
+        };
+        let folder = Folder::open(path).map_err(unusable)?;
         let tokenizer_path = path.join("tokenizer.json");
         let tokenizer = Tokenizer::read(&tokenizer_path)?;
-        if tokenizer.vocabulary() as i64 != shape.vocabulary {
-            let (tokens, rows) = (tokenizer.vocabulary(), shape.vocabulary);
+        let rows = folder.architecture().vocabulary;
+        if tokenizer.vocabulary() as i64 != rows {
+            let tokens = tokenizer.vocabulary();
             let fault = format!("it has {tokens} tokens, but the model has {rows}");
             return Err(BadInput::file(&tokenizer_path, &fault));
         }
-        let (weights, blake3) = Self::weights_at(&path.join("model.safetensors"), &shape)?;
-        let decoder = Decoder::new(shape.clone(), weights);
-        Ok(Self { path: path.to_owned(), tokenizer, shape, blake3, decoder })
+        let file = path.join("model.safetensors");
+        let (weights, blake3) = Self::weights_at(&file, folder.plan())?;
+        let decoder = Decoder::of(folder.architecture().clone(), weights);
+        Ok(Self { path: path.to_owned(), tokenizer, blake3, decoder })
     }
 
-    /// Weights of `shape` from a safetensors file, and the file's BLAKE3.
+    /// The weights of a plan from a safetensors file, and the file's BLAKE3.
     ///
     /// # Errors
     /// [`BadInput`] that names the file and the fault.
-    pub fn weights_at(path: &Path, shape: &Shape) -> Result<(Vec<Tensor>, blake3::Hash), BadInput> {
+    pub fn weights_at(path: &Path, plan: &Plan) -> Result<(Vec<Tensor>, blake3::Hash), BadInput> {
         let bytes = fs::read(path).map_err(|error| BadInput::file(path, &error))?;
         let weights =
-            read_weights(&bytes, &shape.tensors()).map_err(|fault| BadInput::file(path, &fault))?;
+            read_weights(&bytes, plan.tensors()).map_err(|fault| BadInput::file(path, &fault))?;
         Ok((weights, blake3::hash(&bytes)))
     }
 
@@ -93,6 +91,7 @@ impl ModelFolder {
     /// [`WriteModelError`].
     pub fn write(
         path: &Path,
+        config: &Value,
         decoder: &Decoder,
         tokenizer: &Tokenizer,
     ) -> Result<blake3::Hash, WriteModelError> {
@@ -103,7 +102,7 @@ impl ModelFolder {
             "eos_token": "<|eos|>",
             "pad_token": "<|pad|>",
             "clean_up_tokenization_spaces": false,
-            "model_max_length": decoder.shape().positions,
+            "model_max_length": POSITIONS,
         });
         let generation = json!({
             "bos_token_id": special.bos,
@@ -114,9 +113,9 @@ impl ModelFolder {
             "top_k": 0,
         });
         let weights =
-            decoder.shape().model_bytes(decoder.weights()).map_err(WriteModelError::Weights)?;
+            decoder.model_bytes(decoder.weights()).map_err(WriteModelError::Weights)?;
         let files = [
-            ("config.json", pretty(&decoder.shape().to_config(special))),
+            ("config.json", pretty(config)),
             ("tokenizer.json", tokenizer.to_json()?.into_bytes()),
             ("tokenizer_config.json", pretty(&tokenizer_config)),
             ("generation_config.json", pretty(&generation)),

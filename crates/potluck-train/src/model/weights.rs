@@ -10,7 +10,14 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Kind, Tensor};
 
-use super::shape::{Shape, TensorSpec};
+/// Name and shape of one tensor, both as `transformers` has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// Its name in `model.safetensors`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<i64>,
+}
 
 /// The tensors of `specs` from the bytes of a safetensors file, in that order.
 ///
@@ -86,17 +93,6 @@ fn little_endian(tensor: &Tensor) -> Vec<u8> {
     let mut values = vec![0f32; flat.numel()];
     flat.copy_data(&mut values, flat.numel());
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-impl Shape {
-    /// The bytes of `model.safetensors` for `weights` in the order of [`Shape::tensors`].
-    ///
-    /// # Errors
-    /// A sentence where the header would be too large.
-    pub fn model_bytes(&self, weights: &[Tensor]) -> Result<Vec<u8>, String> {
-        let named = self.tensors().into_iter().map(|spec| spec.name).zip(weights);
-        weights_bytes(named, ("format", "pt"))
-    }
 }
 
 #[cfg(test)]

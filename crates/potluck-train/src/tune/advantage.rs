@@ -33,7 +33,7 @@ pub enum Scale {
 const EPSILON: f64 = 1e-4;
 
 /// The advantages of rewards in groups of `group`.
-pub fn advantages(
+pub(super) fn advantages(
     rewards: &[Option<f64>],
     group: usize,
     baseline: Baseline,
@@ -117,7 +117,7 @@ impl Gae {
 }
 
 /// Subtracts the mean and divides by the deviation, over all tokens of a batch.
-pub fn whiten(values: &mut [f64]) {
+pub(super) fn whiten(values: &mut [f64]) {
     let count = values.len().max(1) as f64;
     let mean = values.iter().sum::<f64>() / count;
     let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;

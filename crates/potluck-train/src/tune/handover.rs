@@ -53,7 +53,7 @@ pub(super) fn hand_over(
         "settings": settings(recipe),
         "seeds": {"run": recipe.seed},
         "steps": state.counters.step,
-        "stopped": name_of(stop),
+        "stopped": stop.name(),
         "kl": kl,
         "trainer": concat!("potluck-train ", env!("CARGO_PKG_VERSION")),
     });
@@ -84,11 +84,11 @@ pub(super) fn hand_over(
         "base_blake3": base.to_hex().as_str(),
         "algorithm": algorithm(&recipe.kind),
         "steps": state.counters.step,
-        "stopped": name_of(stop),
+        "stopped": stop.name(),
         "why": why(stop),
         "kl": kl,
         "seed": recipe.seed,
-        "seconds": state.counters.seconds.first().copied().unwrap_or_default(),
+        "seconds": state.seconds(),
     }))
 }
 
@@ -137,12 +137,15 @@ fn settings(recipe: &Recipe) -> Value {
     json!({"optimiser": recipe.optimiser, "lora": lora, "run": own})
 }
 
-fn name_of(stop: &Stop) -> &'static str {
-    match stop {
-        Stop::Steps => "steps",
-        Stop::Kl(_) => "kl",
-        Stop::Guard(_) => "guard",
-        Stop::Interrupted => "interrupted",
+impl Stop {
+    /// Its name in results and cards.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Kl(_) => "kl",
+            Self::Guard(_) => "guard",
+            Self::Interrupted => "interrupted",
+        }
     }
 }
 

@@ -31,6 +31,12 @@ impl Policy {
         Ok(Self { decoder, value: None })
     }
 
+    /// Trains all weights of `decoder`.
+    pub fn whole(mut decoder: Decoder) -> Self {
+        decoder.make_trainable();
+        Self { decoder, value: None }
+    }
+
     /// Adds a value head that expects nothing yet.
     pub fn with_value_head(mut self) -> Self {
         let options = (Kind::Float, self.decoder.device());
@@ -53,7 +59,7 @@ impl Policy {
     /// What is trained, with its names; always in the same order.
     pub fn trained(&self) -> Vec<(String, &Tensor)> {
         let mut trained = self.decoder.trained();
-        for value in &self.value {
+        if let Some(value) = &self.value {
             trained.extend(VALUE.iter().map(|name| (*name).to_owned()).zip(value));
         }
         trained

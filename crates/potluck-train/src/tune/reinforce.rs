@@ -88,7 +88,7 @@ pub(super) fn reinforce(
         if step.is_multiple_of(own.samples_every) {
             keep_samples(run, step, &batch, &written, &total, own.rl.group)?;
         }
-        remember(state, &figures);
+        state.remember(&figures, KL_WINDOW);
         stopped = has_stopped(own, state);
         if stopped.is_none() && run.is_interrupted() {
             stopped = Some(Stop::Interrupted);
@@ -134,16 +134,6 @@ fn of_reward(part: &Part) -> Vec<(String, f64)> {
     ];
     named.extend(part.metrics.iter().map(|(key, value)| (format!("rewards/{name}/{key}"), *value)));
     named
-}
-
-fn remember(state: &mut RunState, figures: &Figures) {
-    let counters = &mut state.counters;
-    counters.recent.push(figures.kl);
-    if counters.recent.len() > KL_WINDOW {
-        counters.recent.remove(0);
-    }
-    let seconds = counters.seconds.first().copied().unwrap_or_default();
-    counters.seconds = vec![seconds + figures.seconds.all];
 }
 
 fn has_stopped(own: &Reinforced, state: &RunState) -> Option<Stop> {

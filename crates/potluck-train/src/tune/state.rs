@@ -18,6 +18,7 @@ use crate::bad_input::BadInput;
 use crate::files::write_whole;
 use crate::model::{TensorSpec, read_weights, weights_bytes};
 
+use super::figures::Figures;
 use super::policy::Policy;
 
 /// The folder of one run: `checkpoint.safetensors`, `metrics.jsonl`, and at the end `result.json`.
@@ -45,6 +46,8 @@ pub struct RunState {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counters {
+    /// The stage, where there are several; counted from 0.
+    pub stage: u64,
     /// Steps that are done.
     pub step: u64,
     /// The last figures by which the run decides when to stop.
@@ -252,6 +255,26 @@ impl RunState {
     pub fn recent_kl(&self) -> f64 {
         let recent = &self.counters.recent;
         recent.iter().sum::<f64>() / recent.len().max(1) as f64
+    }
+
+    /// Keeps what a step says about when to stop: the last `window` divergences, and the time.
+    pub fn remember(&mut self, figures: &Figures, window: usize) {
+        let recent = &mut self.counters.recent;
+        recent.push(figures.kl);
+        if recent.len() > window {
+            recent.remove(0);
+        }
+        self.add_seconds(figures.seconds.all);
+    }
+
+    /// Counts seconds of work.
+    pub fn add_seconds(&mut self, seconds: f64) {
+        self.counters.seconds = vec![self.seconds() + seconds];
+    }
+
+    /// Seconds of work that led here, over all processes.
+    pub fn seconds(&self) -> f64 {
+        self.counters.seconds.first().copied().unwrap_or_default()
     }
 
     /// Moves the mean of weights towards what they are: the new ones weigh 1 − `decay`.

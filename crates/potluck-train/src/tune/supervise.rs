@@ -56,8 +56,7 @@ pub(super) fn supervise(
             }
         }
         metrics.add(name, step, &named).map_err(disk)?;
-        let seconds = state.counters.seconds.first().copied().unwrap_or_default();
-        state.counters.seconds = vec![seconds + figures.seconds];
+        state.add_seconds(figures.seconds);
         let stops = run.is_interrupted();
         if is_last || stops || state.counters.step.is_multiple_of(recipe.checkpoint_every) {
             run.work.keep(state)?;
@@ -68,6 +67,6 @@ pub(super) fn supervise(
             return Ok(Stop::Interrupted);
         }
     }
-    progress.end(&told);
+    progress.end(&format!("done, {told}"));
     Ok(Stop::Steps)
 }
