@@ -1,7 +1,9 @@
 //! `potluck reward-bridge` against a real server on this machine: each kind of reply, and each that is none.
 
+use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +13,9 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -43,6 +48,37 @@ impl Server {
     fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
+}
+
+/// A server under TLS for `localhost`, and the file of the certificate with which it is trusted.
+fn start_under_tls(runtime: &Runtime, folder: &Path) -> (u16, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let file = folder.join("trusted.pem");
+    fs::write(&file, made.cert.pem()).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = router(&Arc::default());
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, router) = (acceptor.clone(), router.clone());
+            tokio::spawn(async move {
+                // One that does not trust us hangs up.
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = TowerToHyperService::new(router);
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    (port, file)
 }
 
 /// An answer whose body is JSON.
@@ -98,8 +134,14 @@ fn request(id: u64, completions: &[&str]) -> Value {
 
 /// What the bridge says to these lines.
 fn bridge(args: &[&str], lines: &[Value]) -> Output {
+    bridge_with(args, lines, &[])
+}
+
+/// The same with some more variables.
+fn bridge_with(args: &[&str], lines: &[Value], variables: &[(&str, &Path)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_potluck"));
     command.arg("reward-bridge").args(args).env("JUDGE_TOKEN", "secret-of-ours");
+    command.envs(variables.iter().copied());
     // Nothing on this machine is asked for through a proxy.
     command.env("HTTP_PROXY", "http://127.0.0.1:9").env("ALL_PROXY", "http://127.0.0.1:9");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -172,9 +214,12 @@ fn what_does_not_pass_is_said_and_the_bridge_goes_on() {
         failing("/refuses", &[]),
         "the endpoint refused with status 400: no such model, 1 time(s) in a row"
     );
-    assert!(failing("/moved", &[]).contains("status 302"));
-    assert!(failing("/words", &[]).contains("something else than JSON"));
-    assert!(failing("/huge", &[]).contains("more than 16777216 bytes"));
+    let said = failing("/moved", &[]);
+    assert!(said.contains("status 302"), "{said}");
+    let said = failing("/words", &[]);
+    assert!(said.contains("something else than JSON"), "{said}");
+    let said = failing("/huge", &[]);
+    assert!(said.contains("more than 16777216 bytes"), "{said}");
     let slow = failing("/slow", &["--timeout", "0.1"]);
     assert_eq!(slow, "the endpoint took too long, 3 time(s) in a row");
     assert_eq!(server.asked(), 0, "no redirect is followed");
@@ -208,5 +253,29 @@ fn what_is_no_request_ends_it() {
         let said = bridge(&["--url", "http://localhost:9/"], &[line]);
         assert_eq!(said.status.code(), Some(3));
         assert!(text(&said.stderr).contains("no request"));
+    }
+}
+
+#[test]
+fn tls_trusts_what_the_machine_trusts() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (port, trusted) = start_under_tls(&runtime, folder.path());
+    let other = folder.path().join("other.pem");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(&other, made.cert.pem()).unwrap();
+    let answer = |host: &str, file: &Path| {
+        let url = format!("https://{host}:{port}/score");
+        let said = bridge_with(&["--url", &url], &[request(7, &["a"])], &[("SSL_CERT_FILE", file)]);
+        assert!(said.status.success(), "{}", text(&said.stderr));
+        serde_json::from_slice::<Value>(&said.stdout).unwrap()
+    };
+    assert_eq!(answer("localhost", &trusted)["rewards"], json!([1]));
+    for (host, file) in [("localhost", &other), ("127.0.0.1", &trusted)] {
+        let answer = answer(host, file);
+        let error = answer["error"].as_str().unwrap();
+        assert!(error.contains("a certificate that is not trusted here"), "{error}");
+        assert!(error.contains("1 time(s)"), "{error}");
     }
 }

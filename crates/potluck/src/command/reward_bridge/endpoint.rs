@@ -116,15 +116,23 @@ impl Endpoint {
 
 /// What is wrong with a connection; nothing of the address or the headers is told.
 fn missed(error: Error) -> Miss {
+    let untrusted = match &error {
+        Error::Rustls(error) => Some(error),
+        Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    if let Some(rustls::Error::InvalidCertificate(why)) = untrusted {
+        let what = format!("has a certificate that is not trusted here ({why:?})");
+        return Miss { what, again: None };
+    }
     let what = match &error {
         Error::Timeout(_) => "took too long".to_owned(),
         Error::Io(error) => format!("cannot be reached: {error}"),
         Error::HostNotFound => "cannot be found".to_owned(),
         Error::BodyExceedsLimit(most) => format!("replied with more than {most} bytes"),
-        Error::Rustls(error) => format!("has no connection that can be trusted: {error}"),
         _ => "cannot be reached".to_owned(),
     };
-    let is_final = matches!(error, Error::BodyExceedsLimit(_) | Error::Rustls(_));
+    let is_final = matches!(error, Error::BodyExceedsLimit(_));
     Miss { what, again: (!is_final).then_some(Duration::ZERO) }
 }
 
