@@ -50,6 +50,6 @@ pub use formula::{Formula, Parameter, Portion};
 pub use index::{IndexError, ShardIndex, shard_name};
 pub use inspect::{ChangeLimit, Inspected, Inspection, inspect, inspect_base};
 pub use layout::{Dtype, HeaderLimit, Layout, LayoutError, TensorLayout};
-pub use manifest::{FolderError, file_entry, manifest_of, open_plain};
+pub use manifest::{FolderError, file_entry, manifest_of, open_plain, sha256_of};
 pub use method::{Method, MethodError, Weights};
 pub use write::Durability;

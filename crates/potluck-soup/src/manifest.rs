@@ -102,6 +102,27 @@ pub fn file_entry(
     Ok(FileEntry { path: listed_as.to_owned(), size, blake3, sha256 })
 }
 
+/// The SHA-256 of a file's bytes, from where it stands to its end, and how many they are.
+///
+/// # Errors
+/// What the file system says.
+pub fn sha256_of(file: &mut impl io::Read) -> io::Result<(u64, Sha256)> {
+    let (mut hasher, mut tile) = (sha2::Sha256::new(), vec![0; TILE_BYTES]);
+    let mut size = 0;
+    loop {
+        match file.read(&mut tile) {
+            Ok(0) => return Ok((size, Sha256::from_bytes(hasher.finalize().into()))),
+            Ok(read) => {
+                hasher.update(&tile[..read]);
+                // A tile's length fits in a u64 wherever this runs.
+                size += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Opens a file to read that a manifest may list: neither a link nor a pipe.
 ///
 /// # Errors

@@ -4,7 +4,6 @@
 //! is cut into parts that threads scan at the same time, each down its own paths from the root; a resume waits for this.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::thread;
@@ -22,11 +21,12 @@ use super::tree::{self, PAIR};
 /// What a thread is worth beginning for.
 const PART: u64 = 32 << 20;
 
-/// More are not faster: the disk, or the page cache, has no more to give.
+/// They wait for the disk rather than for the processor, as content was written past the page cache: more than there are
+/// cores, and no more than a disk has use for.
 const THREADS: u64 = 4;
 
-/// What is read at once of a long part. Content was written past the page cache, and is read ahead in large pieces.
-const PIECE: usize = 1 << 20;
+/// What is read at once of a long part.
+const PIECE: usize = 256 << 10;
 
 /// And of a short one.
 const SMALL_PIECE: usize = GROUP as usize;
@@ -51,8 +51,7 @@ impl Scanned<'_> {
     ) -> io::Result<ChunkRanges> {
         // What lies behind the file's end is not there.
         let end = data.length()?.div_ceil(GROUP).saturating_mul(GROUP).min(self.tree.size());
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64;
-        let parts = (end / PART).min(THREADS).min(cores).max(1);
+        let parts = (end / PART).clamp(1, THREADS);
         let shared =
             if parts > 1 { disk.shared(self.paths.0).zip(disk.shared(self.paths.1)) } else { None };
         let spans = match shared {
