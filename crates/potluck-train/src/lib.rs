@@ -9,6 +9,7 @@ pub mod task;
 pub mod reward;
 pub mod text;
 pub mod data;
+pub mod guard;
 pub mod tokenizer;
 pub mod model;
 pub mod hf;
