@@ -10,6 +10,7 @@ pub mod reward;
 pub mod text;
 pub mod data;
 pub mod guard;
+pub mod journal;
 pub mod tokenizer;
 pub mod model;
 pub mod hf;
