@@ -9,6 +9,8 @@ pub mod task;
 pub mod reward;
 pub mod text;
 pub mod data;
+pub mod guard;
+pub mod journal;
 pub mod tokenizer;
 pub mod model;
 pub mod hf;
