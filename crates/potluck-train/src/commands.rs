@@ -6,6 +6,7 @@ mod eval;
 mod failure;
 mod generate;
 mod judge;
+mod reward_model;
 mod rl;
 mod sample;
 
@@ -35,6 +36,7 @@ enum Verb {
     Judge(judge::JudgeArgs),
     Sample(sample::SampleArgs),
     Generate(generate::GenerateArgs),
+    RewardModel(reward_model::RewardModelArgs),
 }
 
 /// What every verb takes.
@@ -90,6 +92,7 @@ impl Cli {
             Verb::Judge(args) => &args.common,
             Verb::Sample(args) => &args.common,
             Verb::Generate(args) => &args.common,
+            Verb::RewardModel(args) => &args.common,
         }
     }
 }
@@ -110,6 +113,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Judge(args) => judge::judge(&args)?,
         Verb::Sample(args) => sample::sample(&args)?,
         Verb::Generate(args) => generate::generate(&args)?,
+        Verb::RewardModel(args) => reward_model::reward_model(&args)?,
     };
     if as_json {
         println!("{}", answer.json);

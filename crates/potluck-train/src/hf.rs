@@ -35,5 +35,6 @@ pub use plan::Plan;
 pub use rope::{Rope, Scaling};
 pub use sampling::{Sampling, SamplingError};
 pub use save::SaveError;
+pub(crate) use save::write_tensors;
 pub use scorer::{Reading, ScoreError, Scorer};
 pub use settings::ConfigError;

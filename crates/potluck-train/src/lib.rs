@@ -10,6 +10,7 @@ pub mod reward;
 pub mod tokenizer;
 pub mod model;
 pub mod hf;
+pub mod bradley_terry;
 pub mod rollout;
 pub mod algorithm;
 pub mod outbox;

@@ -2,6 +2,7 @@
 
 use crate::algorithm::StateError;
 use crate::bad_input::BadInput;
+use crate::hf::SaveError;
 use crate::model::WriteModelError;
 use crate::outbox::OutboxError;
 use crate::tokenizer::TokenizerError;
@@ -27,6 +28,9 @@ pub enum Failure {
     /// The tokenizer failed: exit code 1.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// A trained scorer could not be written: exit code 1, or 3 where something is in its place.
+    #[error(transparent)]
+    Scorer(#[from] SaveError),
     /// The disk refused: exit code 1.
     #[error("cannot use {0}")]
     Disk(String, #[source] std::io::Error),
@@ -45,6 +49,7 @@ pub fn public_code(failure: &Failure) -> &'static str {
 pub fn exit_code(failure: &Failure) -> u8 {
     match failure {
         Failure::Input(_) | Failure::State(StateError::Folder(_)) => 3,
+        Failure::Scorer(SaveError::Exists(_)) => 3,
         Failure::Gate(_) => 4,
         _ => 1,
     }
