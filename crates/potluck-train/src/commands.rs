@@ -9,6 +9,7 @@ mod judge;
 mod reward_model;
 mod rl;
 mod sample;
+mod score;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,7 @@ enum Verb {
     Sample(sample::SampleArgs),
     Generate(generate::GenerateArgs),
     RewardModel(reward_model::RewardModelArgs),
+    Score(score::ScoreArgs),
 }
 
 /// What every verb takes.
@@ -93,6 +95,7 @@ impl Cli {
             Verb::Sample(args) => &args.common,
             Verb::Generate(args) => &args.common,
             Verb::RewardModel(args) => &args.common,
+            Verb::Score(args) => &args.common,
         }
     }
 }
@@ -114,6 +117,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Sample(args) => sample::sample(&args)?,
         Verb::Generate(args) => generate::generate(&args)?,
         Verb::RewardModel(args) => reward_model::reward_model(&args)?,
+        Verb::Score(args) => score::score(&args)?,
     };
     if as_json {
         println!("{}", answer.json);

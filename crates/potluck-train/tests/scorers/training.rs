@@ -247,6 +247,33 @@ fn a_run_that_is_killed_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn the_program_scores_texts() {
+    let run = |model: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_potluck-train"));
+        command.args(["score", "--json", "--threads", "1", "--model"]);
+        command.arg(vectors().join(model)).args(arguments).output().unwrap()
+    };
+    let both = ["--text", "it is ", "--text", "no", "--completion", "late", "--completion", "one"];
+    for (model, pairs) in [
+        ("bert", [("it is ", Some("late")), ("no", Some("one"))]),
+        ("gpt2", [("it is late", None), ("noone", None)]),
+    ] {
+        let scores = Scorer::open(&vectors().join(model)).unwrap().score(&pairs).unwrap();
+        let answer = answer(&run(model, &both));
+        for (row, score) in scores.iter().enumerate() {
+            let found = answer["texts"][row]["scores"]["LABEL_0"].as_f64().unwrap();
+            assert!((found - score).abs() < 1e-5, "{answer} {scores:?}");
+        }
+    }
+    let moods = answer(&run("qwen2", &["--text", "the bank"]));
+    assert_eq!(moods["texts"][0]["scores"].as_object().unwrap().len(), 3, "{moods}");
+    let output = run("bert", &both[..6]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 completions for 2 texts"));
+    assert_eq!(run("gpt2", &["--text", ""]).status.code(), Some(3));
+}
+
+#[test]
 fn what_cannot_be_used_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refuse = |pairs: &[Value], base: &str, arguments: &[&str], code: i32, word: &str| {
