@@ -6,9 +6,11 @@ mod eval;
 mod failure;
 mod generate;
 mod judge;
+mod reward_model;
 mod rl;
 mod run;
 mod sample;
+mod score;
 
 use std::path::PathBuf;
 
@@ -37,6 +39,8 @@ enum Verb {
     Judge(judge::JudgeArgs),
     Sample(sample::SampleArgs),
     Generate(generate::GenerateArgs),
+    RewardModel(reward_model::RewardModelArgs),
+    Score(score::ScoreArgs),
 }
 
 /// What every verb takes.
@@ -93,6 +97,8 @@ impl Cli {
             Verb::Judge(args) => &args.common,
             Verb::Sample(args) => &args.common,
             Verb::Generate(args) => &args.common,
+            Verb::RewardModel(args) => &args.common,
+            Verb::Score(args) => &args.common,
         }
     }
 }
@@ -114,6 +120,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Judge(args) => judge::judge(&args)?,
         Verb::Sample(args) => sample::sample(&args)?,
         Verb::Generate(args) => generate::generate(&args)?,
+        Verb::RewardModel(args) => reward_model::reward_model(&args)?,
+        Verb::Score(args) => score::score(&args)?,
     };
     if as_json {
         println!("{}", answer.json);

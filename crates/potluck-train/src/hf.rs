@@ -47,5 +47,6 @@ pub use rope::{Rope, Scaling};
 pub use rows::Rows;
 pub use sampling::{Sampling, SamplingError};
 pub use save::SaveError;
+pub(crate) use save::write_tensors;
 pub use scorer::{Reading, ScoreError, Scorer};
 pub use settings::ConfigError;

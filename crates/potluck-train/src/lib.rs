@@ -14,6 +14,7 @@ pub mod journal;
 pub mod tokenizer;
 pub mod model;
 pub mod hf;
+pub mod bradley_terry;
 pub mod rollout;
 pub mod algorithm;
 pub mod tune;

@@ -174,6 +174,8 @@ def rename(folder, keep):
 def make(name, seed):
     family, settings, (tokenizer, tokens), keep = CASES[name]
     folder = HERE / name
+    if (folder / "tokenizer.json").exists():  # Equal counts stand in a random order in what is learned.
+        tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     shutil.rmtree(folder, ignore_errors=True)
     torch.manual_seed(seed)
     config = getattr(transformers, f"{family}Config")(vocab_size=tokenizer.get_vocab_size(), **settings)
@@ -221,6 +223,50 @@ def buckets():
     (HERE / "buckets.json").write_text(json.dumps(cases) + "\n")
 
 
+PAIRS = [dict(prompt="the report said: ", chosen="the summary is short and it is true", rejected="no", margin=0.5),
+         dict(prompt="the bank", chosen=" said no", rejected=" in the north and in the south"),
+         dict(prompt="is it late?", chosen="it is late", rejected="prices rose by two percent, said the bank"),
+         dict(chosen="a short text", rejected="another short text! " * 4, margin=-0.25),
+         dict(prompt="", chosen="it rains", rejected="the minister said that")]
+TRAINED = ["llama", "qwen3", "gemma2", "gpt2", "bert", "roberta", "deberta", "deberta-p2c"]
+
+
+def train(name):
+    """Five steps on all pairs at once, and the scores then."""
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(HERE / name)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        HERE / name, dtype=torch.float32, attn_implementation="eager").eval()  # No dropout.
+    is_encoder = CASES[name][0] in ("Bert", "Roberta", "DebertaV2")
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0)
+    margins = torch.tensor([pair.get("margin", 0.0) for pair in PAIRS])
+    rows = []
+    for side in ("chosen", "rejected"):
+        for pair in PAIRS:
+            prompt, text = pair.get("prompt"), pair[side]
+            both = (text, None) if prompt is None else (prompt, text) if is_encoder else (prompt + text, None)
+            rows.append(encode(tokenizer, *both))
+    batch = tokenizer.pad(rows, padding_side="right", return_tensors="pt")
+    losses = []
+    for step in range(5):
+        chosen, rejected = model(**batch).logits[:, 0].chunk(2)
+        loss = -torch.nn.functional.logsigmoid(chosen - rejected - margins).mean()
+        loss = loss + 0.02 * ((chosen + rejected) ** 2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        losses.append(loss.item())
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        # A warm-up of one step, then a line to nothing.
+        optimiser.param_groups[0]["lr"] = 2e-3 * (0.5 if step == 0 else 1 - (step - 1) / 4)
+        optimiser.step()
+    with torch.no_grad():
+        return dict(name=name, losses=losses, scores=model(**batch).logits[:, 0].tolist())
+
+
+def training():
+    cases = [train(name) for name in TRAINED]
+    (HERE / "trained.json").write_text(json.dumps(dict(pairs=PAIRS, cases=cases)) + "\n")
+
+
 def check(saved):
     for folder in sorted(path.parent for path in saved.glob("*/scored.json")):
         scored = json.loads((folder / "scored.json").read_text())
@@ -238,3 +284,4 @@ if __name__ == "__main__":
         buckets()
         for seed, name in enumerate(CASES):
             make(name, 300 + seed)
+        training()

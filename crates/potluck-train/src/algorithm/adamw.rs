@@ -41,6 +41,11 @@ impl AdamW {
         Self { betas, taken: 0, first: zeros(), second: zeros() }
     }
 
+    /// Moments that a state kept.
+    pub fn resumed(taken: u64, first: Vec<Tensor>, second: Vec<Tensor>) -> Self {
+        Self { betas: Betas::default(), taken, first, second }
+    }
+
     /// Moves `weights` along their gradients, whose common norm is first cut to `most`, and clears
     /// them. Decay touches matrices alone. Returns the norm before the cut; where that is not finite,
     /// nothing is moved.

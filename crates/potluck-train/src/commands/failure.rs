@@ -1,6 +1,7 @@
 //! Why the program ended otherwise than well, and with which exit code.
 
 use crate::bad_input::BadInput;
+use crate::hf::SaveError;
 use crate::model::WriteModelError;
 use crate::outbox::OutboxError;
 use crate::tokenizer::TokenizerError;
@@ -33,6 +34,9 @@ pub enum Failure {
     /// Somebody asked to stop: exit code 130.
     #[error("stopped after {0} steps, which are kept; the same command goes on")]
     Interrupted(u64),
+    /// A trained scorer could not be written: exit code 1, or 3 where something is in its place.
+    #[error(transparent)]
+    Scorer(#[from] SaveError),
     /// The disk refused: exit code 1.
     #[error("cannot use {0}")]
     Disk(String, #[source] std::io::Error),
@@ -53,6 +57,7 @@ pub fn exit_code(failure: &Failure) -> u8 {
     match failure {
         Failure::Input(_) | Failure::State(StateError::Folder(_)) => 3,
         Failure::Run(RunError::Input(_) | RunError::State(StateError::Folder(_))) => 3,
+        Failure::Scorer(SaveError::Exists(_)) => 3,
         Failure::Gate(_) => 4,
         Failure::Interrupted(_) => 130,
         _ => 1,

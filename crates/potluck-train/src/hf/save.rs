@@ -100,17 +100,28 @@ pub(super) fn write_weights<'a>(
     to: &Path,
     weights: impl Iterator<Item = ((&'a str, Dtype), &'a Tensor)>,
 ) -> Result<(), SaveError> {
-    let part = to.join(format!("{WEIGHTS}.part"));
-    let views = weights.map(|((name, dtype), tensor)| (name, Kept::new(tensor, dtype)));
     // Without it, older versions of `transformers` refuse the file.
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    write_tensors(&to.join(WEIGHTS), ("format", "pt"), weights)
+}
+
+/// Puts named tensors and one entry of metadata at `path` by one rename, tensor by tensor.
+pub(crate) fn write_tensors<'a>(
+    path: &Path,
+    (key, value): (&str, &str),
+    tensors: impl Iterator<Item = ((impl AsRef<str> + Ord + std::fmt::Display, Dtype), &'a Tensor)>,
+) -> Result<(), SaveError> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let views = tensors.map(|((name, dtype), tensor)| (name, Kept::new(tensor, dtype)));
+    let metadata = HashMap::from([(key.to_owned(), value.to_owned())]);
     safetensors::serialize_to_file(views, Some(metadata), &part)
         .map_err(|source| SaveError::Weights { path: part.clone(), source })?;
     let finished = File::open(&part)
         .and_then(|file| file.sync_all())
-        .and_then(|()| fs::rename(&part, to.join(WEIGHTS)))
-        .and_then(|()| sync_folder(to));
-    finished.map_err(|source| SaveError::Write { path: to.join(WEIGHTS), source })
+        .and_then(|()| fs::rename(&part, path))
+        .and_then(|()| sync_folder(path.parent().unwrap_or(Path::new("."))));
+    finished.map_err(|source| SaveError::Write { path: path.to_owned(), source })
 }
 
 /// A tensor that becomes bytes only when it is written.

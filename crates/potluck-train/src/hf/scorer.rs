@@ -152,6 +152,23 @@ impl Scorer {
         found.is_some()
     }
 
+    /// A digest of everything that it computes with.
+    pub fn digest(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("potluck-train 1 scorer");
+        hasher.update(&(self.config.len() as u64).to_le_bytes());
+        hasher.update(&self.config);
+        hasher.update(self.reader.digest().as_bytes());
+        for (spec, weight) in self.specs.iter().zip(&self.weights) {
+            hasher.update(spec.name.as_bytes());
+            let flat = weight.detach().contiguous().view([-1]);
+            let mut values = vec![0f32; flat.numel()];
+            flat.copy_data(&mut values, flat.numel());
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hasher.update(&bytes);
+        }
+        hasher.finalize()
+    }
+
     /// How a prompt and its completion are given to it: as a pair to an encoder, which sees a
     /// separator between them, and as one text to a decoder, as TRL does.
     pub fn judged<'a>(
@@ -198,10 +215,17 @@ impl Scorer {
         &self,
         texts: &[(&str, Option<&str>)],
     ) -> Result<Vec<Vec<f64>>, ScoreError> {
+        self.score_readings(&self.read(texts)?)
+    }
+
+    /// The same for texts that were read before.
+    ///
+    /// # Errors
+    /// [`ScoreError`], which names the text.
+    pub fn score_readings(&self, readings: &[Reading]) -> Result<Vec<Vec<f64>>, ScoreError> {
         let _guard = tch::no_grad_guard();
-        let readings = self.read(texts)?;
-        let mut scores = vec![Vec::new(); texts.len()];
-        for group in groups(&readings) {
+        let mut scores = vec![Vec::new(); readings.len()];
+        for group in groups(readings) {
             let rows: Vec<&Reading> = group.iter().map(|&row| &readings[row]).collect();
             let values = Vec::<Vec<f32>>::try_from(self.compute(&rows)?)
                 .expect("scores are a matrix of F32");

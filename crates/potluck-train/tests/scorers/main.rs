@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod training;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -84,14 +84,10 @@ impl Encoder {
         let table = |at: usize, numbers: &Tensor| {
             Tensor::embedding(&self.weights[at], numbers, -1, false, false)
         };
-        let mut x = table(self.plan.words, &rows.tokens);
-        if let Some(types) = self.plan.types {
-            x = x + table(types, &rows.types);
-        }
-        if let Some(positions) = self.plan.positions {
-            x = x + table(positions, &rows.positions);
-        }
-        x = self.norm(&x, &self.plan.norm);
+        let added = [(self.plan.types, &rows.types), (self.plan.positions, &rows.positions)];
+        let added = added.into_iter().filter_map(|(at, numbers)| Some(table(at?, numbers)));
+        let x = added.fold(table(self.plan.words, &rows.tokens), |x, more| x + more);
+        let mut x = self.norm(&x, &self.plan.norm);
         let relative = self.plan.relative.as_ref().map(|(at, norm)| {
             let table = self.weights[*at].shallow_clone();
             let table =

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::super::folder::{CONFIG, OpenError, read_text, refusal};
 use super::super::settings::{self, ConfigError, Settings};
 use super::Scorer;
+use super::reader::padding;
 use super::setup::class;
 
 impl Scorer {
@@ -28,7 +29,8 @@ impl Scorer {
                 _ => Err(refused(Settings::new(&object).refused("id2label", "one label"))),
             };
         }
-        rewrite(&mut object).map_err(&refused)?;
+        let pad = padding(path)?;
+        rewrite(&mut object, pad).map_err(&refused)?;
         let config = Value::Object(object).to_string().into_bytes();
         Self::assemble(path, config, Some(seed))
     }
@@ -40,8 +42,9 @@ fn is_scorer(object: &Map<String, Value>) -> bool {
     classes.any(|class| class.ends_with("ForSequenceClassification"))
 }
 
-/// The configuration of a base becomes that of a scorer with one label.
-fn rewrite(object: &mut Map<String, Value>) -> Result<(), ConfigError> {
+/// The configuration of a base becomes that of a scorer with one label, whose padding is that of
+/// the tokenizer, if it has one.
+fn rewrite(object: &mut Map<String, Value>, pad: Option<i64>) -> Result<(), ConfigError> {
     let settings = Settings::new(object);
     let name = settings.word("model_type")?.ok_or_else(|| settings.missing("model_type"))?;
     let class = class(name).ok_or_else(|| ConfigError::Family(settings::excerpt(name)))?;
@@ -51,12 +54,12 @@ fn rewrite(object: &mut Map<String, Value>) -> Result<(), ConfigError> {
     if classes.filter_map(Value::as_str).any(|it| !known.iter().any(|known| it.ends_with(known))) {
         return Err(settings.refused("architectures", "a base or a scorer"));
     }
-    // Without one, `transformers` reads no two texts at once. As TRL does: the end.
+    // Without one, `transformers` reads no two texts at once. As TRL does: at last, the end.
     let end = match settings.value("eos_token_id") {
         Some(Value::Array(ends)) => ends.first().cloned(),
         end => end.cloned(),
     };
-    let pad = settings.value("pad_token_id").cloned().or(end);
+    let pad = pad.map(Value::from).or(settings.value("pad_token_id").cloned()).or(end);
     object.insert("architectures".to_owned(), json!([class]));
     object.insert("id2label".to_owned(), json!({"0": "LABEL_0"}));
     object.insert("label2id".to_owned(), json!({"LABEL_0": 0}));

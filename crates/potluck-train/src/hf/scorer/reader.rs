@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use tokenizers::{
-    EncodeInput, PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams,
-    TruncationStrategy,
+    Encoding, PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams,
+    TruncationStrategy, truncate_encodings,
 };
 
 use super::super::folder::{OpenError, read_text};
@@ -26,10 +26,15 @@ const MAX_TOKENIZER: u64 = 128 << 20;
 /// Text to tokens.
 #[derive(Debug)]
 pub(super) struct Reader {
+    /// Without truncation of its own: it stops reading where enough tokens are there, and then does not
+    /// know which of two texts is the longer one.
     tokenizer: Tokenizer,
+    truncation: TruncationParams,
     vocabulary: i64,
     /// How many segments are told apart; none where they are not looked at.
     segments: Option<i64>,
+    /// Of the files that say how.
+    digest: blake3::Hash,
 }
 
 /// A text, or two, as a model reads it.
@@ -61,15 +66,18 @@ impl Reading {
 impl Reader {
     pub(super) fn open(folder: &Path, setup: &Setup) -> Result<Self, OpenError> {
         let path = folder.join("tokenizer.json");
-        let mut tokenizer = read_tokenizer(&path)?;
-        let habits = Habits::read(folder)?;
+        let mut digest = blake3::Hasher::new();
+        let mut tokenizer = read_tokenizer(&path, &mut digest)?;
+        let habits = Habits::read(folder, &mut digest)?;
         let refused = |reason: String| OpenError::Tokenizer { path: path.clone(), reason };
         let direction = habits.direction.unwrap_or_else(|| {
             tokenizer.get_truncation().map_or(TruncationDirection::Right, |it| it.direction)
         });
         let longest = setup.longest().min(habits.longest.unwrap_or(i64::MAX));
         let max_length = usize::try_from(longest).unwrap_or(usize::MAX);
-        let added = tokenizer.get_post_processor().map_or(0, |it| it.added_tokens(true));
+        let added = tokenizer
+            .get_post_processor()
+            .map_or(0, |it| it.added_tokens(true).max(it.added_tokens(false)));
         if max_length <= added {
             return Err(refused(format!(
                 "it adds {added} tokens to two texts, and the model reads {longest}"
@@ -77,10 +85,20 @@ impl Reader {
         }
         let strategy = TruncationStrategy::LongestFirst;
         let truncation = TruncationParams { direction, max_length, strategy, stride: 0 };
-        tokenizer.with_truncation(Some(truncation)).map_err(|it| refused(it.to_string()))?;
+        tokenizer.with_truncation(None).map_err(|it| refused(it.to_string()))?;
         tokenizer.with_padding(None);
         let segments = setup.segments().filter(|_| habits.has_segments);
-        Ok(Self { tokenizer, vocabulary: setup.vocabulary(), segments })
+        let (vocabulary, digest) = (setup.vocabulary(), digest.finalize());
+        Ok(Self { tokenizer, truncation, vocabulary, segments, digest })
+    }
+
+    /// What the tokenizer writes for a token.
+    pub(super) fn token(&self, id: i64) -> Option<String> {
+        u32::try_from(id).ok().and_then(|id| self.tokenizer.id_to_token(id))
+    }
+
+    pub(super) fn digest(&self) -> &blake3::Hash {
+        &self.digest
     }
 
     pub(super) fn read(
@@ -89,13 +107,9 @@ impl Reader {
         first: &str,
         second: Option<&str>,
     ) -> Result<Reading, ScoreError> {
-        let input: EncodeInput = match second {
-            None => first.into(),
-            Some(second) => (first, second).into(),
-        };
-        let failed =
-            |reason: tokenizers::Error| ScoreError::Tokenizer { row, reason: reason.to_string() };
-        let encoding = self.tokenizer.encode_fast(input, true).map_err(failed)?;
+        let encoding = self
+            .encode(first, second)
+            .map_err(|reason| ScoreError::Tokenizer { row, reason: reason.to_string() })?;
         let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>();
         let tokens = wide(encoding.get_ids());
         let vocabulary = self.vocabulary;
@@ -116,7 +130,33 @@ impl Reader {
     }
 }
 
-fn read_tokenizer(path: &Path) -> Result<Tokenizer, OpenError> {
+impl Reader {
+    /// With the special tokens that the tokenizer puts around one text and between two.
+    fn encode(&self, first: &str, second: Option<&str>) -> Result<Encoding, tokenizers::Error> {
+        let plain = |text| self.tokenizer.encode_fast(text, false);
+        let (first, mut second) = (plain(first)?, second.map(plain).transpose()?);
+        if let Some(second) = &mut second {
+            second.set_type_ids(vec![1; second.len()]);
+        }
+        let added = |it: &tokenizers::PostProcessorWrapper| it.added_tokens(second.is_some());
+        let added = self.tokenizer.get_post_processor().map_or(0, added);
+        // Opening saw to it that there is room.
+        let max_length = self.truncation.max_length - added;
+        let params = TruncationParams { max_length, ..self.truncation };
+        let (first, second) = truncate_encodings(first, second, &params)?;
+        self.tokenizer.post_process(first, second, true)
+    }
+}
+
+/// The token that the tokenizer of a folder pads with, if it names one.
+pub(super) fn padding(folder: &Path) -> Result<Option<i64>, OpenError> {
+    let mut digest = blake3::Hasher::new();
+    let tokenizer = read_tokenizer(&folder.join("tokenizer.json"), &mut digest)?;
+    let pad = Habits::read(folder, &mut digest)?.pad;
+    Ok(pad.and_then(|pad| tokenizer.token_to_id(&pad)).map(i64::from))
+}
+
+fn read_tokenizer(path: &Path, digest: &mut blake3::Hasher) -> Result<Tokenizer, OpenError> {
     let unread = |source| OpenError::Read { path: path.to_owned(), source };
     let refused = |reason: String| OpenError::Tokenizer { path: path.to_owned(), reason };
     let mut bytes = Vec::new();
@@ -125,6 +165,7 @@ fn read_tokenizer(path: &Path) -> Result<Tokenizer, OpenError> {
     if bytes.len() as u64 > MAX_TOKENIZER {
         return Err(refused(format!("it has more than {MAX_TOKENIZER} bytes")));
     }
+    digest.update(&bytes);
     Tokenizer::from_bytes(bytes).map_err(|error| refused(error.to_string()))
 }
 
@@ -134,15 +175,18 @@ struct Habits {
     longest: Option<i64>,
     direction: Option<TruncationDirection>,
     has_segments: bool,
+    pad: Option<String>,
 }
 
 impl Habits {
-    fn read(folder: &Path) -> Result<Self, OpenError> {
+    fn read(folder: &Path, digest: &mut blake3::Hasher) -> Result<Self, OpenError> {
         let path: PathBuf = folder.join("tokenizer_config.json");
         let mut object = Map::new();
         if path.exists() {
             let refused = |source| OpenError::Config { path: path.clone(), source };
-            object = settings::parse(&read_text(&path)?).map_err(refused)?;
+            let bytes = read_text(&path)?;
+            digest.update(&bytes);
+            object = settings::parse(&bytes).map_err(refused)?;
         }
         // Silence is written as 10^30.
         let longest = object.get("model_max_length").and_then(Value::as_f64);
@@ -159,7 +203,10 @@ impl Habits {
             // in transformers 4; the one without a family in transformers 5 does not.
             None => class != Some("TokenizersBackend"),
         };
-        Ok(Self { longest, direction, has_segments })
+        // Written as itself, or as an object that says how it is found in a text.
+        let pad = object.get("pad_token");
+        let pad = pad.and_then(|pad| pad.get("content").unwrap_or(pad).as_str()).map(str::to_owned);
+        Ok(Self { longest, direction, has_segments, pad })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::files::write_whole;
 
 use super::super::folder::CONFIG;
 use super::super::save::{COMPANIONS, SaveError, WEIGHTS, write_weights};
-use super::Scorer;
+use super::{Body, Scorer};
 
 /// The tokenizer's own settings.
 const HABITS: &str = "tokenizer_config.json";
@@ -35,7 +35,7 @@ impl Scorer {
             let (from, to) = (self.path.join(name), to.join(name));
             if from.is_file() {
                 let copied = fs::read(from).and_then(|bytes| {
-                    let bytes = if name == HABITS { with_padding(bytes) } else { bytes };
+                    let bytes = if name == HABITS { self.with_padding(bytes) } else { bytes };
                     write_whole(&to, &bytes)
                 });
                 copied.map_err(|error| failed(&to, error))?;
@@ -57,18 +57,18 @@ impl Scorer {
         let text = serde_json::to_string_pretty(&Value::Object(object));
         (text.expect("an object of texts and numbers has a JSON form") + "\n").into_bytes()
     }
-}
 
-/// A tokenizer that names no padding gets its end token as one, as the model's configuration does:
-/// `transformers` refuses to pad without.
-fn with_padding(bytes: Vec<u8>) -> Vec<u8> {
-    let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(&bytes) else { return bytes };
-    let is_there = |key: &str| object.get(key).is_some_and(|value| !value.is_null());
-    if is_there("pad_token") || !is_there("eos_token") {
-        return bytes;
+    /// A tokenizer that names no padding gets the token that the model's configuration pads with:
+    /// `transformers` refuses to pad without.
+    fn with_padding(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let Body::Decoder { pad: Some(pad), .. } = self.body else { return bytes };
+        let object = serde_json::from_slice::<Map<String, Value>>(&bytes);
+        let (Ok(mut object), Some(token)) = (object, self.reader.token(pad)) else { return bytes };
+        if object.get("pad_token").is_some_and(|token| !token.is_null()) {
+            return bytes;
+        }
+        object.insert("pad_token".to_owned(), Value::from(token));
+        let text = serde_json::to_string_pretty(&Value::Object(object));
+        text.map_or(bytes, |text| (text + "\n").into_bytes())
     }
-    let end = object["eos_token"].clone();
-    object.insert("pad_token".to_owned(), end);
-    let text = serde_json::to_string_pretty(&Value::Object(object));
-    text.map_or(bytes, |text| (text + "\n").into_bytes())
 }
