@@ -16,6 +16,7 @@ mod recipe;
 mod digest;
 mod handover;
 mod supervise;
+mod held_out;
 mod reinforce;
 mod run;
 
@@ -28,7 +29,7 @@ pub use rollout::{Prompt, Watch, Words, Written};
 pub use settings::{
     Algorithm, OptimiserSettings, PpoSettings, RlSettings, SamplingSettings, Schedule, Unfinished,
 };
-pub use recipe::{Device, Kind, Precision, Recipe, Reinforced};
+pub use recipe::{Device, HeldOutTable, Kind, Precision, Recipe, Reinforced};
 pub use run::{RunError, Stop, run};
 pub use sft::{SftError, SftFigures, SftSettings, held_out_loss, supervised_step};
 pub use state::{Counters, RunState, StateError, WorkFolder};

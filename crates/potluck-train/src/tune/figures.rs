@@ -19,6 +19,10 @@ pub struct Figures {
     pub entropy: f64,
     /// Tokens a completion.
     pub length: f64,
+    /// Tokens of the shortest.
+    pub shortest: f64,
+    /// Tokens of the longest.
+    pub longest: f64,
     /// Tokens of all completions.
     pub tokens: usize,
     /// Completions.
@@ -65,6 +69,8 @@ impl Figures {
             reward_std: (squares / scored.len().max(1) as f64).sqrt(),
             unscored: scores.len() - scored.len(),
             length: tokens as f64 / count,
+            shortest: written.iter().map(|it| it.tokens.len()).min().unwrap_or(0) as f64,
+            longest: written.iter().map(|it| it.tokens.len()).max().unwrap_or(0) as f64,
             tokens,
             completions: written.len(),
             unfinished: written.iter().filter(|it| !it.is_finished).count() as f64 / count,
@@ -90,6 +96,8 @@ impl Figures {
             ("learning_rate", self.rate),
             ("clip_ratio", self.cut),
             ("completions/mean_length", self.length),
+            ("completions/min_length", self.shortest),
+            ("completions/max_length", self.longest),
             ("completions/clipped_ratio", self.unfinished),
             ("frac_reward_zero_std", self.without_spread),
             ("reward/unscored", self.unscored as f64),

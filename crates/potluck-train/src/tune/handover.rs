@@ -26,6 +26,8 @@ pub(super) struct Handover<'a> {
     pub(super) base: blake3::Hash,
     pub(super) state: &'a RunState,
     pub(super) stop: &'a Stop,
+    /// Whether the weights are those of the best step and not of the last.
+    pub(super) is_best: bool,
 }
 
 /// Fills `out/outbox`; returns what came of the run.
@@ -34,7 +36,7 @@ pub(super) fn hand_over(
     out: &Path,
     definition: Option<&[u8]>,
 ) -> Result<Value, RunError> {
-    let Handover { recipe, folder, base, state, stop } = handover;
+    let Handover { recipe, folder, base, state, stop, is_best } = handover;
     let commitment = match definition {
         Some(definition) => {
             let path = out.join("private").join("nonce");
@@ -87,6 +89,7 @@ pub(super) fn hand_over(
         "stopped": stop.name(),
         "why": why(stop),
         "kl": kl,
+        "is_best": is_best,
         "seed": recipe.seed,
         "seconds": state.seconds(),
     }))
@@ -143,7 +146,7 @@ impl Stop {
         match self {
             Self::Steps => "steps",
             Self::Kl(_) => "kl",
-            Self::Guard(_) => "guard",
+            Self::Guard(..) => "guard",
             Self::Interrupted => "interrupted",
         }
     }
@@ -152,8 +155,8 @@ impl Stop {
 fn why(stop: &Stop) -> String {
     match stop {
         Stop::Steps => "all steps of the recipe are done".to_owned(),
-        Stop::Kl(kl) => format!("its mean divergence over ten steps, {kl:.2} nats, passed kl.stop"),
-        Stop::Guard(reason) => reason.clone(),
+        Stop::Kl(kl) => format!("its mean divergence over ten steps, {kl:.2} nats, passed the limit"),
+        Stop::Guard(guard, reason) => format!("guards.{guard}: {reason}"),
         Stop::Interrupted => "it was asked to stop".to_owned(),
     }
 }

@@ -29,7 +29,7 @@ pub enum Place {
     Loss,
 }
 
-/// What the distance from the base costs, and how far a run may go.
+/// What the distance from the base costs; how far a run may go is the guards' word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KlSettings {
@@ -44,8 +44,6 @@ pub struct KlSettings {
     pub target: Option<f64>,
     /// Over so many completions an adaptive cost moves by its error.
     pub horizon: f64,
-    /// A run ends where the mean divergence of the last ten steps, in nats a completion, passes this.
-    pub stop: Option<f64>,
 }
 
 impl Default for KlSettings {
@@ -56,7 +54,6 @@ impl Default for KlSettings {
             place: Place::Reward,
             target: None,
             horizon: 10_000.0,
-            stop: Some(20.0),
         }
     }
 }
@@ -102,7 +99,6 @@ impl KlSettings {
             (self.cost.is_finite() && self.cost >= 0.0, "kl.cost", "0 or more"),
             (self.target.is_none_or(positive), "kl.target", "above 0"),
             (positive(self.horizon), "kl.horizon", "above 0"),
-            (self.stop.is_none_or(positive), "kl.stop", "above 0"),
             (
                 !loss_of_k1,
                 "kl.estimator",

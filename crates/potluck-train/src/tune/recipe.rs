@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use crate::bad_input::BadInput;
 use crate::data::DataSettings;
+use crate::guard::GuardSettings;
 use crate::hf::LoraSettings;
+use crate::journal::JournalSettings;
 
 use super::kl::KlSettings;
 use super::settings::{
@@ -45,6 +47,8 @@ pub struct Recipe {
     pub optimiser: OptimiserSettings,
     /// What is trained instead of all weights.
     pub lora: Option<LoraSettings>,
+    /// What the run writes about itself.
+    pub journal: JournalSettings,
     /// Which kind of run.
     pub kind: Kind,
 }
@@ -73,10 +77,10 @@ pub struct Reinforced {
     pub sampling: SamplingSettings,
     /// `[[reward]]`, not read yet.
     pub rewards: toml::Value,
-    /// `[guards]`, not read yet.
-    pub guards: Option<toml::Value>,
-    /// Steps between two samples that are kept to be read.
-    pub samples_every: u64,
+    /// When the run ends early.
+    pub guards: GuardSettings,
+    /// What is measured on prompts that are never learned from.
+    pub held_out: Option<HeldOutTable>,
 }
 
 /// In what products of matrices are computed; weights, norms and sums stay F32.
@@ -115,8 +119,8 @@ struct File {
     device: Device,
     #[serde(default = "twenty")]
     checkpoint_every: u64,
-    #[serde(default = "twenty")]
-    samples_every: u64,
+    #[serde(default)]
+    journal: JournalSettings,
     data: Data,
     #[serde(default)]
     optimiser: OptimiserSettings,
@@ -128,7 +132,22 @@ struct File {
     ppo: Option<PpoSettings>,
     sampling: Option<SamplingSettings>,
     reward: Option<toml::Value>,
-    guards: Option<toml::Value>,
+    guards: Option<GuardSettings>,
+    held_out: Option<HeldOutTable>,
+}
+
+/// `[held_out]`: an evaluation now and then, on held-out prompts.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOutTable {
+    /// Steps between two evaluations.
+    #[serde(default = "twenty")]
+    pub every: u64,
+    /// The most prompts, one completion each.
+    #[serde(default = "sixty_four")]
+    pub prompts: usize,
+    /// `[[held_out.reward]]`: what is really wanted, never trained on; without it, the rewards that are.
+    pub reward: Option<toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +192,10 @@ fn twenty() -> u64 {
     20
 }
 
+fn sixty_four() -> usize {
+    64
+}
+
 impl Recipe {
     /// Reads a recipe.
     ///
@@ -210,15 +233,16 @@ impl Recipe {
                 let own = Reinforced {
                     ppo: file.ppo.unwrap_or_default(),
                     sampling: file.sampling.unwrap_or_default(),
-                    guards: file.guards,
-                    samples_every: file.samples_every,
+                    guards: file.guards.unwrap_or_default(),
+                    held_out: file.held_out,
                     rl,
                     kl,
                     rewards,
                 };
                 own.sampling.sampling()?;
                 let fault = own.rl.first_fault().or(own.ppo.first_fault());
-                said(fault.or(own.kl.first_fault()))?;
+                said(fault.or(own.kl.first_fault()).or(held_out_fault(&own, data.held_out)))?;
+                own.guards.check().map_err(|error| error.to_string())?;
                 Kind::Rl(Box::new(own))
             }
             (None, sft, pretrain) => {
@@ -228,6 +252,7 @@ impl Recipe {
                     ("[sampling]", file.sampling.is_some()),
                     ("[[reward]]", file.reward.is_some()),
                     ("[guards]", file.guards.is_some()),
+                    ("[held_out]", file.held_out.is_some()),
                 ];
                 if let Some((table, _)) = strange.iter().find(|(_, is_there)| *is_there) {
                     return Err(format!("{table} belongs to a recipe with [rl] alone"));
@@ -248,6 +273,7 @@ impl Recipe {
             checkpoint_every: file.checkpoint_every,
             optimiser: file.optimiser,
             lora,
+            journal: file.journal,
             kind,
             text,
             path: path.to_owned(),
@@ -259,18 +285,19 @@ impl Recipe {
 /// The algorithm's own divergence settings, with what the recipe says of them.
 fn kl(rl: &RlSettings, said: Option<toml::Table>) -> Result<KlSettings, String> {
     let mut table = toml::Table::try_from(rl.kl()).map_err(|error| error.to_string())?;
-    let free = said.as_ref().and_then(|said| said.get("stop")) == Some(&toml::Value::Boolean(false));
     table.extend(said.unwrap_or_default());
-    if free {
-        table.remove("stop");
-    }
-    let mut settings: KlSettings = toml::Value::Table(table)
+    toml::Value::Table(table)
         .try_into()
-        .map_err(|error: toml::de::Error| format!("[kl]: {}", error.message()))?;
-    if free {
-        settings.stop = None;
-    }
-    Ok(settings)
+        .map_err(|error: toml::de::Error| format!("[kl]: {}", error.message()))
+}
+
+fn held_out_fault(own: &Reinforced, share: f64) -> Option<Fault> {
+    let table = own.held_out.as_ref()?;
+    first([
+        (share > 0.0, "data.held_out", "above 0 where there is [held_out]"),
+        ((1..=1_000_000).contains(&table.every), "held_out.every", "1 to 1000000"),
+        ((2..=100_000).contains(&table.prompts), "held_out.prompts", "2 to 100000"),
+    ])
 }
 
 fn settings(table: LoraTable) -> LoraSettings {

@@ -1,31 +1,28 @@
 //! Reinforcement on a party's prompts and rewards, from a state to its end.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-
-use serde_json::json;
-
-use crate::algorithm::MetricsFile;
 use crate::bad_input::BadInput;
 use crate::data::Prompts;
-use crate::progress::Progress;
-use crate::reward::{Part, Rewards, Sample};
+use crate::guard::{Guards, StepFigures, Verdict, copy_rate, distinct};
+use crate::hf::Decoder;
+use crate::journal::{Journal, LiveFigures, Part, SampleText};
+use crate::reward::{Part as RewardPart, Rewards, Sample};
 
 use super::figures::Figures;
+use super::held_out::HeldOut;
 use super::recipe::Reinforced;
 use super::rollout::{Prompt, Written};
 use super::run::{Run, RunError, Stop};
 use super::state::{RunState, StateError};
 use super::step::Learner;
 
-/// Over so many steps the divergence is averaged before it can stop a run.
+/// Over so many steps the divergence that a card tells is averaged.
 const KL_WINDOW: usize = 10;
 
-/// Trains until the steps are done, the divergence passes its limit, or somebody asks to stop.
+/// Trains until the steps are done, a guard ends the run, or somebody asks to stop.
 pub(super) fn reinforce(
     run: &Run,
     own: &Reinforced,
-    mut rewards: Rewards,
+    (mut rewards, held_out): (Rewards, Option<Rewards>),
     state: &mut RunState,
 ) -> Result<Stop, RunError> {
     let recipe = run.recipe;
@@ -34,18 +31,16 @@ pub(super) fn reinforce(
     if !state.counters.rewards.is_null() {
         rewards.restore(&state.counters.rewards)?;
     }
-    let kind = state.policy.decoder().compute();
-    let needs_reference = own.kl.cost > 0.0 || own.kl.stop.is_some();
-    let reference = needs_reference.then(|| state.policy.decoder().base_snapshot(kind));
-    // LoRA leaves the base as it is, but for modules that it trains whole.
-    let shares_base = recipe.lora.as_ref().is_some_and(|lora| lora.saved.is_empty());
-    let reference = match (reference, state.counters.step, shares_base) {
-        // Of a resumed run the weights have moved: the base is read again.
-        (Some(_), 1.., false) => Some(base(run, kind)?),
-        // A snapshot may share memory with what is trained.
-        (Some(reference), _, false) => Some(reference.duplicate()),
-        (reference, ..) => reference,
+    let mut guards = match state.counters.guards.is_null() {
+        true => Guards::new(own.guards.clone()),
+        false => Guards::resume(own.guards.clone(), &state.counters.guards)?,
     };
+    let mut held_out = own.held_out.as_ref().map(|table| HeldOut {
+        table,
+        prompts: prompts.held_out(),
+        rewards: held_out,
+    });
+    let reference = reference(run, own, state)?;
     let sampler = own.sampling.sampling().map_err(BadInput::new)?;
     let learner = Learner {
         rl: &own.rl,
@@ -58,37 +53,57 @@ pub(super) fn reinforce(
         words: run.words,
         seed: recipe.seed,
     };
-    let path = run.work.file("metrics.jsonl");
-    let disk = |error| StateError::Disk(path.clone(), error);
-    let mut metrics =
-        MetricsFile::resume(&path, &[], "rl", state.counters.step).map_err(disk)?;
-    let mut progress = Progress::new("rl", own.rl.steps, state.counters.step);
+    let folder = run.work.file("");
+    let disk = |error| StateError::Disk(folder.clone(), error);
+    let part =
+        Part { stage: "rl", earlier: &[], step: state.counters.step, steps: own.rl.steps };
+    let mut journal = Journal::open(&folder, &recipe.journal, part).map_err(disk)?;
     let mut stopped = has_stopped(own, state);
     while stopped.is_none() {
         let step = state.counters.step;
+        let measured = match &mut held_out {
+            Some(held_out) if held_out.is_due(step) => {
+                held_out.measure(run, &own.sampling, &mut rewards, state)?
+            }
+            _ => None,
+        };
         let count = own.rl.prompts as u64;
         let batch: Vec<Prompt> =
             (step * count..(step + 1) * count).map(|n| prompts.item(n).clone()).collect();
-        let mut parts = Vec::new();
-        let mut total = Vec::new();
+        let (mut parts, mut total) = (Vec::new(), Vec::new());
         let (figures, written) = learner.step(state, &batch, |prompts, written| {
-            let samples = samples(prompts, written, own.rl.group);
-            let scored = rewards.score(step, &samples)?;
+            let scored = rewards.score(step, &samples(prompts, written, own.rl.group))?;
             parts = scored.parts;
             total.clone_from(&scored.total);
             Ok(scored.total)
         })?;
-        state.counters.rewards = rewards.state();
-        let mut named: Vec<(String, f64)> =
-            figures.named().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        named.extend(parts.iter().flat_map(of_reward));
+        state.remember(&figures, KL_WINDOW);
+
+        let look = guards.look(&seen(own, step, &figures, &batch, &written, measured.clone()));
+        if look.is_best {
+            state.mark_best();
+        }
+        let named = named(&figures, &parts, measured.as_deref());
         let names: Vec<(&str, f64)> =
             named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        metrics.add("rl", step, &names).map_err(disk)?;
-        if step.is_multiple_of(own.samples_every) {
-            keep_samples(run, step, &batch, &written, &total, own.rl.group)?;
+        journal.step(step, &names, &live(&figures)).map_err(disk)?;
+        let wanted = journal.wanted_samples(step);
+        let texts = texts(&batch, &written, &total, own.rl.group, wanted);
+        journal.sample(step, &texts).map_err(disk)?;
+        match look.verdict {
+            Verdict::Go => {}
+            Verdict::Warn(reasons) => {
+                for reason in reasons {
+                    let sentence = format!("guards.{}: {}", reason.guard, reason.text);
+                    journal.say(step, &sentence).map_err(disk)?;
+                }
+            }
+            Verdict::Stop(reason) => {
+                state.counters.ended = vec![reason.guard.to_owned(), reason.text];
+            }
         }
-        state.remember(&figures, KL_WINDOW);
+        state.counters.rewards = rewards.state();
+        state.counters.guards = guards.state();
         stopped = has_stopped(own, state);
         if stopped.is_none() && run.is_interrupted() {
             stopped = Some(Stop::Interrupted);
@@ -96,23 +111,86 @@ pub(super) fn reinforce(
         if state.counters.step.is_multiple_of(recipe.checkpoint_every) || stopped.is_some() {
             run.work.keep(state)?;
         }
-        progress.at(state.counters.step, || told(&figures));
     }
     let end = if stopped == Some(Stop::Interrupted) { "stopped" } else { "done" };
-    progress.end(&format!("{end}, kl {:.2}", state.recent_kl()));
+    journal.end(&format!("{end}, kl {:.2}", state.recent_kl()));
     Ok(stopped.unwrap_or(Stop::Steps))
 }
 
-fn base(run: &Run, kind: tch::Kind) -> Result<crate::hf::Decoder, RunError> {
-    let mut decoder = run
+/// The base, where a divergence is asked for.
+fn reference(
+    run: &Run,
+    own: &Reinforced,
+    state: &RunState,
+) -> Result<Option<Decoder>, RunError> {
+    let decoder = state.policy.decoder();
+    let kind = decoder.compute();
+    if own.kl.cost == 0.0 && !own.guards.kl.enabled {
+        return Ok(None);
+    }
+    // LoRA leaves the base as it is, but for modules that it trains whole.
+    let shares_base = run.recipe.lora.as_ref().is_some_and(|lora| lora.saved.is_empty());
+    if shares_base {
+        return Ok(Some(decoder.base_snapshot(kind)));
+    }
+    let mut base = run
         .folder
         .load()
-        .map_err(|error| BadInput::file(run.folder.path(), &format!("{error:#}")))?;
-    decoder.compute_in(kind);
-    Ok(decoder.base_snapshot(kind))
+        .map_err(|error| BadInput::file(run.folder.path(), &anyhow::Error::new(error)))?;
+    base.move_to(decoder.device());
+    Ok(Some(base.snapshot(kind)))
 }
 
-fn samples<'a>(prompts: &'a [Prompt], written: &'a [Written], group: usize) -> Vec<Sample<'a>> {
+/// What guards look at.
+fn seen(
+    own: &Reinforced,
+    step: u64,
+    figures: &Figures,
+    prompts: &[Prompt],
+    written: &[Written],
+    held_out: Option<Vec<f64>>,
+) -> StepFigures {
+    let rows: Vec<&[i64]> = written.iter().map(|it| it.tokens.as_slice()).collect();
+    let prompts = prompts.iter().flat_map(|it| std::iter::repeat_n(it, own.rl.group));
+    let copies: Vec<f64> = prompts
+        .zip(&rows)
+        .filter_map(|(prompt, row)| copy_rate(&prompt.tokens, row, own.guards.copies.n))
+        .collect();
+    let empty = written.iter().filter(|it| it.text.trim().is_empty()).count();
+    StepFigures {
+        step,
+        reward: figures.reward,
+        kl_cost: figures.kl_cost,
+        kl: figures.kl,
+        entropy: Some(figures.entropy),
+        mean_length: figures.length,
+        distinct: distinct(&rows, own.guards.distinct.n),
+        copy_rate: (!copies.is_empty())
+            .then(|| copies.iter().sum::<f64>() / copies.len() as f64),
+        empty: empty as f64 / written.len().max(1) as f64,
+        unfinished: figures.unfinished,
+        gradient_norm: figures.grad_norm,
+        has_spread: figures.without_spread < 1.0,
+        held_out,
+    }
+}
+
+fn live(figures: &Figures) -> LiveFigures {
+    LiveFigures {
+        tokens: figures.tokens as u64,
+        seconds: figures.seconds.all,
+        reward: Some((figures.reward, figures.reward_error())),
+        kl: Some(figures.kl),
+        length: Some(figures.length),
+        loss: None,
+    }
+}
+
+pub(super) fn samples<'a>(
+    prompts: &'a [Prompt],
+    written: &'a [Written],
+    group: usize,
+) -> Vec<Sample<'a>> {
     let prompts = prompts.iter().flat_map(|it| std::iter::repeat_n(it, group));
     prompts
         .zip(written)
@@ -125,58 +203,48 @@ fn samples<'a>(prompts: &'a [Prompt], written: &'a [Written], group: usize) -> V
         .collect()
 }
 
-fn of_reward(part: &Part) -> Vec<(String, f64)> {
-    let name = &part.name;
-    let mut named = vec![
-        (format!("rewards/{name}/mean"), part.mean),
-        (format!("rewards/{name}/std"), part.std),
-        (format!("rewards/{name}/unscored"), part.unscored as f64),
-    ];
-    named.extend(part.metrics.iter().map(|(key, value)| (format!("rewards/{name}/{key}"), *value)));
+fn named(
+    figures: &Figures,
+    parts: &[RewardPart],
+    held_out: Option<&[f64]>,
+) -> Vec<(String, f64)> {
+    let mut named: Vec<(String, f64)> =
+        figures.named().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    for part in parts {
+        let name = &part.name;
+        named.push((format!("rewards/{name}/mean"), part.mean));
+        named.push((format!("rewards/{name}/std"), part.std));
+        named.push((format!("rewards/{name}/unscored"), part.unscored as f64));
+        let metrics = part.metrics.iter();
+        named.extend(metrics.map(|(key, value)| (format!("rewards/{name}/{key}"), *value)));
+    }
+    if let Some(held_out) = held_out {
+        let mean = held_out.iter().sum::<f64>() / held_out.len().max(1) as f64;
+        named.push(("eval_reward".to_owned(), mean));
+    }
     named
 }
 
-fn has_stopped(own: &Reinforced, state: &RunState) -> Option<Stop> {
-    let kl = state.recent_kl();
-    let is_full = state.counters.recent.len() == KL_WINDOW;
-    match own.kl.stop {
-        Some(stop) if is_full && kl > stop => Some(Stop::Kl(kl)),
-        _ => (state.counters.step >= own.rl.steps).then_some(Stop::Steps),
-    }
-}
-
-fn told(figures: &Figures) -> String {
-    format!(
-        "reward {:.3} ± {:.3} kl {:.2} length {:.1} {:.0} tokens/s",
-        figures.reward,
-        figures.reward_error(),
-        figures.kl,
-        figures.length,
-        figures.tokens as f64 / figures.seconds.all.max(1e-9)
-    )
-}
-
-/// Of so many prompts a completion is kept.
-const KEPT: usize = 4;
-
-fn keep_samples(
-    run: &Run,
-    step: u64,
-    prompts: &[Prompt],
-    written: &[Written],
+fn texts<'a>(
+    prompts: &'a [Prompt],
+    written: &'a [Written],
     scores: &[Option<f64>],
     group: usize,
-) -> Result<(), RunError> {
-    let path = run.work.file("samples.jsonl");
-    let disk = |error| RunError::Disk(path.display().to_string(), error);
-    let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(disk)?;
-    for (at, prompt) in prompts.iter().enumerate().take(KEPT) {
-        let written = &written[at * group];
-        let line = json!({
-            "step": step, "prompt": prompt.text, "completion": written.text,
-            "finished": written.is_finished, "reward": scores.get(at * group).copied().flatten(),
-        });
-        writeln!(file, "{line}").map_err(disk)?;
+    wanted: usize,
+) -> Vec<SampleText<'a>> {
+    let firsts = prompts.iter().enumerate().take(wanted);
+    firsts
+        .map(|(at, prompt)| SampleText {
+            prompt: &prompt.text,
+            completion: &written[at * group].text,
+            reward: scores.get(at * group).copied().flatten(),
+        })
+        .collect()
+}
+
+fn has_stopped(own: &Reinforced, state: &RunState) -> Option<Stop> {
+    match state.counters.ended.as_slice() {
+        [guard, text] => Some(Stop::Guard(guard.clone(), text.clone())),
+        _ => (state.counters.step >= own.rl.steps).then_some(Stop::Steps),
     }
-    Ok(())
 }

@@ -19,7 +19,7 @@ use crate::text::TextTokenizer;
 use super::digest::{digest_of, model_digest};
 use super::handover::{Handover, hand_over};
 use super::policy::Policy;
-use super::recipe::{Device, Kind, Recipe, Reinforced};
+use super::recipe::{Device, Kind, Recipe};
 use super::reinforce::reinforce;
 use super::settings::Algorithm;
 use super::sft::SftError;
@@ -33,10 +33,10 @@ use super::words::FolderWords;
 pub enum Stop {
     /// All steps of the recipe are done.
     Steps,
-    /// It went as far from the base as the recipe allows.
+    /// It went as far from the base as the recipe allows, in nats a completion.
     Kl(f64),
-    /// A guard saw something; in its words.
-    Guard(String),
+    /// A guard saw something: its key, and its words.
+    Guard(String, String),
     /// Somebody asked for it. The same command goes on.
     Interrupted,
 }
@@ -106,9 +106,15 @@ pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Valu
         let fault = "device = \"cuda\": libtorch sees no GPU here; `cargo xtask libtorch` fetches the one for processors";
         return Err(BadInput::new(fault).into());
     }
-    let rewards = match &recipe.kind {
-        Kind::Rl(own) => Some(rewards(recipe, own)?),
-        _ => None,
+    let (rewards, held_out) = match &recipe.kind {
+        Kind::Rl(own) => {
+            let held_out = own.held_out.as_ref().and_then(|table| table.reward.as_ref());
+            (
+                Some(read_rewards(recipe, &own.rewards)?),
+                held_out.map(|tables| read_rewards(recipe, tables)).transpose()?,
+            )
+        }
+        _ => (None, None),
     };
     let base = model_digest(&recipe.model)?;
     let settings = json!({
@@ -134,7 +140,7 @@ pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Valu
     let (stop, definition) = match (&recipe.kind, rewards) {
         (Kind::Rl(own), Some(rewards)) => {
             let definition = rewards.definition().to_vec();
-            (reinforce(&run, own, rewards, &mut state)?, Some(definition))
+            (reinforce(&run, own, (rewards, held_out), &mut state)?, Some(definition))
         }
         (Kind::Sft(settings) | Kind::Pretrain(settings), _) => {
             (supervise(&run, settings, &mut state)?, None)
@@ -147,7 +153,9 @@ pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Valu
             "work": out.join("work"),
         }));
     }
-    let handover = Handover { recipe, folder: &folder, base, state: &state, stop: &stop };
+    // A run that a guard ended hands on what was best, not what it became.
+    let is_best = matches!(stop, Stop::Guard(..)) && state.return_to_best();
+    let handover = Handover { recipe, folder: &folder, base, state: &state, stop: &stop, is_best };
     let result = hand_over(&handover, out, definition.as_deref())?;
     work.finish(&result)?;
     Ok(result)
@@ -169,12 +177,12 @@ fn begin(recipe: &Recipe, folder: &Folder) -> Result<RunState, RunError> {
     Ok(RunState::begin(policy, optimiser, recipe.optimiser.ema.is_some()))
 }
 
-fn rewards(recipe: &Recipe, own: &Reinforced) -> Result<Rewards, BadInput> {
+fn read_rewards(recipe: &Recipe, tables: &toml::Value) -> Result<Rewards, BadInput> {
     let mut open = |path: &Path| -> Result<Box<dyn TextScorer>, BadInput> {
         let scorer = Scorer::open(path).map_err(|error| BadInput::file(path, &chain(error)))?;
         Ok(Box::new(Model { scorer, path: path.to_owned() }))
     };
-    Rewards::parse_with(&own.rewards, &recipe.folder, &mut open)
+    Rewards::parse_with(tables, &recipe.folder, &mut open)
         .map_err(|error| BadInput::file(&recipe.path, &error))
 }
 

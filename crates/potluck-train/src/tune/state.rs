@@ -38,6 +38,8 @@ pub struct RunState {
     pub optimiser: AdamW,
     /// The mean of weights over steps, where one is kept.
     pub average: Option<Vec<Tensor>>,
+    /// The weights of the best step so far, where a guard has named one.
+    pub best: Option<Vec<Tensor>>,
     /// What else there is.
     pub counters: Counters,
 }
@@ -63,6 +65,8 @@ pub struct Counters {
     pub rewards: Value,
     /// What guards remember.
     pub guards: Value,
+    /// Which guard ended the run, and its words; empty while it goes on.
+    pub ended: Vec<String>,
 }
 
 /// Floats as their bits: a state must come back exactly.
@@ -98,6 +102,7 @@ struct Header {
     run: String,
     taken: u64,
     has_average: bool,
+    has_best: bool,
     counters: Counters,
 }
 
@@ -163,9 +168,11 @@ impl WorkFolder {
             return Err(self.other_run(&path).into());
         }
         let mut tensors =
-            read_weights(&bytes, &specs(&state.policy, header.has_average)).map_err(damaged)?;
+            read_weights(&bytes, &specs(&state.policy, header.has_average, header.has_best))
+                .map_err(damaged)?;
         let count = state.policy.trained().len();
-        let average = tensors.split_off(3 * count);
+        let mut average = tensors.split_off(3 * count);
+        let best = average.split_off(if header.has_average { count } else { 0 });
         let second = tensors.split_off(2 * count);
         let first = tensors.split_off(count);
         let device = state.policy.decoder().device();
@@ -177,6 +184,7 @@ impl WorkFolder {
         state.optimiser.first = there(first);
         state.optimiser.second = there(second);
         state.average = header.has_average.then(|| there(average));
+        state.best = header.has_best.then(|| there(best));
         state.counters = header.counters;
         Ok(true)
     }
@@ -190,17 +198,19 @@ impl WorkFolder {
             run: self.run.clone(),
             taken: state.optimiser.taken,
             has_average: state.average.is_some(),
+            has_best: state.best.is_some(),
             counters: state.counters.clone(),
         };
-        let header = serde_json::to_string(&header).expect("numbers and strings have a JSON form");
-        let names = specs(&state.policy, state.average.is_some()).into_iter().map(|spec| spec.name);
+        let text = serde_json::to_string(&header).expect("numbers and strings have a JSON form");
+        let names = specs(&state.policy, header.has_average, header.has_best);
+        let names = names.into_iter().map(|spec| spec.name);
         let trained = state.policy.trained();
         let weights = trained.iter().map(|(_, tensor)| *tensor);
         let optimiser = &state.optimiser;
         let tensors = weights.chain(&optimiser.first).chain(&optimiser.second);
-        let tensors = tensors.chain(state.average.iter().flatten());
+        let more = state.average.iter().flatten().chain(state.best.iter().flatten());
         let bytes =
-            weights_bytes(names.zip(tensors), ("state", &header)).map_err(StateError::Weights)?;
+            weights_bytes(names.zip(tensors.chain(more)), ("state", &text)).map_err(StateError::Weights)?;
         let path = self.file("checkpoint.safetensors");
         write_whole(&path, &bytes).map_err(|error| StateError::Disk(path, error))
     }
@@ -213,11 +223,13 @@ impl WorkFolder {
     }
 }
 
-/// Weights, first and second moments, and their mean, each under its own prefix.
-fn specs(policy: &Policy, has_average: bool) -> Vec<TensorSpec> {
-    let parts = ["weight", "first", "second", "average"];
-    parts[..if has_average { 4 } else { 3 }]
-        .iter()
+/// Weights, first and second moments, their mean and the best, each under its own prefix.
+fn specs(policy: &Policy, has_average: bool, has_best: bool) -> Vec<TensorSpec> {
+    let more = [("average", has_average), ("best", has_best)];
+    let more = more.into_iter().filter(|(_, is_there)| *is_there).map(|(part, _)| part);
+    ["weight", "first", "second"]
+        .into_iter()
+        .chain(more)
         .flat_map(|part| {
             policy.trained().into_iter().map(move |(name, tensor)| TensorSpec {
                 name: format!("{part}/{name}"),
@@ -248,7 +260,7 @@ impl RunState {
         let average = keeps_average.then(|| {
             policy.trained().iter().map(|(_, tensor)| tensor.detach().copy()).collect()
         });
-        Self { policy, optimiser, average, counters: Counters::default() }
+        Self { policy, optimiser, average, best: None, counters: Counters::default() }
     }
 
     /// The mean of the last figures: for RL, the divergence from the base in nats a completion.
@@ -265,6 +277,20 @@ impl RunState {
             recent.remove(0);
         }
         self.add_seconds(figures.seconds.all);
+    }
+
+    /// Keeps the weights as the best so far.
+    pub fn mark_best(&mut self) {
+        let trained = self.policy.trained();
+        self.best = Some(trained.iter().map(|(_, tensor)| tensor.detach().copy()).collect());
+    }
+
+    /// Goes back to the best weights, if a guard has named some; says whether it has.
+    pub fn return_to_best(&mut self) -> bool {
+        let Some(best) = self.best.take() else { return false };
+        self.policy.put_trained(best);
+        self.average = None;
+        true
     }
 
     /// Counts seconds of work.

@@ -1,8 +1,7 @@
 //! Supervised fine-tuning and language modelling on a party's examples, from a state to its end.
 
-use crate::algorithm::MetricsFile;
 use crate::data::{Example, Examples};
-use crate::progress::Progress;
+use crate::journal::{Journal, LiveFigures, Part};
 
 use super::recipe::Kind;
 use super::run::{Run, RunError, Stop};
@@ -24,12 +23,12 @@ pub(super) fn supervise(
         Examples::read(&recipe.file, run.words.tokenizer(), &recipe.data, recipe.seed)?;
     let held_out: &[Example] = examples.held_out();
     let held_out = &held_out[..held_out.len().min(MOST_HELD_OUT)];
-    let path = run.work.file("metrics.jsonl");
-    let disk = |error| StateError::Disk(path.clone(), error);
-    let mut metrics =
-        MetricsFile::resume(&path, &[], name, state.counters.step).map_err(disk)?;
-    let mut progress = Progress::new(name, settings.steps, state.counters.step);
-    let mut told = String::new();
+    let folder = run.work.file("");
+    let disk = |error| StateError::Disk(folder.clone(), error);
+    let part =
+        Part { stage: name, earlier: &[], step: state.counters.step, steps: settings.steps };
+    let mut journal = Journal::open(&folder, &recipe.journal, part).map_err(disk)?;
+    let mut loss = f64::NAN;
     while state.counters.step < settings.steps {
         let step = state.counters.step;
         let figures = supervised_step(settings, &recipe.optimiser, &examples, state)?;
@@ -40,11 +39,7 @@ pub(super) fn supervise(
             ("num_tokens", figures.tokens as f64),
             ("step_time", figures.seconds),
         ];
-        told = format!(
-            "loss {:.3} {:.0} tokens/s",
-            figures.loss,
-            figures.computed as f64 / figures.seconds.max(1e-9)
-        );
+        loss = figures.loss;
         let is_last = state.counters.step == settings.steps;
         if is_last || state.counters.step.is_multiple_of(settings.evaluate_every) {
             let at_once = settings.at_once.unwrap_or(settings.examples);
@@ -55,18 +50,23 @@ pub(super) fn supervise(
                 named.push(("eval_loss", loss));
             }
         }
-        metrics.add(name, step, &named).map_err(disk)?;
+        let live = LiveFigures {
+            tokens: figures.computed as u64,
+            seconds: figures.seconds,
+            loss: Some(loss),
+            ..LiveFigures::default()
+        };
+        journal.step(step, &named, &live).map_err(disk)?;
         state.add_seconds(figures.seconds);
         let stops = run.is_interrupted();
         if is_last || stops || state.counters.step.is_multiple_of(recipe.checkpoint_every) {
             run.work.keep(state)?;
         }
-        progress.at(state.counters.step, || told.clone());
         if stops && !is_last {
-            progress.end("stopped");
+            journal.end("stopped");
             return Ok(Stop::Interrupted);
         }
     }
-    progress.end(&format!("done, {told}"));
+    journal.end(&format!("done, loss {loss:.3}"));
     Ok(Stop::Steps)
 }

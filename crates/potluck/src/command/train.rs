@@ -1,18 +1,19 @@
 //! `potluck train` and `potluck eval`: become the trainer.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::program::Program;
 
-/// Train: base, rl, sample (runs potluck-train)
+/// Train: a recipe of your own, or base, rl, sample (runs potluck-train)
 ///
-/// Takes the trainer's arguments; `potluck train --help` shows them. The trainer is a program of its own, because
+/// `potluck train RECIPE.toml` follows a recipe, and goes on where it was stopped. All else are the trainer's arguments; `potluck train --help` shows them. The trainer is a program of its own, because
 /// private rewards and data live in it and it cannot speak with the network. Another trainer does as well: what
 /// counts is the folder that is pushed.
 ///
-/// Example: potluck train rl --help
+/// Example: potluck train rloo.toml
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct TrainArgs {
@@ -36,7 +37,10 @@ pub(crate) struct EvalArgs {
 
 /// Returns only where the program cannot be run.
 pub(crate) fn train(args: TrainArgs, output: &Output) -> Result<(), Failure> {
-    become_trainer(None, args.args, output)
+    // A recipe by itself is what is to be done.
+    let is_recipe =
+        args.args.first().is_some_and(|first| Path::new(first).extension() == Some("toml".as_ref()));
+    become_trainer(is_recipe.then_some("run"), args.args, output)
 }
 
 /// Returns only where the program cannot be run.
