@@ -3,6 +3,7 @@
 
 mod base;
 mod eval;
+mod examine;
 mod failure;
 mod generate;
 mod judge;
@@ -36,6 +37,7 @@ enum Verb {
     Run(run::RunArgs),
     Rl(rl::RlArgs),
     Eval(eval::EvalArgs),
+    Examine(examine::ExamineArgs),
     Judge(judge::JudgeArgs),
     Sample(sample::SampleArgs),
     Generate(generate::GenerateArgs),
@@ -94,6 +96,7 @@ impl Cli {
             Verb::Run(args) => &args.common,
             Verb::Rl(args) => &args.common,
             Verb::Eval(args) => &args.common,
+            Verb::Examine(args) => &args.common,
             Verb::Judge(args) => &args.common,
             Verb::Sample(args) => &args.common,
             Verb::Generate(args) => &args.common,
@@ -117,6 +120,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Run(args) => run::run(&args)?,
         Verb::Rl(args) => rl::rl(&args)?,
         Verb::Eval(args) => eval::eval(&args)?,
+        Verb::Examine(args) => examine::examine(&args)?,
         Verb::Judge(args) => judge::judge(&args)?,
         Verb::Sample(args) => sample::sample(&args)?,
         Verb::Generate(args) => generate::generate(&args)?,

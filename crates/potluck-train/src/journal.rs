@@ -4,6 +4,7 @@
 //! folder/metrics.jsonl                      one object a step
 //! folder/samples.jsonl                      one object a text
 //! folder/tensorboard/STAGE/events.out...    the same for TensorBoard
+//! folder/wandb/STAGE/offline-run-...        the figures for Weights & Biases, if they are asked for
 //! stderr                                    a live line, or a plain one now and then
 //! ```
 //! A run that was killed went on for some steps after its last checkpoint; opened again, a journal
@@ -12,7 +13,10 @@
 
 mod names;
 mod lines;
+mod protobuf;
+mod crc;
 mod events;
+mod wandb;
 mod live;
 
 use std::io;
@@ -29,6 +33,7 @@ pub use names::{
     MEAN_LENGTH, MEAN_TERMINATED_LENGTH, MIN_LENGTH, NUM_TOKENS, REWARD, REWARD_STD, STEP_TIME,
     reward_part,
 };
+pub use wandb::OfflineRun;
 
 /// The `[journal]` of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -36,6 +41,8 @@ pub use names::{
 pub struct JournalSettings {
     /// Whether event files for TensorBoard are written.
     pub tensorboard: bool,
+    /// The project of an offline run of Weights & Biases; none is written if it is not given.
+    pub wandb: Option<String>,
     /// Texts are kept every so many steps; 0 for never.
     pub samples_every: u64,
     /// So many of them.
@@ -44,7 +51,7 @@ pub struct JournalSettings {
 
 impl Default for JournalSettings {
     fn default() -> Self {
-        Self { tensorboard: true, samples_every: 20, samples: 4 }
+        Self { tensorboard: true, wandb: None, samples_every: 20, samples: 4 }
     }
 }
 
@@ -80,6 +87,7 @@ pub struct Journal {
     metrics: LinesFile,
     samples: LinesFile,
     events: Option<EventFile>,
+    offline: Option<OfflineRun>,
     live: Live,
 }
 
@@ -92,12 +100,16 @@ impl Journal {
         let lines = |name: &str| LinesFile::resume(&folder.join(name), part);
         let path = folder.join("tensorboard").join(part.stage).join("events.out.tfevents.potluck");
         let events = settings.tensorboard.then(|| EventFile::resume(&path, part.step));
+        let offline = settings.wandb.as_ref().map(|project| {
+            OfflineRun::resume(&folder.join("wandb"), part.stage, project, part.step)
+        });
         Ok(Self {
             stage: part.stage.to_owned(),
             settings: settings.clone(),
             metrics: lines("metrics.jsonl")?,
             samples: lines("samples.jsonl")?,
             events: events.transpose()?,
+            offline: offline.transpose()?,
             live: Live::begin(part.stage, part.steps, part.step),
         })
     }
@@ -106,11 +118,19 @@ impl Journal {
     ///
     /// # Errors
     /// Where the file system refuses.
-    pub fn step(&mut self, step: u64, figures: &[(&str, f64)], live: &LiveFigures) -> io::Result<()> {
+    pub fn step(
+        &mut self,
+        step: u64,
+        figures: &[(&str, f64)],
+        live: &LiveFigures,
+    ) -> io::Result<()> {
         let named = figures.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
         self.metrics.add(&self.stage, step, named.collect())?;
         if let Some(events) = &mut self.events {
             events.add_scalars(step, figures)?;
+        }
+        if let Some(offline) = &mut self.offline {
+            offline.add_step(step, figures)?;
         }
         self.live.at(step + 1, live);
         Ok(())
@@ -154,8 +174,12 @@ impl Journal {
     }
 
     /// The stage is over, with this to say.
-    pub fn end(self, note: &str) {
+    ///
+    /// # Errors
+    /// Where the file system refuses.
+    pub fn end(self, note: &str) -> io::Result<()> {
         self.live.end(note);
+        self.offline.map_or(Ok(()), OfflineRun::end)
     }
 }
 

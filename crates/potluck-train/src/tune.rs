@@ -17,10 +17,12 @@ mod digest;
 mod handover;
 mod supervise;
 mod held_out;
+mod examine;
 mod reinforce;
 mod run;
 
 pub use advantage::{Baseline, Gae, Scale};
+pub use examine::{Examination, Examined};
 pub use figures::{Figures, Seconds};
 pub use kl::{Estimator, KlSettings, Place};
 pub use objective::{Average, LossSettings, Ratio};

@@ -1,6 +1,8 @@
-"""Makes vectors/journal/known.tfevents with TensorBoard's own writer; with --check DIR, reads what a journal wrote.
+"""Makes the files of vectors/journal with the writers of TensorBoard and of Weights & Biases.
 
-    python3 -m venv venv && venv/bin/pip install tensorboard==2.21.0
+With --check DIR, both programs read what a journal wrote.
+
+    python3 -m venv venv && venv/bin/pip install tensorboard==2.21.0 wandb==0.31.0
     venv/bin/python tests/vectors/journal/make.py
     POTLUCK_KEEP_JOURNAL=/tmp/journal cargo test --release -p potluck-train --lib journal
     venv/bin/python tests/vectors/journal/make.py --check /tmp/journal
@@ -9,8 +11,12 @@ Run by hand when the vectors shall change; the tests only read what it wrote.
 """
 
 import json
+import os
 import pathlib
+import shutil
+import subprocess
 import sys
+import tempfile
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
@@ -33,6 +39,39 @@ def make(path):
                 value=[value(tag="samples", metadata=plugin, tensor=words)])),
         ]:
             writer.write(event.SerializeToString(deterministic=True))
+
+
+def make_offline_run(path):
+    """A run of 120 steps as their program writes it: long enough that a record crosses a block."""
+    import wandb
+
+    with tempfile.TemporaryDirectory() as folder:
+        quiet = wandb.Settings(
+            x_disable_stats=True, x_disable_meta=True, console="off", disable_git=True, save_code=False, host="a-machine")
+        run = wandb.init(project="potluck", name="try", dir=folder, mode="offline", settings=quiet)
+        for step in range(120):
+            run.log({"reward": step / 4, "rewards/brevity/mean": -1.0})
+        run.finish()
+        (written,) = pathlib.Path(folder).glob("wandb/offline-run-*/run-*.wandb")
+        shutil.copy(written, path)
+
+
+def check_offline_run(folder, stage, lines):
+    """Every figure of the stage is read by their program, and the run is one that can be synced."""
+    wandb = pathlib.Path(sys.executable).parent / "wandb"
+    (run,) = (folder / "wandb" / stage).glob("offline-run-*")
+    said = subprocess.run([wandb, "leet", "inspect", "--json", run], capture_output=True, text=True, check=True).stdout
+    read = {}
+    for record in map(json.loads, said.splitlines()):
+        if "history" in record:
+            items = record["history"]["item"]
+            read[items["_step"]] = {name: figure for name, figure in items.items() if name[0] != "_"}
+    wanted = {line["step"]: {name: figure for name, figure in line.items() if isinstance(figure, float)}
+              for line in lines if line["stage"] == stage and "warning" not in line}
+    assert read == wanted, (read, wanted)
+    answer = subprocess.run([wandb, "sync", "--dry-run", run], capture_output=True, text=True, check=True)
+    assert "Would sync 1 run" in answer.stdout + answer.stderr, answer
+    print(stage, len(read), "steps: read by wandb as written")
 
 
 def check(folder):
@@ -59,10 +98,13 @@ def check(folder):
             assert set(shown) == {text["step"] for text in mine}, shown
             assert all(text["completion"] in shown[text["step"]] for text in mine), shown
             assert board.SummaryMetadata("samples").plugin_data.plugin_name == "text"
-        print(stage, len(wanted), "figures,", len(mine), "texts: read as written")
+        print(stage, len(wanted), "figures,", len(mine), "texts: read by TensorBoard as written")
+        check_offline_run(folder, stage, lines)
 
 
 if sys.argv[1:2] == ["--check"]:
     check(pathlib.Path(sys.argv[2]))
 else:
+    os.environ["WANDB_SILENT"] = "true"
     make(pathlib.Path(__file__).parent / "known.tfevents")
+    make_offline_run(pathlib.Path(__file__).parent / "known.wandb")

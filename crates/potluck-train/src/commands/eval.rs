@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::bad_input::BadInput;
 use crate::evaluate::{Bench, Kitchen, Row, Scored};
+use crate::hf::Architecture;
 use crate::model::ModelFolder;
 use crate::progress::Progress;
 use crate::reward::RewardFile;
@@ -84,6 +85,15 @@ impl SoupArgs {
     pub(super) fn kitchen(
         &self,
         base: &ModelFolder,
+        lambdas: &[Lambda],
+    ) -> Result<Kitchen, BadInput> {
+        self.kitchen_of(base.decoder().architecture(), lambdas)
+    }
+
+    /// The same for any base.
+    pub(super) fn kitchen_of(
+        &self,
+        base: &Architecture,
         lambdas: &[Lambda],
     ) -> Result<Kitchen, BadInput> {
         let experts = self.experts.iter().map(|(party, path)| (party, Path::new(path)));

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use potluck_core::{Lambda, PartyId};
-use potluck_soup::Mixture;
+use potluck_soup::{Checkpoint, Dtype, Mixture};
 use tch::{Kind, Tensor};
 
 use crate::bad_input::BadInput;
 use crate::hf::{Architecture, Decoder, Plan};
-use crate::model::ModelFolder;
 
 /// Experts of one shape.
 #[derive(Debug)]
@@ -24,20 +23,42 @@ impl Kitchen {
     /// # Errors
     /// [`BadInput`] where a name is given twice, or a file is missing or does not fit the base.
     pub fn read<'a>(
-        base: &ModelFolder,
+        base: &Architecture,
         experts: impl IntoIterator<Item = (&'a PartyId, &'a Path)>,
     ) -> Result<Self, BadInput> {
         let mut files = BTreeMap::new();
         for (party, path) in experts {
             let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
-            ModelFolder::weights_at(&file, base.decoder().plan())?;
             if files.insert(party.clone(), file).is_some() {
                 return Err(BadInput::new(format!(
                     "--expert {party}: given twice; name each expert once"
                 )));
             }
         }
-        Ok(Self { architecture: base.decoder().architecture().clone(), experts: files })
+        let kitchen = Self { architecture: base.clone(), experts: files };
+        kitchen.experts.values().try_for_each(|file| kitchen.check(file))?;
+        Ok(kitchen)
+    }
+
+    /// Checks names and shapes of an expert's tensors.
+    fn check(&self, file: &Path) -> Result<(), BadInput> {
+        let refuse = |reason: String| Err(BadInput::file(file, &reason));
+        let checkpoint = Checkpoint::open(file)
+            .map_err(|error| BadInput::file(file, &format!("{:#}", anyhow::Error::new(error))))?;
+        let plan = Plan::of(&self.architecture);
+        for spec in plan.tensors() {
+            let Some(input) = checkpoint.input(&spec.name) else {
+                return refuse(format!("the tensor {} is missing", spec.name));
+            };
+            let shape = &input.tensor().shape;
+            if !shape.iter().copied().eq(spec.shape.iter().map(|&side| side as u64)) {
+                return refuse(format!(
+                    "the tensor {} has shape {shape:?}, not {:?}",
+                    spec.name, spec.shape
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Checks that each party to whom `lambda` gives weight has an expert here.
@@ -69,13 +90,20 @@ impl Kitchen {
         let mut mixed = BTreeMap::new();
         for tensor in mixture.tensors(lambda).map_err(|error| fault(&error))? {
             let tensor = tensor.map_err(|error| fault(&error))?;
-            mixed.insert(tensor.name, tensor.bytes);
+            mixed.insert(tensor.name, (tensor.dtype, tensor.bytes));
         }
         let plan = Plan::of(&self.architecture);
         let weights = plan.tensors().iter().map(|spec| {
-            let bytes =
+            let (dtype, bytes) =
                 mixed.get(&spec.name).ok_or_else(|| fault(&format!("no tensor {}", spec.name)))?;
-            Tensor::f_from_data_size(bytes, &spec.shape, Kind::Float)
+            let kind = match dtype {
+                Dtype::Bf16 => Kind::BFloat16,
+                Dtype::F16 => Kind::Half,
+                Dtype::F32 => Kind::Float,
+                other => return Err(fault(&format!("{} is of type {}", spec.name, other.name()))),
+            };
+            Tensor::f_from_data_size(bytes, &spec.shape, kind)
+                .map(|tensor| tensor.to_kind(Kind::Float))
                 .map_err(|_| fault(&format!("the tensor {} has another shape", spec.name)))
         });
         Ok(Decoder::of(self.architecture.clone(), weights.collect::<Result<_, _>>()?))

@@ -12,6 +12,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::crc;
+use super::protobuf::{double, field, number, read_number};
+
 /// What the first record says of the file.
 const VERSION: &[u8] = b"brain.Event:2";
 
@@ -71,13 +74,10 @@ pub(super) fn version(time: f64) -> Vec<u8> {
     event
 }
 
-/// An event with values; a step of 0 is left out, as everywhere in this format.
+/// An event with values.
 pub(super) fn event(time: f64, step: u64, values: &[Vec<u8>]) -> Vec<u8> {
     let mut event = double(1, time);
-    if step > 0 {
-        event.push(2 << 3);
-        event.extend(varint(step));
-    }
+    event.extend(number(2, step));
     let summary: Vec<u8> = values.iter().flat_map(|value| field(1, value)).collect();
     event.extend(field(5, &summary));
     event
@@ -101,30 +101,6 @@ pub(super) fn text(tag: &str, markdown: &str) -> Vec<u8> {
     value.extend(field(8, &tensor));
     value.extend(field(9, &field(1, &field(1, b"text"))));
     value
-}
-
-/// A field whose bytes follow their length.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![number << 3 | 2];
-    out.extend(varint(bytes.len() as u64));
-    out.extend(bytes);
-    out
-}
-
-fn double(number: u8, value: f64) -> Vec<u8> {
-    let mut out = vec![number << 3 | 1];
-    out.extend(value.to_le_bytes());
-    out
-}
-
-fn varint(mut number: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-    out
 }
 
 /// `bytes` as one record.
@@ -165,17 +141,7 @@ fn is_version(event: &[u8]) -> bool {
 /// The step of an event that was written here: it stands behind the time, or is 0 and absent.
 fn step_of(event: &[u8]) -> Option<u64> {
     let rest = event.get(9..)?;
-    if rest.first() != Some(&(2 << 3)) {
-        return Some(0);
-    }
-    let mut step = 0;
-    for (place, byte) in rest[1..].iter().take(10).enumerate() {
-        step |= u64::from(byte & 0x7F).checked_shl(7 * place as u32)?;
-        if byte & 0x80 == 0 {
-            return Some(step);
-        }
-    }
-    None
+    Some(read_number(rest, 2).map_or(0, |(step, _)| step))
 }
 
 /// The checksum as the format masks it.
@@ -184,27 +150,10 @@ fn masked_crc(bytes: &[u8]) -> [u8; 4] {
     crc.rotate_right(15).wrapping_add(0xA282_EAD8).to_le_bytes()
 }
 
-/// CRC-32C (Castagnoli), a table of one byte.
+/// CRC-32C (Castagnoli).
 fn crc32c(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = table();
-    let step = |crc: u32, byte: &u8| (crc >> 8) ^ TABLE[usize::from(crc as u8 ^ byte)];
-    !bytes.iter().fold(!0, step)
-}
-
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut index = 0;
-    while index < 256 {
-        let mut crc = index as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82F6_3B78 } else { crc >> 1 };
-            bit += 1;
-        }
-        table[index] = crc;
-        index += 1;
-    }
-    table
+    const TABLE: [u32; 256] = crc::table(0x82F6_3B78);
+    crc::crc(&TABLE, bytes)
 }
 
 #[cfg(test)]

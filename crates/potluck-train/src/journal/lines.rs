@@ -39,7 +39,8 @@ impl LinesFile {
     /// # Errors
     /// Where the file system refuses.
     pub fn add(&mut self, stage: &str, step: u64, fields: Map<String, Value>) -> io::Result<()> {
-        let mut line = Map::from_iter([("stage".to_owned(), json!(stage)), ("step".to_owned(), json!(step))]);
+        let mut line =
+            Map::from_iter([("stage".to_owned(), json!(stage)), ("step".to_owned(), json!(step))]);
         line.extend(fields);
         self.0.write_all(format!("{}\n", Value::Object(line)).as_bytes())
     }

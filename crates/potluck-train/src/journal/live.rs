@@ -42,7 +42,8 @@ impl Live {
     pub fn begin(stage: &str, steps: u64, done: u64) -> Self {
         let on_terminal = std::io::stderr().is_terminal();
         let bar = if on_terminal { ProgressBar::new(steps) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>12} [{bar:24}] {pos}/{len} {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{prefix:>12} [{bar:24}] {pos}/{len} {msg}")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(stage.to_owned());
@@ -81,7 +82,7 @@ impl Live {
     /// The stage is over, with this to say.
     pub fn end(self, note: &str) {
         self.bar.finish_and_clear();
-        eprintln!("{}: done, {note}", self.stage);
+        eprintln!("{}: {note}", self.stage);
     }
 }
 
@@ -103,7 +104,10 @@ fn line(figures: &LiveFigures, recent: &VecDeque<(u64, f64)>, left: u64) -> Stri
     if seconds > 0.0 {
         parts.push(format!("{:.0} tok/s", tokens as f64 / seconds));
         let left = left as f64 * seconds / recent.len() as f64;
-        parts.push(format!("{} left", span(Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX))));
+        parts.push(format!(
+            "{} left",
+            span(Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX))
+        ));
     }
     parts.join(", ")
 }
@@ -132,8 +136,14 @@ mod tests {
             ..LiveFigures::default()
         };
         let recent = VecDeque::from([(1000, 0.5), (3000, 1.5)]);
-        assert_eq!(line(&figures, &recent, 90), "reward 1.235 ± 0.040, kl 4.00, length 38.2, 2000 tok/s, 1 min 30 s left");
-        assert_eq!(line(&LiveFigures { loss: Some(2.0), ..LiveFigures::default() }, &VecDeque::new(), 3), "loss 2.000");
+        assert_eq!(
+            line(&figures, &recent, 90),
+            "reward 1.235 ± 0.040, kl 4.00, length 38.2, 2000 tok/s, 1 min 30 s left"
+        );
+        assert_eq!(
+            line(&LiveFigures { loss: Some(2.0), ..LiveFigures::default() }, &VecDeque::new(), 3),
+            "loss 2.000"
+        );
         assert_eq!(span(Duration::from_secs(7265)), "2 h 01 min");
         assert_eq!(span(Duration::from_secs(200_000)), "2 d 07 h");
     }

@@ -11,7 +11,8 @@ fn part(stage: &'static str, earlier: &'static [&'static str], step: u64) -> Par
 
 #[test]
 fn events_are_those_of_tensorboards_own_writer() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/journal/known.tfevents");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/journal/known.tfevents");
     let scalars = [events::scalar("reward", 0.25), events::scalar("rewards/brevity/mean", -1.1)];
     let written = [
         events::version(1_764_403_200.0),
@@ -22,20 +23,26 @@ fn events_are_those_of_tensorboards_own_writer() {
     assert_eq!(bytes, fs::read(path).unwrap());
 }
 
+fn settings() -> JournalSettings {
+    JournalSettings { wandb: Some("potluck".into()), ..JournalSettings::default() }
+}
+
 /// Writes `steps` of a stage.
 fn write(folder: &Path, part: Part, steps: std::ops::Range<u64>) {
-    let mut journal = Journal::open(folder, &JournalSettings::default(), part).unwrap();
+    let mut journal = Journal::open(folder, &settings(), part).unwrap();
     for step in steps {
-        let figures = [(REWARD, step as f64 / 8.0), (KL, 3.0 + step as f64), ("rewards/brevity/mean", -1.5)];
+        let figures =
+            [(REWARD, step as f64 / 8.0), (KL, 3.0 + step as f64), ("rewards/brevity/mean", -1.5)];
         journal.step(step, &figures, &LiveFigures::default()).unwrap();
         for number in 0..journal.wanted_samples(step).min(1) {
             let completion = format!("Text {number} of step {step} ≠ <b>");
-            let texts = [SampleText { prompt: "Sum up:", completion: &completion, reward: Some(0.5) }];
+            let texts =
+                [SampleText { prompt: "Sum up:", completion: &completion, reward: Some(0.5) }];
             journal.sample(step, &texts).unwrap();
         }
     }
     journal.say(2, "the length drifts").unwrap();
-    journal.end("for now");
+    journal.end("for now").unwrap();
 }
 
 /// With `POTLUCK_KEEP_JOURNAL`, the journal stays there, for `make.py --check` to read.
@@ -72,7 +79,8 @@ fn a_killed_run_leaves_no_step_twice() {
     // The event file is what a run without a kill would have written, but for the times.
     let other = tempfile::tempdir().unwrap();
     write(other.path(), part("rl", &[], 0), 0..16);
-    let unkilled = fs::read(other.path().join("tensorboard/rl/events.out.tfevents.potluck")).unwrap();
+    let unkilled =
+        fs::read(other.path().join("tensorboard/rl/events.out.tfevents.potluck")).unwrap();
     assert_eq!(fs::read(&events).unwrap().len(), unkilled.len());
 }
 
@@ -91,5 +99,5 @@ fn nothing_is_kept_where_nothing_was_done() {
     let no_board = JournalSettings { tensorboard: false, ..JournalSettings::default() };
     let other = tempfile::tempdir().unwrap();
     drop(Journal::open(other.path(), &no_board, part("rl", &[], 0)).unwrap());
-    assert!(!other.path().join("tensorboard").exists());
+    assert!(!other.path().join("tensorboard").exists() && !other.path().join("wandb").exists());
 }

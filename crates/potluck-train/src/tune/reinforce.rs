@@ -113,7 +113,7 @@ pub(super) fn reinforce(
         }
     }
     let end = if stopped == Some(Stop::Interrupted) { "stopped" } else { "done" };
-    journal.end(&format!("{end}, kl {:.2}", state.recent_kl()));
+    journal.end(&format!("{end}, kl {:.2}", state.recent_kl())).map_err(disk)?;
     Ok(stopped.unwrap_or(Stop::Steps))
 }
 

@@ -177,7 +177,7 @@ fn begin(recipe: &Recipe, folder: &Folder) -> Result<RunState, RunError> {
     Ok(RunState::begin(policy, optimiser, recipe.optimiser.ema.is_some()))
 }
 
-fn read_rewards(recipe: &Recipe, tables: &toml::Value) -> Result<Rewards, BadInput> {
+pub(super) fn read_rewards(recipe: &Recipe, tables: &toml::Value) -> Result<Rewards, BadInput> {
     let mut open = |path: &Path| -> Result<Box<dyn TextScorer>, BadInput> {
         let scorer = Scorer::open(path).map_err(|error| BadInput::file(path, &chain(error)))?;
         Ok(Box::new(Model { scorer, path: path.to_owned() }))
@@ -200,6 +200,6 @@ impl TextScorer for Model {
 }
 
 /// An error with what lies behind it, in one line.
-fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
+pub(super) fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
     format!("{:#}", anyhow::Error::new(error))
 }

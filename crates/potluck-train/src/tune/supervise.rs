@@ -63,10 +63,10 @@ pub(super) fn supervise(
             run.work.keep(state)?;
         }
         if stops && !is_last {
-            journal.end("stopped");
+            journal.end("stopped").map_err(disk)?;
             return Ok(Stop::Interrupted);
         }
     }
-    journal.end(&format!("done, loss {loss:.3}"));
+    journal.end(&format!("done, loss {loss:.3}")).map_err(disk)?;
     Ok(Stop::Steps)
 }

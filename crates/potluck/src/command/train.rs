@@ -22,11 +22,12 @@ pub(crate) struct TrainArgs {
     args: Vec<OsString>,
 }
 
-/// Score models and soups by a private reward (runs potluck-train eval)
+/// Score models, adapters and soups by private rewards (runs potluck-train)
 ///
-/// Takes the trainer's arguments; `potluck eval --help` shows them.
+/// `potluck eval RECIPE.toml` scores by a recipe's rewards on its held-out prompts (`potluck train examine --help` has its
+/// arguments). All else are those of potluck-train eval, for the news.
 ///
-/// Example: potluck eval --help
+/// Example: potluck eval rloo.toml --expert readers=readers.safetensors --lambda readers=1
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct EvalArgs {
@@ -37,15 +38,19 @@ pub(crate) struct EvalArgs {
 
 /// Returns only where the program cannot be run.
 pub(crate) fn train(args: TrainArgs, output: &Output) -> Result<(), Failure> {
-    // A recipe by itself is what is to be done.
-    let is_recipe =
-        args.args.first().is_some_and(|first| Path::new(first).extension() == Some("toml".as_ref()));
-    become_trainer(is_recipe.then_some("run"), args.args, output)
+    let verb = is_recipe(args.args.first()).then_some("run");
+    become_trainer(verb, args.args, output)
 }
 
 /// Returns only where the program cannot be run.
 pub(crate) fn eval(args: EvalArgs, output: &Output) -> Result<(), Failure> {
-    become_trainer(Some("eval"), args.args, output)
+    let verb = if is_recipe(args.args.first()) { "examine" } else { "eval" };
+    become_trainer(Some(verb), args.args, output)
+}
+
+/// Whether an argument is a recipe: then it stands for what is to be done.
+fn is_recipe(argument: Option<&OsString>) -> bool {
+    argument.is_some_and(|it| Path::new(it).extension() == Some("toml".as_ref()))
 }
 
 fn become_trainer(verb: Option<&str>, args: Vec<OsString>, output: &Output) -> Result<(), Failure> {
