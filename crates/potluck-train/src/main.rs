@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     keep_freed_memory();
     let cli = Cli::parse();
     // A bug must not look like a crash: one line, and the code of unforeseen failures.
-    std::panic::set_hook(Box::new(|panic| eprintln!("error: internal: {}", one_line(panic))));
+    std::panic::set_hook(Box::new(|panic| eprintln!("error: {}", told(panic))));
     let wants_json = cli.wants_json();
     match std::panic::catch_unwind(|| run(cli)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -30,8 +30,17 @@ fn report(failure: Failure, wants_json: bool) -> ExitCode {
     ExitCode::from(exit)
 }
 
-/// Libtorch's messages have a back-trace of some kilobytes behind their first line.
-fn one_line(panic: &std::panic::PanicHookInfo) -> String {
+/// Libtorch panics where memory ends, and its messages have a back-trace of some kilobytes behind their
+/// first line.
+fn told(panic: &std::panic::PanicHookInfo) -> String {
     let text = panic.to_string();
-    text.lines().take(2).collect::<Vec<_>>().join(" ")
+    let is_memory = ["can't allocate memory", "not enough memory", "out of memory"];
+    if is_memory.iter().any(|words| text.contains(words)) {
+        return "memory has run out: lower rl.at_once (or sft.at_once), then rl.prompts, rl.group or \
+                sampling.max_tokens, take precision = \"bf16\", or train by [lora]; what the last \
+                checkpoint holds is kept"
+            .to_owned();
+    }
+    let line = text.lines().take(2).collect::<Vec<_>>().join(" ");
+    format!("internal: {line}")
 }

@@ -31,6 +31,9 @@ pub struct Recipe {
     pub folder: PathBuf,
     /// The model's folder.
     pub model: PathBuf,
+    /// The model from which the divergence is measured, where it is another: a party that goes on from
+    /// the last soup stays near the base that all began with.
+    pub reference: Option<PathBuf>,
     /// The data set.
     pub file: PathBuf,
     /// How it is read.
@@ -111,6 +114,7 @@ pub enum Device {
 #[serde(deny_unknown_fields)]
 struct File {
     model: PathBuf,
+    reference: Option<PathBuf>,
     #[serde(default = "one")]
     seed: u64,
     #[serde(default)]
@@ -265,6 +269,7 @@ impl Recipe {
         said(fault)?;
         Ok(Self {
             model: folder.join(file.model),
+            reference: file.reference.map(|path| folder.join(path)),
             file: folder.join(file.data.file),
             data,
             seed: file.seed,

@@ -3,7 +3,7 @@
 use crate::bad_input::BadInput;
 use crate::data::Prompts;
 use crate::guard::{Guards, StepFigures, Verdict, copy_rate, distinct};
-use crate::hf::Decoder;
+use crate::hf::{Decoder, Folder};
 use crate::journal::{Journal, LiveFigures, Part, SampleText};
 use crate::reward::{Part as RewardPart, Rewards, Sample};
 
@@ -11,7 +11,7 @@ use super::figures::Figures;
 use super::held_out::HeldOut;
 use super::recipe::Reinforced;
 use super::rollout::{Prompt, Written};
-use super::run::{Run, RunError, Stop};
+use super::run::{Run, RunError, Stop, chain};
 use super::state::{RunState, StateError};
 use super::step::Learner;
 
@@ -130,13 +130,18 @@ fn reference(
     }
     // LoRA leaves the base as it is, but for modules that it trains whole.
     let shares_base = run.recipe.lora.as_ref().is_some_and(|lora| lora.saved.is_empty());
-    if shares_base {
-        return Ok(Some(decoder.base_snapshot(kind)));
+    let other = match &run.recipe.reference {
+        Some(path) => Some(Folder::open(path).map_err(|error| BadInput::file(path, &chain(error)))?),
+        None if shares_base => return Ok(Some(decoder.base_snapshot(kind))),
+        None => None,
+    };
+    let folder = other.as_ref().unwrap_or(run.folder);
+    if folder.architecture().vocabulary != decoder.architecture().vocabulary {
+        let fault = "the reference has another vocabulary than the model";
+        return Err(BadInput::file(folder.path(), &fault).into());
     }
-    let mut base = run
-        .folder
-        .load()
-        .map_err(|error| BadInput::file(run.folder.path(), &anyhow::Error::new(error)))?;
+    let mut base =
+        folder.load().map_err(|error| BadInput::file(folder.path(), &chain(error)))?;
     base.move_to(decoder.device());
     Ok(Some(base.snapshot(kind)))
 }

@@ -120,6 +120,7 @@ pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Valu
     let settings = json!({
         "recipe": recipe.text,
         "base": base.to_hex().as_str(),
+        "reference": recipe.reference.as_deref().map(model_digest).transpose()?.map(|it| it.to_hex().to_string()),
         "data": digest_of(&recipe.file)?.to_hex().as_str(),
         "rewards": rewards.as_ref().map(|it| blake3::hash(it.definition()).to_hex().to_string()),
         "threads": tch::get_num_threads(),
