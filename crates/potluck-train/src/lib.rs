@@ -3,7 +3,7 @@
 //! It is its own program and links no network crate: rewards and data live in a process that
 //! cannot speak. What leaves is what stands in an [`outbox`]. Modules stand in the order in which
 //! to read them: the world first ([`task`], [`reward`]), then what learns it ([`tokenizer`],
-//! [`model`], [`rollout`], [`algorithm`]), then what comes out ([`outbox`], [`evaluate`]).
+//! [`model`], [`rollout`], [`algorithm`], [`bradley_terry`]), then what comes out ([`outbox`], [`evaluate`]).
 
 pub mod task;
 pub mod reward;
@@ -14,10 +14,10 @@ pub mod journal;
 pub mod tokenizer;
 pub mod model;
 pub mod hf;
-pub mod bradley_terry;
 pub mod rollout;
 pub mod algorithm;
 pub mod tune;
+pub mod bradley_terry;
 pub mod outbox;
 pub mod evaluate;
 

@@ -64,6 +64,21 @@ enum Body {
     Encoder(Encoder),
 }
 
+impl Body {
+    /// What it computes with, in the order of the specs; not copied.
+    fn weights(&self) -> Vec<Tensor> {
+        let shared = |it: &[Tensor]| it.iter().map(Tensor::shallow_clone).collect::<Vec<_>>();
+        match self {
+            Self::Decoder { decoder, head, .. } => {
+                let mut weights = shared(decoder.weights());
+                weights.push(head.shallow_clone());
+                weights
+            }
+            Self::Encoder(encoder) => shared(encoder.weights()),
+        }
+    }
+}
+
 /// Why texts could not be scored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScoreError {
@@ -127,8 +142,8 @@ impl Scorer {
         let reader = Reader::open(path, &setup)?;
         let found = tensors::find(path, &setup, &specs, seed.is_some())?;
         let weights = tensors::read(&found, &specs, &setup, seed)?;
-        let shared = weights.iter().map(Tensor::shallow_clone).collect();
-        let body = setup.body(shared);
+        let body = setup.body(weights);
+        let weights = body.weights();
         let labels = setup.labels;
         let chosen = (labels.len() == 1).then_some(0);
         let path = path.to_owned();

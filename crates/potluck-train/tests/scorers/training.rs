@@ -233,6 +233,11 @@ fn a_run_that_is_killed_ends_with_the_same_bytes() {
         };
         refuse(&["--center", "0.5"], "other settings");
         refuse(&["--seed", "2"], "other settings");
+        let path = folder.path().join("killed/.work/checkpoint.safetensors");
+        let kept = fs::read(&path).unwrap();
+        fs::write(&path, &kept[..kept.len() - 1]).unwrap();
+        refuse(&[], "delete it to begin anew");
+        fs::write(&path, &kept).unwrap();
         let resumed = command(folder.path(), &base, &arguments("killed")).output().unwrap();
         assert_eq!(answer(&resumed)["blake3"], whole["blake3"]);
         assert_eq!(answer(&resumed)["held_out"], whole["held_out"]);

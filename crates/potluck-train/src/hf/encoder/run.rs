@@ -79,6 +79,11 @@ impl Encoder {
         &self.shape
     }
 
+    /// In the order of the plan.
+    pub(in super::super) fn weights(&self) -> &[Tensor] {
+        &self.weights
+    }
+
     /// A score for each row and label, `[rows, labels]`.
     pub(in super::super) fn scores(&self, rows: &Rows) -> Tensor {
         let table = |at: usize, numbers: &Tensor| {

@@ -55,6 +55,11 @@ impl Reading {
         &self.segments
     }
 
+    #[cfg(test)]
+    pub(super) fn of_length(length: usize) -> Self {
+        Self { tokens: vec![1; length], segments: vec![0; length] }
+    }
+
     /// Up to the last token that is none of padding: where `transformers` reads the score, also
     /// where a text itself ends with that token. Of padding alone, the first.
     pub(super) fn before_padding(&self, pad: Option<i64>) -> &[i64] {
