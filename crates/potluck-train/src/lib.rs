@@ -2,7 +2,8 @@
 //!
 //! It is its own program and links no network crate: rewards and data live in a process that
 //! cannot speak. What leaves is what stands in an [`outbox`]. Modules stand in the order in which
-//! to read them: the world first ([`task`], [`reward`]), then what learns it ([`tokenizer`],
+//! to read them: the world first ([`task`], [`reward`]), words and data of any base ([`text`],
+//! [`data`]), what watches a run ([`guard`], [`journal`]), then what learns ([`tokenizer`],
 //! [`model`], [`rollout`], [`algorithm`]), then what comes out ([`outbox`], [`evaluate`]).
 
 pub mod task;
