@@ -2,8 +2,9 @@
 //!
 //! It is its own program and links no network crate: rewards and data live in a process that
 //! cannot speak. What leaves is what stands in an [`outbox`]. Modules stand in the order in which
-//! to read them: the world first ([`task`], [`reward`]), then what learns it ([`tokenizer`],
-//! [`model`], [`rollout`], [`algorithm`], [`bradley_terry`]), then what comes out ([`outbox`], [`evaluate`]).
+//! to read them: the world first ([`task`], [`reward`], [`text`], [`data`]), then what learns it
+//! ([`model`], [`hf`], [`algorithm`], [`tune`], [`bradley_terry`]) and what watches it ([`guard`],
+//! [`journal`]), then what comes out ([`outbox`], [`evaluate`]).
 
 pub mod task;
 pub mod reward;

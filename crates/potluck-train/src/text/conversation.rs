@@ -98,11 +98,6 @@ impl Conversation {
         blocks.filter_map(|block| Some(block.get_attr("text").ok()?.as_str()?.to_owned())).collect()
     }
 
-    /// Whether two have the same messages.
-    pub fn starts_with(&self, other: &Self) -> bool {
-        other.0.len() <= self.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a == b)
-    }
-
     /// How many messages two have in common at their beginning.
     pub fn common(&self, other: &Self) -> usize {
         self.0.iter().zip(&other.0).take_while(|(a, b)| a == b).count()

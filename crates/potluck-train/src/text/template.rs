@@ -80,7 +80,9 @@ impl ChatTemplate {
         specials: &Specials,
         today: Option<Date>,
     ) -> Result<Self, TemplateError> {
-        let (source, marks_answers) = generation::rewrite(source);
+        // As Jinja2: whatever ends the lines of a template, its text has line feeds.
+        let source = source.replace("\r\n", "\n").replace('\r', "\n");
+        let (source, marks_answers) = generation::rewrite(&source);
         let mut environment = environment::new(today);
         environment.add_template_owned(NAME, source).map_err(|error| failure(&error))?;
         let specials = specials.iter().map(|(name, text)| (name, text.to_owned())).collect();

@@ -9,8 +9,9 @@ use super::generation::{self, FILTER};
 use super::printing::{self, Style};
 use super::strftime::{self, Date};
 
-/// Steps of the engine for one conversation: long ones take some ten thousand.
-const FUEL: u64 = 20_000_000;
+/// Steps of the engine for one conversation: long ones take some ten thousand. A step also pays for
+/// 64 bytes of text, so this is 128 MB of it at most.
+const FUEL: u64 = 2_000_000;
 
 /// Calls within calls: macros of templates go two or three deep.
 const DEPTH: usize = 64;

@@ -45,6 +45,14 @@ fn what_the_assistant_says_is_marked() {
 }
 
 #[test]
+fn a_template_saved_with_other_line_ends_says_the_same() {
+    let source = "{% if true %}\r\nA\r\n{% endif %}{{ 'B\r\n' }}C\rD\r\n";
+    assert_eq!(render(source, HELLO).unwrap().text, "A\nB\nC\nD");
+    let chat = HELLO.replace("Hi", "a\\r\\nb");
+    assert_eq!(render("{{ messages[0].content }}", &chat).unwrap().text, "a\r\nb");
+}
+
+#[test]
 fn refusals_come_in_the_templates_words() {
     let error = render("a\n{{ raise_exception('only users') }}", HELLO).unwrap_err().to_string();
     assert!(error.contains("only users") && error.contains(":2"), "{error}");
