@@ -128,8 +128,7 @@ fn sft(model: &str, repeats: usize, kind: Kind) -> Result<Value, Box<dyn Error>>
     let weights = || trained.iter().map(|(_, tensor)| *tensor);
     let mut optimiser = AdamW::new(weights(), OptimiserSettings::default().betas());
     let mut found = timed(repeats, || {
-        let rows: Vec<_> =
-            rows.iter().map(|row| vec![Group::text(row, &learned)]).collect();
+        let rows: Vec<_> = rows.iter().map(|row| vec![Group::text(row, &learned)]).collect();
         let packed = Packed::new(decoder.architecture(), &rows, Device::Cpu)
             .expect("the rows are the model's tokens");
         (-packed.log_probs(decoder, 1.0).mean(Kind::Float)).backward();
@@ -208,8 +207,7 @@ impl Run {
             rewards.push(figures.reward);
         }
         let trained = state.policy.trained();
-        let sum: Tensor =
-            trained.iter().map(|(_, tensor)| tensor.detach().sum(Kind::Double)).sum();
+        let sum: Tensor = trained.iter().map(|(_, tensor)| tensor.detach().sum(Kind::Double)).sum();
         Ok(json!({
             "seconds": seconds, "cpu_seconds": cpu, "first_step": first, "rewards": rewards,
             "sample_and_learn": parts, "weights_sum": sum.double_value(&[]),

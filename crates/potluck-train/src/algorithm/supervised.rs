@@ -75,8 +75,10 @@ pub fn train_supervised(
     let disk = |error| StateError::Disk(path.clone(), error);
     let phase = Phase::of(state.counters.stage);
     let name = phase.name();
-    let earlier: Vec<_> = (0..state.counters.stage).map(|number| Phase::of(number).name()).collect();
-    let mut metrics = MetricsFile::resume(&path, &earlier, &name, state.counters.step).map_err(disk)?;
+    let earlier: Vec<_> =
+        (0..state.counters.stage).map(|number| Phase::of(number).name()).collect();
+    let mut metrics =
+        MetricsFile::resume(&path, &earlier, &name, state.counters.step).map_err(disk)?;
     let mut progress = Progress::new(&name, recipe.steps, state.counters.step);
     let desk = match recipe.briefs {
         true => NewsDesk::briefs(seed, recipe.disputed),
@@ -114,7 +116,9 @@ pub fn train_supervised(
         metrics.add(&name, state.counters.step, &figures).map_err(disk)?;
         state.counters.step += 1;
         state.add_seconds(start.elapsed().as_secs_f64());
-        if state.counters.step.is_multiple_of(CHECKPOINT_EVERY) || state.counters.step == recipe.steps {
+        if state.counters.step.is_multiple_of(CHECKPOINT_EVERY)
+            || state.counters.step == recipe.steps
+        {
             work.keep(state)?;
         }
         progress.at(state.counters.step, || format!("loss {loss:.3}"));

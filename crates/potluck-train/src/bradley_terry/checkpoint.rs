@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::algorithm::AdamW;
-use crate::tune::StateError;
 use crate::bad_input::BadInput;
 use crate::hf::write_tensors;
 use crate::model::{TensorSpec, read_weights};
+use crate::tune::StateError;
 
 /// The file of one run.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use serde::Serialize;
 use tch::{Kind, Tensor};
 
 use crate::algorithm::{AdamW, Betas, MetricsFile};
-use crate::tune::StateError;
 use crate::hf::{Reading, ScoreError, Scorer};
 use crate::progress::Progress;
 use crate::stream::Stream;
+use crate::tune::StateError;
 
 use super::calibration::{Calibration, right};
 use super::checkpoint::{Checkpoint, State};

@@ -99,7 +99,8 @@ fn trained(
         };
         train_supervised(supervised, (seed, first), tokenizer, work, &mut state)?;
         if stage == Stage::Sft {
-            let test = copy_accuracy(state.policy.decoder(), tokenizer, &desk, recipe.gate.prompts)?;
+            let test =
+                copy_accuracy(state.policy.decoder(), tokenizer, &desk, recipe.gate.prompts)?;
             if test.accuracy >= enough || round + 1 == MOST_ROUNDS {
                 return Ok((state, test));
             }

@@ -69,8 +69,7 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
             Choosing::Drawn(sampling, (0..prompts.len() as u64).map(stream).collect())
         }
     };
-    let ending =
-        Ending { limit: args.tokens as usize, ends: folder.ends(), is_over: None };
+    let ending = Ending { limit: args.tokens as usize, ends: folder.ends(), is_over: None };
     let rows = decoder
         .snapshot(Kind::Float)
         .generate(&prompts, ending, choosing)

@@ -68,7 +68,10 @@ fn by_recipe(args: &JudgeArgs, recipe: &Path) -> Result<Value, Failure> {
     let scores: Option<Vec<f64>> = examined.scores.iter().copied().collect();
     // Candidates are compared prompt by prompt.
     let scores = scores.ok_or_else(|| {
-        BadInput::file(&recipe.path, &"a prompt got no score, and each candidate needs one for each prompt")
+        BadInput::file(
+            &recipe.path,
+            &"a prompt got no score, and each candidate needs one for each prompt",
+        )
     })?;
     let texts: Vec<&String> = examined.texts.iter().take(args.samples).collect();
     Ok(json!({"scores": scores, "samples": texts}))

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::tune::WorkFolder;
 use crate::bad_input::BadInput;
 use crate::bradley_terry::{Figures, Length, Pairs, Recipe, Run, Schedule, TrainError};
 use crate::hf::{ScoreError, Scorer};
+use crate::tune::WorkFolder;
 
 use super::{Answer, Common, Failure};
 

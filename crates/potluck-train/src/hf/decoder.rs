@@ -108,7 +108,7 @@ impl Decoder {
         self.norm(&x, &self.plan.norm)
     }
 
-    fn embed(&self, tokens: &Tensor, positions: &Tensor) -> Tensor {
+    pub(super) fn embed(&self, tokens: &Tensor, positions: &Tensor) -> Tensor {
         let embedding = &self.weights[self.plan.embedding];
         let x = Tensor::embedding(embedding, tokens, -1, false, false).to_kind(Kind::Float);
         let x = match self.architecture.embedding_scale {
@@ -121,7 +121,7 @@ impl Decoder {
         }
     }
 
-    fn layer(
+    pub(super) fn layer(
         &self,
         number: usize,
         layer: &Layer,
@@ -272,7 +272,7 @@ impl Decoder {
     }
 
     /// In F32. The last dimension is as long as the weight.
-    fn norm(&self, x: &Tensor, scale: &Scale) -> Tensor {
+    pub(super) fn norm(&self, x: &Tensor, scale: &Scale) -> Tensor {
         let x = x.to_kind(Kind::Float);
         let weight = &self.weights[scale.weight];
         let bias = scale.bias.map(|bias| &self.weights[bias]);

@@ -158,8 +158,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(place: usize, prompt: &'a [i64], stream: Option<Stream>) -> Self {
-        let written =
-            Continuation { tokens: Vec::new(), log_probs: Vec::new(), has_ended: false };
+        let written = Continuation { tokens: Vec::new(), log_probs: Vec::new(), has_ended: false };
         Self { place, prompt, stream, written }
     }
 

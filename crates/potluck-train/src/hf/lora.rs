@@ -301,13 +301,21 @@ impl Decoder {
         }
     }
 
+    /// Lets dropout, where there is one, follow from the step alone, as all else that is random does.
+    pub fn fix_dropout(&self, step: u64) {
+        if self.lora.as_ref().is_some_and(|lora| lora.settings.dropout > 0.0) {
+            tch::manual_seed(Stream::of("dropout", &[step]).bits() as i64);
+        }
+    }
+
     /// Its weights in the order of the plan, with what stands beside them added.
     pub fn merged_weights(&self) -> Vec<Tensor> {
         let _guard = tch::no_grad_guard();
-        let merged = |(at, weight): (usize, &Tensor)| match self.lora.as_ref().and_then(|it| it.at(at)) {
-            Some(pair) => weight.detach() + pair.change(),
-            None => weight.detach(),
-        };
+        let merged =
+            |(at, weight): (usize, &Tensor)| match self.lora.as_ref().and_then(|it| it.at(at)) {
+                Some(pair) => weight.detach() + pair.change(),
+                None => weight.detach(),
+            };
         self.weights.iter().enumerate().map(merged).collect()
     }
 

@@ -119,9 +119,10 @@ impl Decoder {
         }
         let Some(lora) = self.lora() else { return Ok(()) };
         fs::create_dir_all(to).map_err(|error| failed(to, error))?;
-        let whole = lora.whole().iter().map(|&at| {
-            (format!("{PREFIX}{}", self.plan.tensors[at].name), &self.weights[at])
-        });
+        let whole = lora
+            .whole()
+            .iter()
+            .map(|&at| (format!("{PREFIX}{}", self.plan.tensors[at].name), &self.weights[at]));
         let tensors = lora.factors().chain(whole);
         let path = to.join(WEIGHTS);
         let bytes = weights_bytes(tensors, ("format", "pt"))

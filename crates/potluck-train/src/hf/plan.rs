@@ -49,10 +49,20 @@ pub(super) enum Projection {
 
 #[derive(Debug, Clone)]
 pub(super) enum FeedForward {
-    Gated { gate: Linear, up: Linear, down: Linear },
+    Gated {
+        gate: Linear,
+        up: Linear,
+        down: Linear,
+    },
     /// Gate and up in one, for sampling.
-    Joined { both: Linear, down: Linear },
-    Plain { up: Linear, down: Linear },
+    Joined {
+        both: Linear,
+        down: Linear,
+    },
+    Plain {
+        up: Linear,
+        down: Linear,
+    },
 }
 
 #[derive(Debug, Clone)]

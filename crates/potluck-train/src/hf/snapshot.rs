@@ -55,9 +55,7 @@ struct Made {
 impl Made {
     fn layer(&mut self, layer: &Layer) -> Layer {
         let projection = match &layer.projection {
-            Projection::Apart(maps) => {
-                Projection::Joined(self.join(&maps.each_ref()), self.heads)
-            }
+            Projection::Apart(maps) => Projection::Joined(self.join(&maps.each_ref()), self.heads),
             Projection::InRow(map) => Projection::InRow(self.join(&[map])),
             Projection::ByHead(map) => Projection::ByHead(self.join(&[map])),
             Projection::Joined(map, heads) => Projection::Joined(self.join(&[map]), *heads),
@@ -80,7 +78,8 @@ impl Made {
     fn join(&mut self, maps: &[&Linear]) -> Linear {
         let weight = |map: &&Linear| {
             let weight = &self.weights[map.weight];
-            let weight = if map.is_transposed { weight.transpose(0, 1) } else { weight.shallow_clone() };
+            let weight =
+                if map.is_transposed { weight.transpose(0, 1) } else { weight.shallow_clone() };
             weight.to_kind(self.kind)
         };
         let weights: Vec<Tensor> = maps.iter().map(weight).collect();

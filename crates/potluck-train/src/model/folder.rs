@@ -112,8 +112,7 @@ impl ModelFolder {
             "temperature": 1.0,
             "top_k": 0,
         });
-        let weights =
-            decoder.model_bytes(decoder.weights()).map_err(WriteModelError::Weights)?;
+        let weights = decoder.model_bytes(decoder.weights()).map_err(WriteModelError::Weights)?;
         let files = [
             ("config.json", pretty(config)),
             ("tokenizer.json", tokenizer.to_json()?.into_bytes()),

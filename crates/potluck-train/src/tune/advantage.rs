@@ -150,7 +150,11 @@ mod tests {
             assert_eq!([advantages[1], advantages[3], advantages[4]], [0.0; 3]);
         }
         let plain = advantages(&rewards, 3, Baseline::LeaveOneOut, Scale::None);
-        assert_eq!(plain, [-2.0, 0.0, 2.0, 0.0, 0.0, 0.0], "of one alone there is nothing to learn");
+        assert_eq!(
+            plain,
+            [-2.0, 0.0, 2.0, 0.0, 0.0, 0.0],
+            "of one alone there is nothing to learn"
+        );
     }
 
     #[test]

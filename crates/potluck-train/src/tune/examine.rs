@@ -63,7 +63,10 @@ impl<'a> Examination<'a> {
         };
         let prompts: Vec<Prompt> = from.iter().take(count).cloned().collect();
         if prompts.len() < 2 {
-            return Err(BadInput::file(&recipe.file, &"it has fewer than two prompts to examine by"));
+            return Err(BadInput::file(
+                &recipe.file,
+                &"it has fewer than two prompts to examine by",
+            ));
         }
         let held_out = own.held_out.as_ref().and_then(|table| table.reward.as_ref());
         let rewards = read_rewards(recipe, held_out.unwrap_or(&own.rewards))?;

@@ -155,7 +155,9 @@ impl Stop {
 fn why(stop: &Stop) -> String {
     match stop {
         Stop::Steps => "all steps of the recipe are done".to_owned(),
-        Stop::Kl(kl) => format!("its mean divergence over ten steps, {kl:.2} nats, passed the limit"),
+        Stop::Kl(kl) => {
+            format!("its mean divergence over ten steps, {kl:.2} nats, passed the limit")
+        }
         Stop::Guard(guard, reason) => format!("guards.{guard}: {reason}"),
         Stop::Interrupted => "it was asked to stop".to_owned(),
     }

@@ -184,7 +184,6 @@ pub(super) fn value_loss(
     spans.mean(&off) * 0.5
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,8 +240,7 @@ mod tests {
         let free = KlSettings { cost: 0.0, ..KlSettings::default() };
         // Up by more than 30 % where the advantage is positive; down by more than 20 % where it is not.
         let new = [-0.6, -1.0, -1.3, -1.0, -0.5];
-        let (_, gradient) =
-            loss(&settings(Ratio::Token, Average::Tokens), &free, &new, &[-1.0; 5]);
+        let (_, gradient) = loss(&settings(Ratio::Token, Average::Tokens), &free, &new, &[-1.0; 5]);
         assert_eq!((gradient[0], gradient[2]), (0.0, 0.0));
         assert!(gradient[1] != 0.0 && gradient[3] != 0.0);
         assert!(gradient[4] > 0.0, "a bad one that became likelier is pushed back, however far");

@@ -15,9 +15,7 @@ use crate::hf::LoraSettings;
 use crate::journal::JournalSettings;
 
 use super::kl::KlSettings;
-use super::settings::{
-    Fault, OptimiserSettings, PpoSettings, RlSettings, SamplingSettings, first,
-};
+use super::settings::{Fault, OptimiserSettings, PpoSettings, RlSettings, SamplingSettings, first};
 use super::sft::SftSettings;
 
 /// A checked recipe.
@@ -267,6 +265,17 @@ impl Recipe {
             }
         };
         said(fault)?;
+        let recomputes = match &kind {
+            Kind::Rl(own) => own.rl.gradient_checkpointing,
+            Kind::Sft(own) | Kind::Pretrain(own) => own.gradient_checkpointing,
+        };
+        if recomputes && lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) {
+            return Err(
+                "gradient_checkpointing computes layers twice, and lora.dropout would not be the \
+                        same twice: set one of the two"
+                    .to_owned(),
+            );
+        }
         Ok(Self {
             model: folder.join(file.model),
             reference: file.reference.map(|path| folder.join(path)),

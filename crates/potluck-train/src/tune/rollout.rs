@@ -77,8 +77,7 @@ impl SamplingSettings {
     /// A sentence that names the key.
     pub fn sampling(&self) -> Result<Sampling, String> {
         let named = |error: crate::hf::SamplingError| format!("sampling.{error}");
-        let mut sampling =
-            Sampling::default().with_temperature(self.temperature).map_err(named)?;
+        let mut sampling = Sampling::default().with_temperature(self.temperature).map_err(named)?;
         if let Some(top_k) = self.top_k {
             sampling = sampling.with_top_k(top_k).map_err(named)?;
         }

@@ -48,6 +48,8 @@ pub struct RlSettings {
     /// With as many prompts are gradients computed at once; without it, as many as make some 2000
     /// tokens, and on a GPU all of an update. Less takes less memory.
     pub at_once: Option<usize>,
+    /// Whether layers are computed once more on the way back, for less memory and a third more time.
+    pub gradient_checkpointing: bool,
     /// What is subtracted from a reward.
     pub baseline: Option<Baseline>,
     /// By what advantages are divided.
@@ -156,6 +158,7 @@ impl Default for RlSettings {
             iterations: 1,
             minibatches: 1,
             at_once: None,
+            gradient_checkpointing: false,
             baseline: None,
             scale: None,
             ratio: None,
@@ -245,11 +248,9 @@ impl RlSettings {
     /// What a divergence costs where the recipe does not say.
     pub fn kl(&self) -> KlSettings {
         match self.algorithm {
-            Algorithm::Grpo | Algorithm::DrGrpo => KlSettings {
-                estimator: Estimator::K3,
-                place: Place::Loss,
-                ..KlSettings::default()
-            },
+            Algorithm::Grpo | Algorithm::DrGrpo => {
+                KlSettings { estimator: Estimator::K3, place: Place::Loss, ..KlSettings::default() }
+            }
             _ => KlSettings::default(),
         }
     }
@@ -338,7 +339,9 @@ impl OptimiserSettings {
 }
 
 /// The first of some rules that does not hold.
-pub(super) fn first(rules: impl IntoIterator<Item = (bool, &'static str, &'static str)>) -> Option<Fault> {
+pub(super) fn first(
+    rules: impl IntoIterator<Item = (bool, &'static str, &'static str)>,
+) -> Option<Fault> {
     rules.into_iter().find(|(sound, _, _)| !sound).map(|(_, key, must)| (key, must))
 }
 

@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 use crate::data::{Example, Examples};
 use crate::hf::{Decoder, Group, Packed, PromptError};
 
-use super::pass::Pass;
+use super::pass::{Keep, Pass};
 use super::settings::{Fault, OptimiserSettings, first};
 use super::state::RunState;
 
@@ -25,6 +25,8 @@ pub struct SftSettings {
     pub examples: usize,
     /// So many examples are computed at once, then the next, into one step; all if it is not given.
     pub at_once: Option<usize>,
+    /// Whether layers are computed once more on the way back, for less memory and a third more time.
+    pub gradient_checkpointing: bool,
     /// Whether short examples share rows.
     pub packing: bool,
     /// Steps between two measurements on held-out examples.
@@ -33,7 +35,14 @@ pub struct SftSettings {
 
 impl Default for SftSettings {
     fn default() -> Self {
-        Self { steps: 100, examples: 16, at_once: None, packing: true, evaluate_every: 20 }
+        Self {
+            steps: 100,
+            examples: 16,
+            at_once: None,
+            gradient_checkpointing: false,
+            packing: true,
+            evaluate_every: 20,
+        }
     }
 }
 
@@ -99,9 +108,11 @@ pub fn supervised_step(
     let packed: Vec<Packed> =
         parts.map(|part| packed(decoder, part, settings.packing)).collect::<Result<_, _>>()?;
     let tokens: i64 = packed.iter().map(Packed::count).sum();
+    let keep = if settings.gradient_checkpointing { Keep::Inputs } else { Keep::Everything };
+    state.policy.decoder().fix_dropout(step);
     let mut loss = 0.0;
     for packed in packed.iter().filter(|packed| packed.count() > 0) {
-        let pass = Pass::forward(decoder, packed, 1.0);
+        let pass = Pass::forward(decoder, packed, 1.0, keep);
         let log_probs = pass.log_probs();
         loss -= log_probs.sum(Kind::Double).double_value(&[]) / tokens as f64;
         let each = Tensor::full_like(&log_probs, -1.0 / tokens as f64);
@@ -110,8 +121,7 @@ pub fn supervised_step(
     let rate = optimiser.rate(step, settings.steps);
     let trained = state.policy.trained();
     let weights = trained.iter().map(|(_, tensor)| *tensor);
-    let norm =
-        state.optimiser.step(weights, rate, optimiser.weight_decay, optimiser.max_grad_norm);
+    let norm = state.optimiser.step(weights, rate, optimiser.weight_decay, optimiser.max_grad_norm);
     if !norm.is_finite() {
         return Err(SftError::Gradient(step));
     }
@@ -154,7 +164,8 @@ pub fn held_out_loss(
 
 fn packed(decoder: &Decoder, examples: &[&Example], packing: bool) -> Result<Packed, PromptError> {
     let groups = examples.iter().map(|it| Group::text(&it.tokens, &it.is_learned)).collect();
-    let rows = if packing { shared(groups) } else { groups.into_iter().map(|it| vec![it]).collect() };
+    let rows =
+        if packing { shared(groups) } else { groups.into_iter().map(|it| vec![it]).collect() };
     Packed::new(decoder.architecture(), &rows, decoder.device())
 }
 

@@ -209,8 +209,8 @@ impl WorkFolder {
         let optimiser = &state.optimiser;
         let tensors = weights.chain(&optimiser.first).chain(&optimiser.second);
         let more = state.average.iter().flatten().chain(state.best.iter().flatten());
-        let bytes =
-            weights_bytes(names.zip(tensors.chain(more)), ("state", &text)).map_err(StateError::Weights)?;
+        let bytes = weights_bytes(names.zip(tensors.chain(more)), ("state", &text))
+            .map_err(StateError::Weights)?;
         let path = self.file("checkpoint.safetensors");
         write_whole(&path, &bytes).map_err(|error| StateError::Disk(path, error))
     }
@@ -257,9 +257,8 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
 impl RunState {
     /// The start of a run.
     pub fn begin(policy: Policy, optimiser: AdamW, keeps_average: bool) -> Self {
-        let average = keeps_average.then(|| {
-            policy.trained().iter().map(|(_, tensor)| tensor.detach().copy()).collect()
-        });
+        let average = keeps_average
+            .then(|| policy.trained().iter().map(|(_, tensor)| tensor.detach().copy()).collect());
         Self { policy, optimiser, average, best: None, counters: Counters::default() }
     }
 

@@ -13,7 +13,7 @@ use super::advantage::{advantages, whiten};
 use super::figures::{Figures, Seconds};
 use super::kl::{KlSettings, Place};
 use super::objective::{Facts, Spans, Totals, value_loss};
-use super::pass::{Pass, measure};
+use super::pass::{Keep, Pass, measure};
 use super::rollout::{Prompt, Words, Written, roll_out};
 use super::settings::{
     Algorithm, OptimiserSettings, PpoSettings, RlSettings, SamplingSettings, Unfinished,
@@ -138,8 +138,7 @@ impl Learner<'_> {
         let kind = decoder.compute();
         let settings = (self.sampling, self.sampler);
         let seeds = [self.seed, step];
-        let written =
-            roll_out(decoder, kind, self.words, settings, prompts, rl.group, seeds)?;
+        let written = roll_out(decoder, kind, self.words, settings, prompts, rl.group, seeds)?;
         let sampled = start.elapsed().as_secs_f64();
         let scores = score(prompts, &written).map_err(StepError::Score)?;
         let scored = start.elapsed().as_secs_f64();
@@ -194,9 +193,11 @@ impl Learner<'_> {
             .map(|part| Ok((part.clone(), batch.packed(state.policy.decoder(), part)?)))
             .collect::<Result<Vec<_>, PromptError>>()?;
         let temperature = self.sampling.temperature;
+        let keep = if rl.gradient_checkpointing { Keep::Inputs } else { Keep::Everything };
+        state.policy.decoder().fix_dropout(step);
         // One passage over one part: what is computed to measure can be learned from, too.
         let mut first = (packed.len() == 1)
-            .then(|| Pass::forward(state.policy.decoder(), &packed[0].1, temperature));
+            .then(|| Pass::forward(state.policy.decoder(), &packed[0].1, temperature, keep));
         let learned = self.measured(state, batch, &packed, first.as_ref(), scores, cost, figures);
         let counters = (rl.iterations * rl.minibatches) as f64;
         let mut measured = (0.0, 0.0, 0.0);
@@ -205,11 +206,11 @@ impl Learner<'_> {
                 let own = batch.completions(&(from..from + update));
                 let most = self.sampling.max_tokens;
                 let totals = Totals::of(&batch.lengths[own.clone()], &batch.counted[own], most);
-                for (part, packed) in packed.iter().filter(|(part, _)| {
-                    (from..from + update).contains(&part.start)
-                }) {
+                for (part, packed) in
+                    packed.iter().filter(|(part, _)| (from..from + update).contains(&part.start))
+                {
                     let pass = first.take().unwrap_or_else(|| {
-                        Pass::forward(state.policy.decoder(), packed, temperature)
+                        Pass::forward(state.policy.decoder(), packed, temperature, keep)
                     });
                     let (loss, cut) =
                         self.descend(state, batch, part, &totals, &learned, cost, pass);
@@ -274,12 +275,13 @@ impl Learner<'_> {
         let once = self.rl.iterations == 1 && self.rl.minibatches == 1;
         let drawn = || {
             let log_probs = batch.written.iter().flat_map(|it| &it.log_probs).copied();
-            Tensor::from_slice(&log_probs.collect::<Vec<f32>>()).to_device(policy.decoder().device())
+            Tensor::from_slice(&log_probs.collect::<Vec<f32>>())
+                .to_device(policy.decoder().device())
         };
         let needs_values = self.rl.algorithm == Algorithm::Ppo;
-        let measured = first.map(Pass::log_probs).or_else(|| {
-            (!once || needs_values).then(|| all(policy.decoder()))
-        });
+        let measured = first
+            .map(Pass::log_probs)
+            .or_else(|| (!once || needs_values).then(|| all(policy.decoder())));
         let old = measured.as_ref().map_or_else(drawn, Tensor::shallow_clone);
         let reference = self.reference.map(all);
         let distance = reference.as_ref().map(|reference| &old - reference);
@@ -328,8 +330,7 @@ impl Learner<'_> {
             .enumerate()
             .map(|(at, reward)| Some((*reward)? - charged.as_ref().map_or(0.0, |it| it[at])))
             .collect();
-        let each =
-            advantages(&penalised, self.rl.group, self.rl.baseline(), self.rl.scale());
+        let each = advantages(&penalised, self.rl.group, self.rl.baseline(), self.rl.scale());
         figures.without_spread =
             each.chunks(self.rl.group).filter(|own| own.iter().all(|a| *a == 0.0)).count() as f64
                 / batch.prompts.len().max(1) as f64;

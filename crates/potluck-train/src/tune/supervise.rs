@@ -19,14 +19,12 @@ pub(super) fn supervise(
 ) -> Result<Stop, RunError> {
     let recipe = run.recipe;
     let name = if matches!(recipe.kind, Kind::Pretrain(_)) { "pretrain" } else { "sft" };
-    let examples =
-        Examples::read(&recipe.file, run.words.tokenizer(), &recipe.data, recipe.seed)?;
+    let examples = Examples::read(&recipe.file, run.words.tokenizer(), &recipe.data, recipe.seed)?;
     let held_out: &[Example] = examples.held_out();
     let held_out = &held_out[..held_out.len().min(MOST_HELD_OUT)];
     let folder = run.work.file("");
     let disk = |error| StateError::Disk(folder.clone(), error);
-    let part =
-        Part { stage: name, earlier: &[], step: state.counters.step, steps: settings.steps };
+    let part = Part { stage: name, earlier: &[], step: state.counters.step, steps: settings.steps };
     let mut journal = Journal::open(&folder, &recipe.journal, part).map_err(disk)?;
     let mut loss = f64::NAN;
     while state.counters.step < settings.steps {

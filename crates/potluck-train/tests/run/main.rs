@@ -42,7 +42,10 @@ fn party() -> tempfile::TempDir {
     let named = json!({"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"});
     fs::write(base.join("tokenizer_config.json"), named.to_string()).unwrap();
     let prompts = (0..30).map(|n| {
-        format!("{}\n", json!({"prompt": format!("{SECRET} w{} w{}", 5 + n, 34 - n), "answer": "w9"}))
+        format!(
+            "{}\n",
+            json!({"prompt": format!("{SECRET} w{} w{}", 5 + n, 34 - n), "answer": "w9"})
+        )
     });
     fs::write(folder.path().join("prompts.jsonl"), prompts.collect::<String>()).unwrap();
     let examples = (0..30).map(|n| {
@@ -138,9 +141,11 @@ fn what_is_handed_on_tells_neither_reward_nor_data() {
             assert!(!found, "{} tells `{told}`", path.display());
         }
     }
-    let card: Value =
-        serde_json::from_slice(&fs::read(outbox.join("card.json")).unwrap()).unwrap();
-    assert_eq!((&card["algorithm"], &card["v"], &card["steps"]), (&json!("rloo"), &json!(2), &json!(12)));
+    let card: Value = serde_json::from_slice(&fs::read(outbox.join("card.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&card["algorithm"], &card["v"], &card["steps"]),
+        (&json!("rloo"), &json!(2), &json!(12))
+    );
     assert_eq!(card["reward_commitment"].as_str().unwrap().len(), 64);
     // Once more is no work, and the same answer.
     assert_eq!(answer(&recipe, "out"), result);
@@ -181,7 +186,8 @@ fn a_run_that_is_killed_ends_with_the_same_bytes() {
 fn asked_to_stop_it_keeps_what_it_has_and_goes_on() {
     let party = party();
     let recipe = recipe(party.path(), "long.toml", &RL.replace("steps = 12", "steps = 4000"));
-    let mut child = command(&recipe, "out").stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command(&recipe, "out").stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let metrics = party.path().join("out/work/metrics.jsonl");
     while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 3 {
         assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
@@ -249,9 +255,11 @@ fn what_cannot_be_followed_is_refused_by_name() {
         assert!(told.iter().all(|it| last.contains(it)), "{last} should tell {told:?}");
         assert!(!folder.join("bad/outbox").exists());
     };
-    let swap = |from: &'static str, to: &'static str| move |text: String| {
-        assert!(text.contains(from));
-        text.replace(from, to)
+    let swap = |from: &'static str, to: &'static str| {
+        move |text: String| {
+            assert!(text.contains(from));
+            text.replace(from, to)
+        }
     };
     refuse(&swap("steps = 12", "step = 12"), &["bad.toml", "step"], 3);
     refuse(&swap("prompts = 4\n[opt", "group = 1\n[opt"), &["bad.toml", "rl.group"], 3);

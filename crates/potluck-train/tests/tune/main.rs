@@ -51,13 +51,7 @@ struct Setting {
 
 impl Setting {
     fn of(algorithm: Algorithm) -> Self {
-        let rl = RlSettings {
-            algorithm,
-            steps: 30,
-            prompts: 4,
-            group: 4,
-            ..RlSettings::default()
-        };
+        let rl = RlSettings { algorithm, steps: 30, prompts: 4, group: 4, ..RlSettings::default() };
         Self { kl: rl.kl(), rl, lora: None, ema: None, case: "llama3" }
     }
 
@@ -124,13 +118,9 @@ fn mean(figures: &[Figures]) -> f64 {
 
 #[test]
 fn every_algorithm_makes_what_is_rewarded_likelier() {
-    for algorithm in [
-        Algorithm::Rloo,
-        Algorithm::Grpo,
-        Algorithm::DrGrpo,
-        Algorithm::Ppo,
-        Algorithm::Reinforce,
-    ] {
+    for algorithm in
+        [Algorithm::Rloo, Algorithm::Grpo, Algorithm::DrGrpo, Algorithm::Ppo, Algorithm::Reinforce]
+    {
         let setting = Setting::of(algorithm);
         let figures = setting.steps(&mut setting.begin(), 30);
         let (first, last) = (mean(&figures[..5]), mean(&figures[25..]));
@@ -208,8 +198,7 @@ fn with_a_shared_a_the_mean_of_b_is_the_mean_of_changes() {
     setting.steps(&mut one, 3);
     setting.steps(&mut other, 6);
     let both = one.policy.trained().into_iter().zip(other.policy.trained());
-    let mean: Vec<Tensor> =
-        both.map(|((_, a), (_, b))| (a.detach() + b.detach()) / 2.0).collect();
+    let mean: Vec<Tensor> = both.map(|((_, a), (_, b))| (a.detach() + b.detach()) / 2.0).collect();
     let mut soup = setting.begin();
     soup.policy.put_trained(mean);
     let weights = |state: &RunState| -> Vec<Tensor> {
@@ -291,7 +280,8 @@ fn a_reward_that_fails_leaves_everything_as_it_was() {
         seed: 5,
     };
     let prompt = Prompt { text: String::new(), tokens: vec![3], columns: Map::new() };
-    let failed = learner.step(&mut state, &vec![prompt; 4], |_, _| Err(std::io::Error::other("no")));
+    let failed =
+        learner.step(&mut state, &vec![prompt; 4], |_, _| Err(std::io::Error::other("no")));
     assert!(matches!(failed, Err(StepError::Score(_))));
     assert!(before == bytes(&state) && state.counters.step == 0);
 }
@@ -321,7 +311,8 @@ fn an_adapter_comes_back() {
         merged.merge_adapter(&to).unwrap();
         let said = |decoder: &Decoder| {
             let prompt: &[i64] = &[3, 4, 5, 6];
-            let batch = potluck_train::hf::Batch::new(decoder.architecture(), &[prompt], 0).unwrap();
+            let batch =
+                potluck_train::hf::Batch::new(decoder.architecture(), &[prompt], 0).unwrap();
             decoder.logits(&batch)
         };
         let (ours, theirs) = (said(policy.decoder()), said(&merged));
