@@ -3,7 +3,6 @@
 //! Content is verified in groups of 64 KiB (64 chunks of BLAKE3 under one node of its tree), so a range
 //! begins at a group and ends at one, or at the file's end. Anything else is refused where it is parsed.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use bao_tree::{BlockSize, ChunkNum, ChunkRanges, ChunkRangesRef};
@@ -159,11 +158,13 @@ fn close_gaps(spans: Vec<Range<u64>>) -> Vec<Range<u64>> {
     let mut narrow: Vec<(u64, usize)> = spans.windows(2).map(gap).zip(1..).collect();
     narrow.select_nth_unstable(too_many - 1);
     narrow.truncate(too_many);
-    let closed: HashSet<usize> = narrow.into_iter().map(|(_, at)| at).collect();
+    let mut closed: Vec<usize> = narrow.into_iter().map(|(_, at)| at).collect();
+    closed.sort_unstable();
+    let mut closed = closed.into_iter().peekable();
     let mut joined: Vec<Range<u64>> = Vec::with_capacity(MAX_RANGES);
     for (at, span) in spans.into_iter().enumerate() {
         match joined.last_mut() {
-            Some(last) if closed.contains(&at) => last.end = span.end,
+            Some(last) if closed.next_if_eq(&at).is_some() => last.end = span.end,
             _ => joined.push(span),
         }
     }

@@ -44,7 +44,7 @@ impl Received {
             }
             return Err(refusal);
         }
-        if let Content::Quarantined { partial, place, .. } = self.content {
+        if let Content::Quarantined { partial, place } = self.content {
             let blobs = &aggregator.store.blobs;
             let party = self.authentic.statement().author.to_string();
             if let Err(error) = blobs.sign(self.file.blake3, &party) {

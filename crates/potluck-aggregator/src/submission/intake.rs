@@ -8,6 +8,7 @@
 mod formers;
 
 use std::io::{self, Read};
+use std::mem;
 
 use potluck_core::federation::Authentic;
 use potluck_core::{Blake3, Code, FileEntry, Refusal};
@@ -28,6 +29,8 @@ pub struct Awaited {
     authentic: Authentic,
     file: FileEntry,
     content: Content,
+    /// With what it may be compared, until it was.
+    formers: Formers,
 }
 
 /// What lasts until the entry is in: nobody removes the bytes, and the operator sees the upload.
@@ -41,7 +44,7 @@ pub(super) enum Content {
     /// Among the blobs, from an earlier submission.
     Stored,
     /// In the quarantine, at a place that is held as long as this lives.
-    Quarantined { partial: Partial, place: Place, formers: Formers },
+    Quarantined { partial: Partial, place: Place },
 }
 
 /// How much must be missing for a comparison to be worth a round trip, in bytes.
@@ -62,7 +65,8 @@ impl Awaited {
         let may_know = may_know(aggregator, &file, &authentic);
         if may_know && aggregator.store.blobs.is_intact(&file).map_err(|error| unusable(&error))? {
             let kept = keep(aggregator, hold, &authentic, (&file, file.size));
-            return Ok(Self { kept, authentic, file, content: Content::Stored });
+            let (content, formers) = (Content::Stored, Formers::default());
+            return Ok(Self { kept, authentic, file, content, formers });
         }
         let quarantine = &aggregator.store.quarantine;
         let place = quarantine.reserve(&file, &authentic.statement().author)?;
@@ -79,8 +83,8 @@ impl Awaited {
         let verified = file.size.saturating_sub(partial.missing().byte_count());
         let kept = keep(aggregator, hold, &authentic, (&file, verified));
         let formers = Formers::of(aggregator, &file, &authentic);
-        let content = Content::Quarantined { partial, place, formers };
-        let mut awaited = Self { kept, authentic, file, content };
+        let content = Content::Quarantined { partial, place };
+        let mut awaited = Self { kept, authentic, file, content, formers };
         // Of an upload that was cut after its tree came: nothing need be asked.
         if awaited.knows_its_tree().map_err(|error| unusable(&error))? {
             awaited.copy_equal().map_err(|error| error.refusal(&awaited.file.blake3))?;
@@ -90,7 +94,7 @@ impl Awaited {
 
     fn knows_its_tree(&self) -> io::Result<bool> {
         match &self.content {
-            Content::Quarantined { partial, formers, .. } if !formers.is_empty() => {
+            Content::Quarantined { partial, .. } if !self.formers.is_empty() => {
                 partial.has_hashes()
             }
             _ => Ok(false),
@@ -99,16 +103,15 @@ impl Awaited {
 
     /// Copies what of it stands in what it may be compared with.
     fn copy_equal(&mut self) -> Result<(), ReceiveError> {
-        let Content::Quarantined { partial, formers, .. } = &mut self.content else {
-            return Ok(());
-        };
+        let Content::Quarantined { partial, .. } = &mut self.content else { return Ok(()) };
+        // They are of no use afterwards, and need not be kept from being removed.
+        let formers = mem::take(&mut self.formers);
         let under_way = &self.kept.under_way;
         let mut bytes = 0u64;
         formers.copy_into(partial, &mut |span| {
             bytes = bytes.saturating_add(span.end - span.start);
             under_way.verified(span.end - span.start);
         })?;
-        formers.clear();
         tracing::info!(blob = %self.file.blake3.short(), bytes, "taken from what is here");
         Ok(())
     }
@@ -116,8 +119,9 @@ impl Awaited {
     /// The file whose tree of hashes would be of use.
     pub fn comparable(&self) -> Vec<Compared> {
         match &self.content {
-            Content::Quarantined { partial, formers, .. }
-                if !formers.is_empty() && partial.missing().byte_count() >= WORTH_COMPARING =>
+            Content::Quarantined { partial, .. }
+                if !self.formers.is_empty()
+                    && partial.missing().byte_count() >= WORTH_COMPARING =>
             {
                 vec![Compared { blake3: self.file.blake3, size: self.file.size }]
             }
@@ -168,7 +172,7 @@ impl Awaited {
                 },
             )?;
         }
-        let Self { kept, authentic, file, content } = self;
+        let Self { kept, authentic, file, content, .. } = self;
         Ok((Received { authentic, file, content }, kept))
     }
 }

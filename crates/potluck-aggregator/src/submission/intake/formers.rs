@@ -14,7 +14,8 @@ use crate::server::Aggregator;
 use crate::store::blobs::Hold;
 
 /// Files of the size of the one that comes, which stay as long as this lives.
-pub(crate) struct Formers(Vec<Former>);
+#[derive(Default)]
+pub(super) struct Formers(Vec<Former>);
 
 struct Former {
     data: PathBuf,
@@ -46,11 +47,6 @@ impl Formers {
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// They were of use, and are needed no more.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
     }
 
     /// Copies from each what the ones before it had not.

@@ -144,7 +144,7 @@ fn said(command: &mut Command) -> Result<Value> {
 }
 
 /// `model.safetensors` of so many MiB in tensors of 16 MiB: a MiB of BF16 that depend on the seed, the rest zeros, most of which
-/// take no room on this side's disk; but for one weight in each 64 KiB, or what two models share would not be sent.
+/// take no room on this side's disk; but for one weight in each 64 KiB and the last, or what two models share would not be sent.
 fn write_model(dir: &Path, mib: u64, seed: u32) -> Result<()> {
     const TENSOR: u64 = 16 << 20;
     const GROUP: u64 = 64 << 10;
@@ -167,8 +167,8 @@ fn write_model(dir: &Path, mib: u64, seed: u32) -> Result<()> {
         .collect();
     file.write_all_at(&weights, begin)?;
     let own = u16::try_from(0x3F80 + seed)?.to_le_bytes();
-    (0..mib << 20)
-        .step_by(GROUP as usize)
-        .try_for_each(|at| file.write_all_at(&own, begin + at))?;
+    let end = mib / 16 * TENSOR;
+    let places = (0..end).step_by(GROUP as usize).chain([end - 2]);
+    places.into_iter().try_for_each(|at| file.write_all_at(&own, begin + at))?;
     Ok(())
 }
