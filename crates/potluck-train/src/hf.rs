@@ -38,7 +38,7 @@ pub use architecture::{Activation, Architecture, Attention, Family, Norm};
 pub use batch::{Batch, PromptError};
 pub use decoder::Decoder;
 pub use folder::{Folder, OpenError};
-pub use generate::{Choosing, Continuation, Ending};
+pub use generate::{Choosing, Continuation, Ending, IsOver};
 pub use lora::{Lora, LoraError, LoraSettings};
 pub(crate) use packed::log_probs;
 pub use packed::{Group, Packed};

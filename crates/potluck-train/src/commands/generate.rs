@@ -1,23 +1,18 @@
 //! `potluck-train generate`: what a Hugging Face model writes after some prompts.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 use tch::Kind;
-use tokenizers::Tokenizer;
 
 use crate::bad_input::BadInput;
 use crate::hf::{Choosing, Ending, Folder, Sampling, SamplingError};
 use crate::stream::Stream;
-use crate::tokenizer::TokenizerError;
+use crate::text::{Around, Conversation, Opening, TextError, TextTokenizer};
+use crate::tune::{FolderWords, Watch, Words};
 
 use super::{Answer, Common, Failure};
-
-/// The longest tokenizer.json that is read, in bytes; those of 256 000 tokens have some 35 million.
-const MAX_TOKENIZER: u64 = 128 << 20;
 
 /// Show what a model in a Hugging Face folder writes after each prompt.
 #[derive(Debug, Args)]
@@ -28,6 +23,12 @@ pub(super) struct GenerateArgs {
     /// A prompt; give several for a batch.
     #[arg(long, value_name = "TEXT", required = true)]
     prompt: Vec<String>,
+    /// Put each prompt into the folder's chat template, as what the user says.
+    #[arg(long)]
+    chat: bool,
+    /// End a text before this string; give several for any of them.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// The most tokens that are written.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     tokens: u32,
@@ -57,10 +58,12 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
     let sampling = sampling(args).map_err(|error| BadInput::new(error.to_string()))?;
     let unusable = |error| BadInput::file(&args.model, &format!("{:#}", anyhow::Error::new(error)));
     let folder = Folder::open(&args.model).map_err(unusable)?;
-    let tokenizer = read_tokenizer(&args.model.join("tokenizer.json"))?;
-    let prompts = args.prompt.iter().map(|prompt| encode(&tokenizer, prompt));
-    let prompts: Vec<Vec<i64>> = prompts.collect::<Result<_, _>>()?;
+    let tokenizer = TextTokenizer::open(&args.model)?;
+    let unreadable = |error: TextError| BadInput::file(&args.model, &error);
+    let prompts = args.prompt.iter().map(|prompt| encode(&tokenizer, prompt, args.chat));
+    let prompts: Vec<Vec<i64>> = prompts.collect::<Result<_, _>>().map_err(unreadable)?;
     let prompts: Vec<&[i64]> = prompts.iter().map(Vec::as_slice).collect();
+    let words = FolderWords::new(tokenizer, &folder, &args.stop);
     let decoder = folder.load().map_err(unusable)?;
     let choosing = match &sampling {
         None => Choosing::Greedy,
@@ -69,7 +72,13 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
             Choosing::Drawn(sampling, (0..prompts.len() as u64).map(stream).collect())
         }
     };
-    let ending = Ending { limit: args.tokens as usize, ends: folder.ends(), is_over: None };
+    let mut watches: Vec<Option<Watch>> = prompts.iter().map(|_| words.watch()).collect();
+    let mut is_over = |row: usize, tokens: &[i64]| match (&mut watches[row], tokens.last()) {
+        (Some(watch), Some(&last)) => watch(last),
+        _ => false,
+    };
+    let ending =
+        Ending { limit: args.tokens as usize, ends: words.ends(), is_over: Some(&mut is_over) };
     let rows = decoder
         .snapshot(Kind::Float)
         .generate(&prompts, ending, choosing)
@@ -77,13 +86,23 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
 
     let (mut lines, mut continuations) = (Vec::new(), Vec::new());
     for (prompt, row) in args.prompt.iter().zip(rows) {
-        let row = row.tokens;
-        let ids: Vec<u32> = row.iter().filter_map(|&token| u32::try_from(token).ok()).collect();
-        let text = tokenizer.decode(&ids, true).map_err(TokenizerError::from)?;
+        let text = words.text(&row.tokens);
         lines.push(format!("{prompt} | {text}"));
-        continuations.push(json!({"prompt": prompt, "text": text, "tokens": row}));
+        continuations.push(json!({
+            "prompt": prompt, "text": text, "tokens": row.tokens, "log_probs": row.log_probs,
+            "finished": row.has_ended,
+        }));
     }
     Ok(Answer { json: json!({"verb": "generate", "continuations": continuations}), lines })
+}
+
+/// With the special tokens that the tokenizer puts around a text, as `transformers` does; or as the
+/// template prints what a user says.
+fn encode(tokenizer: &TextTokenizer, prompt: &str, chat: bool) -> Result<Vec<i64>, TextError> {
+    if chat {
+        return tokenizer.encode_chat(&Conversation::of_user(prompt), None, Opening::Answer);
+    }
+    tokenizer.encode(prompt, Around::Specials)
 }
 
 fn sampling(args: &GenerateArgs) -> Result<Option<Sampling>, SamplingError> {
@@ -102,22 +121,4 @@ fn sampling(args: &GenerateArgs) -> Result<Option<Sampling>, SamplingError> {
         sampling = sampling.with_repetition_penalty(penalty)?;
     }
     Ok(Some(sampling))
-}
-
-fn read_tokenizer(path: &Path) -> Result<Tokenizer, BadInput> {
-    let file = File::open(path).map_err(|error| BadInput::file(path, &error))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_TOKENIZER + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| BadInput::file(path, &error))?;
-    if bytes.len() as u64 > MAX_TOKENIZER {
-        return Err(BadInput::file(path, &format!("it has more than {MAX_TOKENIZER} bytes")));
-    }
-    Tokenizer::from_bytes(bytes).map_err(|error| BadInput::file(path, &error))
-}
-
-/// With the special tokens that the tokenizer puts around a text, as `transformers` does.
-fn encode(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<i64>, TokenizerError> {
-    let encoding = tokenizer.encode_fast(prompt, true)?;
-    Ok(encoding.get_ids().iter().map(|&id| i64::from(id)).collect())
 }

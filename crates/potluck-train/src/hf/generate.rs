@@ -44,14 +44,17 @@ impl AsRef<[i64]> for Continuation {
     }
 }
 
+/// Asked after each token of a row, whose number and tokens it gets, whether the row is over.
+pub type IsOver<'a> = &'a mut dyn FnMut(usize, &[i64]) -> bool;
+
 /// What ends a continuation.
 pub struct Ending<'a> {
     /// The most tokens.
     pub limit: usize,
     /// The tokens that end one.
     pub ends: &'a [i64],
-    /// Asked after each token of a row, whose number and tokens it gets, whether the row is over.
-    pub is_over: Option<&'a mut dyn FnMut(usize, &[i64]) -> bool>,
+    /// What else ends one.
+    pub is_over: Option<IsOver<'a>>,
 }
 
 impl Decoder {

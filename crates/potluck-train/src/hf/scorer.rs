@@ -54,6 +54,7 @@ pub struct Scorer {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Body {
     Decoder {
         decoder: Decoder,
