@@ -22,6 +22,7 @@ mod batch;
 mod turn;
 mod cache;
 mod decoder;
+mod wide;
 mod lora;
 mod snapshot;
 mod recomputed;

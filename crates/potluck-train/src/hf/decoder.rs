@@ -13,6 +13,7 @@ use super::lora::Lora;
 use super::plan::{FeedForward, Layer, Linear, Plan, Projection, Scale};
 use super::rows::{Rows, Sight};
 use super::turn::{Turn, turned};
+use super::wide::Wide;
 
 /// A decoder and its weights.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Decoder {
     pub(super) frequencies: Option<Tensor>,
     pub(super) compute: Kind,
     pub(super) lora: Option<Lora>,
+    /// Of a snapshot, wide matrices once more, as oneDNN wants them; by their numbers.
+    pub(super) wide: Wide,
 }
 
 /// Queries, keys and values of a layer, `[rows, heads, length, head_width]`.
@@ -34,7 +37,8 @@ impl Decoder {
     /// A decoder of `weights`, which fit `plan` in number, order and shape.
     pub(super) fn new(architecture: Architecture, plan: Plan, weights: Vec<Tensor>) -> Self {
         let frequencies = architecture.attention.rope.as_ref().map(|rope| rope.frequencies());
-        Self { architecture, plan, weights, frequencies, compute: Kind::Float, lora: None }
+        let (compute, wide) = (Kind::Float, Wide::default());
+        Self { architecture, plan, weights, frequencies, compute, lora: None, wide }
     }
 
     /// What it is.
@@ -84,9 +88,8 @@ impl Decoder {
 
     /// The logits of hidden states, in F32.
     pub fn head(&self, hidden: &Tensor) -> Tensor {
-        let weight = self.weights[self.plan.head].to_kind(self.compute);
-        let logits = hidden.to_kind(self.compute).linear(&weight, None::<&Tensor>);
-        let logits = logits.to_kind(Kind::Float);
+        let head = Linear { weight: self.plan.head, bias: None, is_transposed: false };
+        let logits = self.linear(hidden, &head).to_kind(Kind::Float);
         match self.architecture.logit_cap {
             Some(cap) => (logits / cap).tanh() * cap,
             None => logits,
@@ -257,6 +260,12 @@ impl Decoder {
 
     fn linear(&self, x: &Tensor, map: &Linear) -> Tensor {
         let x = x.to_kind(self.compute);
+        if let Some(out) = self.wide.product(map.weight, &x) {
+            return match map.bias {
+                Some(bias) => out + &self.weights[bias],
+                None => out,
+            };
+        }
         let weight = self.weights[map.weight].to_kind(self.compute);
         let bias = map.bias.map(|bias| self.weights[bias].to_kind(self.compute));
         let weight = if map.is_transposed { weight.transpose(0, 1) } else { weight };

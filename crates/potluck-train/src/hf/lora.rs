@@ -13,6 +13,7 @@ use crate::stream::Stream;
 use super::architecture::{Architecture, Family};
 use super::decoder::Decoder;
 use super::plan::{Linear, Plan};
+use super::wide::Wide;
 
 /// What is trained beside a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -336,6 +337,7 @@ impl Decoder {
             frequencies: self.frequencies.as_ref().map(Tensor::shallow_clone),
             compute: self.compute,
             lora: None,
+            wide: Wide::default(),
         }
     }
 }

@@ -8,11 +8,14 @@ use tch::{Kind, Tensor};
 
 use super::decoder::Decoder;
 use super::plan::{FeedForward, Layer, Linear, Plan, Projection};
+use super::wide::{WIDE, Wide};
 
 impl Decoder {
     /// A copy to sample with, products in `kind`. What need not be changed shares its memory.
     pub fn snapshot(&self, kind: Kind) -> Self {
-        self.joined(kind, true)
+        let mut snapshot = self.joined(kind, true);
+        snapshot.wide = Wide::of(&snapshot, WIDE);
+        snapshot
     }
 
     /// The same without what is trained beside the matrices: the model that LoRA started from.
@@ -40,6 +43,7 @@ impl Decoder {
             frequencies: self.frequencies.as_ref().map(Tensor::shallow_clone),
             compute: kind,
             lora: None,
+            wide: Wide::default(),
         }
     }
 }
