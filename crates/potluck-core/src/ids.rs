@@ -209,6 +209,14 @@ impl FederationId {
     pub fn of_genesis(payload: &[u8]) -> Self {
         Self(blake3::derive_key("potluck/1 federation id: genesis payload", payload))
     }
+
+    /// A number that all parties know, and nobody chose: the seed of a common factor A, for parties that train
+    /// adapters and share one (FFA-LoRA, Sun et al. 2024), so that the mean of their B's is the mean of their changes.
+    pub fn adapter_seed(&self) -> u32 {
+        let key = blake3::derive_key("potluck/1 seed of a shared adapter factor", &self.0);
+        let [a, b, c, d, ..] = key;
+        u32::from_le_bytes([a, b, c, d])
+    }
 }
 
 impl KeyId {
@@ -230,6 +238,13 @@ mod tests {
         for bad in ["", "2nd", "Readers", "a b", "é", "../x", "a\0", &"x".repeat(33)] {
             assert!(bad.parse::<PartyId>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_adapter_seed_follows_from_the_federation() {
+        let seed = |payload: &[u8]| FederationId::of_genesis(payload).adapter_seed();
+        assert_eq!(seed(b"one"), seed(b"one"));
+        assert_ne!(seed(b"one"), seed(b"two"));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct Handover<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) folder: &'a Folder,
     pub(super) base: blake3::Hash,
+    /// The model whose weights it began with: the base, or a soup.
+    pub(super) begun_from: blake3::Hash,
     pub(super) state: &'a RunState,
     pub(super) stop: &'a Stop,
     /// Whether the weights are those of the best step and not of the last.
@@ -36,7 +38,7 @@ pub(super) fn hand_over(
     out: &Path,
     definition: Option<&[u8]>,
 ) -> Result<Value, RunError> {
-    let Handover { recipe, folder, base, state, stop, is_best } = handover;
+    let Handover { recipe, folder, base, begun_from, state, stop, is_best } = handover;
     let commitment = match definition {
         Some(definition) => {
             let path = out.join("private").join("nonce");
@@ -50,6 +52,7 @@ pub(super) fn hand_over(
     let card = json!({
         "v": 2,
         "base_blake3": base.to_hex().as_str(),
+        "begun_from_blake3": begun_from.to_hex().as_str(),
         "reward_commitment": commitment,
         "algorithm": algorithm(&recipe.kind),
         "settings": settings(recipe),

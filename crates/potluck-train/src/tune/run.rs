@@ -116,11 +116,16 @@ pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Valu
         }
         _ => (None, None),
     };
-    let base = model_digest(&recipe.model)?;
+    let begun_from = model_digest(&recipe.model)?;
+    // A party that goes on from a soup hands on an expert of the base that all began with.
+    let base = match &recipe.reference {
+        Some(reference) => model_digest(reference)?,
+        None => begun_from,
+    };
     let settings = json!({
         "recipe": recipe.text,
         "base": base.to_hex().as_str(),
-        "reference": recipe.reference.as_deref().map(model_digest).transpose()?.map(|it| it.to_hex().to_string()),
+        "begun_from": begun_from.to_hex().as_str(),
         "data": digest_of(&recipe.file)?.to_hex().as_str(),
         "rewards": rewards.as_ref().map(|it| blake3::hash(it.definition()).to_hex().to_string()),
         "threads": tch::get_num_threads(),
@@ -156,7 +161,8 @@ pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Valu
     }
     // A run that a guard ended hands on what was best, not what it became.
     let is_best = matches!(stop, Stop::Guard(..)) && state.return_to_best();
-    let handover = Handover { recipe, folder: &folder, base, state: &state, stop: &stop, is_best };
+    let handover =
+        Handover { recipe, folder: &folder, base, begun_from, state: &state, stop: &stop, is_best };
     let result = hand_over(&handover, out, definition.as_deref())?;
     work.finish(&result)?;
     Ok(result)

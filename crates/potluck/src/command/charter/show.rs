@@ -33,6 +33,10 @@ fn words(federation: &Federation) -> Result<Vec<String>, Failure> {
     let mut lines =
         vec![format!("Version {} of the charter is in force.", federation.charter_version())];
     lines.extend(check::meaning(charter));
+    lines.push(format!(
+        "Adapters that share their factor A draw it from the seed {}.",
+        federation.id().adapter_seed()
+    ));
     if federation.amendments().is_empty() {
         lines.push("No other charter is put to the vote.".to_owned());
     }
@@ -112,6 +116,7 @@ fn as_json(federation: &Federation) -> Value {
     json!({
         "version": federation.charter_version(), "charter": federation.charter(),
         "meaning": check::meaning(federation.charter()),
+        "adapter_seed": federation.id().adapter_seed(),
         "amendments": amendments.collect::<Vec<_>>(),
     })
 }
