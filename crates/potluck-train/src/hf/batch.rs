@@ -89,6 +89,11 @@ impl Batch {
         Ok(Self { rows: Rows { marks, ..rows }, padding })
     }
 
+    /// On another device.
+    pub fn to(self, device: Device) -> Self {
+        Self { rows: self.rows.to(device), padding: self.padding }
+    }
+
     /// Which of `keys` keys are no padding, `[rows, 1, 1, keys]`; nothing where all are.
     pub(super) fn visible(&self, keys: i64) -> Option<Tensor> {
         let has_padding = self.padding.iter().any(|&pad| pad > 0);

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::stream::Stream;
 
@@ -84,7 +84,7 @@ impl Decoder {
         choosing: Choosing,
     ) -> Result<Vec<Continuation>, PromptError> {
         let (distinct, prompt_of) = distinct(prompts);
-        let batch = Batch::new(self.architecture(), &distinct, ending.limit)?;
+        let batch = Batch::new(self.architecture(), &distinct, ending.limit)?.to(self.device());
         let streams = match choosing {
             Choosing::Greedy => vec![None; prompts.len()],
             Choosing::Drawn(_, ref streams) if streams.len() != prompts.len() => {
@@ -202,7 +202,8 @@ fn choose(rows: &mut [Row], logits: &Tensor, sampling: Option<&Sampling>, ending
 fn choose_likeliest(rows: &mut [Row], logits: &Tensor, ending: &mut Ending) {
     let (most, likeliest) = logits.max_dim(-1, false);
     let log_probs = flat(&(most - logits.logsumexp([-1], false)));
-    let likeliest = Vec::<i64>::try_from(&likeliest).expect("indices of a row are whole numbers");
+    let likeliest = Vec::<i64>::try_from(&likeliest.to_device(Device::Cpu))
+        .expect("indices of a row are whole numbers");
     for ((row, token), log_prob) in rows.iter_mut().zip(likeliest).zip(log_probs) {
         if !row.written.has_ended {
             row.add(token, log_prob, ending);
@@ -211,7 +212,7 @@ fn choose_likeliest(rows: &mut [Row], logits: &Tensor, ending: &mut Ending) {
 }
 
 fn flat(x: &Tensor) -> Vec<f32> {
-    let flat = x.to_kind(Kind::Float).contiguous().view([-1]);
+    let flat = x.to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
     let mut values = vec![0f32; flat.numel()];
     flat.copy_data(&mut values, flat.numel());
     values

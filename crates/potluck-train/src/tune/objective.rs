@@ -4,7 +4,7 @@
 //! model makes log-probabilities is not this file's matter.
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::kl::{KlSettings, Place};
 
@@ -92,6 +92,7 @@ impl Spans {
         counted: &[bool],
         average: Average,
         totals: &Totals,
+        device: Device,
     ) -> Self {
         let alive = totals.completions.max(1) as f64;
         let (mut owner, mut weight, mut each) = (Vec::new(), Vec::new(), Vec::new());
@@ -107,9 +108,9 @@ impl Spans {
             each.push(if counted { (1.0 / alive) as f32 } else { 0.0 });
         }
         Self {
-            owner: Tensor::from_slice(&owner),
-            weight: Tensor::from_slice(&weight),
-            each: Tensor::from_slice(&each),
+            owner: Tensor::from_slice(&owner).to_device(device),
+            weight: Tensor::from_slice(&weight).to_device(device),
+            each: Tensor::from_slice(&each).to_device(device),
             count: lengths.len() as i64,
         }
     }
@@ -197,7 +198,7 @@ mod tests {
 
     fn loss(settings: &LossSettings, kl: &KlSettings, new: &[f64], old: &[f64]) -> (f64, Vec<f32>) {
         let totals = Totals::of(&LENGTHS, &[true, true], 4);
-        let spans = Spans::new(&LENGTHS, &[true, true], settings.average, &totals);
+        let spans = Spans::new(&LENGTHS, &[true, true], settings.average, &totals, Device::Cpu);
         let new = tensor(new).set_requires_grad(true);
         let (old, advantages) = (tensor(old), tensor(&[2.0, 2.0, -1.0, -1.0, -1.0]));
         let reference = tensor(&[-1.0; 5]);

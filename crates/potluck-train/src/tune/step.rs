@@ -266,6 +266,7 @@ impl Learner<'_> {
     ) -> Learned {
         let _guard = tch::no_grad_guard();
         let policy = &state.policy;
+        let device = policy.decoder().device();
         let temperature = self.sampling.temperature;
         let all = |of: &Decoder| {
             let parts: Vec<_> =
@@ -275,8 +276,7 @@ impl Learner<'_> {
         let once = self.rl.iterations == 1 && self.rl.minibatches == 1;
         let drawn = || {
             let log_probs = batch.written.iter().flat_map(|it| &it.log_probs).copied();
-            Tensor::from_slice(&log_probs.collect::<Vec<f32>>())
-                .to_device(policy.decoder().device())
+            Tensor::from_slice(&log_probs.collect::<Vec<f32>>()).to_device(device)
         };
         let needs_values = self.rl.algorithm == Algorithm::Ppo;
         let measured = first
@@ -321,8 +321,13 @@ impl Learner<'_> {
             let values = Tensor::cat(&values, 0);
             let (advantages, returns) =
                 self.generalised(batch, &rewards, charged.as_deref(), &flat(&values));
-            let values = Some((values, tensor(&returns)));
-            return Learned { old: measured, reference, advantages: tensor(&advantages), values };
+            let values = Some((values, tensor(&returns, device)));
+            return Learned {
+                old: measured,
+                reference,
+                advantages: tensor(&advantages, device),
+                values,
+            };
         }
         let charged = charged.map(|charged| by_completion(&charged));
         let penalised: Vec<Option<f64>> = rewards
@@ -339,7 +344,7 @@ impl Learner<'_> {
             .zip(&batch.lengths)
             .flat_map(|(&advantage, &length)| std::iter::repeat_n(advantage, length))
             .collect();
-        Learned { old: measured, reference, advantages: tensor(&by_token), values: None }
+        Learned { old: measured, reference, advantages: tensor(&by_token, device), values: None }
     }
 
     /// Advantages and returns of each token: the divergence is charged where it arises, the score
@@ -387,7 +392,8 @@ impl Learner<'_> {
         let (from, length) = batch.span(part);
         let loss = self.rl.loss();
         let lengths = &batch.lengths[own.clone()];
-        let spans = Spans::new(lengths, &batch.counted[own], loss.average, totals);
+        let device = state.policy.decoder().device();
+        let spans = Spans::new(lengths, &batch.counted[own], loss.average, totals, device);
         let slice = |flat: &Tensor| flat.narrow(0, from, length);
         let reference = learned.reference.as_ref().map(slice);
         let leaf = pass.log_probs().set_requires_grad(true);
@@ -412,8 +418,8 @@ impl Learner<'_> {
     }
 }
 
-fn tensor(values: &[f64]) -> Tensor {
-    Tensor::from_slice(values).to_kind(Kind::Float)
+fn tensor(values: &[f64], device: Device) -> Tensor {
+    Tensor::from_slice(values).to_kind(Kind::Float).to_device(device)
 }
 
 fn flat(values: &Tensor) -> Vec<f64> {
