@@ -1,4 +1,15 @@
 //! Fine-tuning any base: supervised, or by reinforcement on a party's rewards.
+//!
+//! ```text
+//! advantage, kl, objective        arithmetic: from rewards to the loss of log-probabilities
+//! policy, pass, rollout, batch    a model in training: what it writes, its log-probabilities, their gradients
+//! step, sft                       one step, a function of settings, seed, step number and weights
+//! recipe, settings, state         what a run is told, and what it remembers
+//! reinforce, supervise, held_out  the loops; run begins one, handover ends it
+//! examine                         candidates, held against one another
+//! ```
+//! A state is one file that is replaced whole, so a run that is killed at any moment goes on from its
+//! last checkpoint and ends with the same bytes. No step knows of parties, keys or the network.
 
 mod advantage;
 mod kl;
@@ -9,6 +20,7 @@ mod state;
 mod settings;
 mod rollout;
 mod figures;
+mod batch;
 mod step;
 mod words;
 mod sft;
