@@ -4,7 +4,7 @@
 //! `crates/potluck-train/benches/train.rs`, theirs `tests/bench/train/peer.py`, which says what is done.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn scripts_stand_where_they_are_looked_for() {
         for name in ["make.py", "peer.py", "requirements.txt"] {
-            assert!(Path::new(&scripts()).join(name).is_file(), "{name}");
+            assert!(scripts().join(name).is_file(), "{name}");
         }
     }
 }
