@@ -22,17 +22,18 @@ mod reinforce;
 mod run;
 
 pub use advantage::{Baseline, Gae, Scale};
+pub use digest::digest_of;
 pub use examine::{Examination, Examined};
 pub use figures::{Figures, Seconds};
 pub use kl::{Estimator, KlSettings, Place};
 pub use objective::{Average, LossSettings, Ratio};
 pub use policy::Policy;
+pub use recipe::{Device, HeldOutTable, Kind, Precision, Recipe, Reinforced};
 pub use rollout::{Prompt, Watch, Words, Written};
+pub use run::{RunError, Stop, run};
 pub use settings::{
     Algorithm, OptimiserSettings, PpoSettings, RlSettings, SamplingSettings, Schedule, Unfinished,
 };
-pub use recipe::{Device, HeldOutTable, Kind, Precision, Recipe, Reinforced};
-pub use run::{RunError, Stop, run};
 pub use sft::{SftError, SftFigures, SftSettings, held_out_loss, supervised_step};
 pub use state::{Counters, RunState, StateError, WorkFolder};
 pub use step::{Learner, Scores, StepError};

@@ -4,7 +4,7 @@ use crate::bad_input::BadInput;
 use crate::data::Prompts;
 use crate::guard::{Guards, StepFigures, Verdict, copy_rate, distinct};
 use crate::hf::{Decoder, Folder};
-use crate::journal::{Journal, LiveFigures, Part, SampleText};
+use crate::journal::{Journal, Part, SampleText};
 use crate::reward::{Part as RewardPart, Rewards, Sample};
 
 use super::figures::Figures;
@@ -55,8 +55,7 @@ pub(super) fn reinforce(
     };
     let folder = run.work.file("");
     let disk = |error| StateError::Disk(folder.clone(), error);
-    let part =
-        Part { stage: "rl", earlier: &[], step: state.counters.step, steps: own.rl.steps };
+    let part = Part { stage: "rl", earlier: &[], step: state.counters.step, steps: own.rl.steps };
     let mut journal = Journal::open(&folder, &recipe.journal, part).map_err(disk)?;
     let mut stopped = has_stopped(own, state);
     while stopped.is_none() {
@@ -86,7 +85,7 @@ pub(super) fn reinforce(
         let named = named(&figures, &parts, measured.as_deref());
         let names: Vec<(&str, f64)> =
             named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        journal.step(step, &names, &live(&figures)).map_err(disk)?;
+        journal.step(step, &names, &figures.live()).map_err(disk)?;
         let wanted = journal.wanted_samples(step);
         let texts = texts(&batch, &written, &total, own.rl.group, wanted);
         journal.sample(step, &texts).map_err(disk)?;
@@ -118,11 +117,7 @@ pub(super) fn reinforce(
 }
 
 /// The base, where a divergence is asked for.
-fn reference(
-    run: &Run,
-    own: &Reinforced,
-    state: &RunState,
-) -> Result<Option<Decoder>, RunError> {
+fn reference(run: &Run, own: &Reinforced, state: &RunState) -> Result<Option<Decoder>, RunError> {
     let decoder = state.policy.decoder();
     let kind = decoder.compute();
     if own.kl.cost == 0.0 && !own.guards.kl.enabled {
@@ -131,7 +126,9 @@ fn reference(
     // LoRA leaves the base as it is, but for modules that it trains whole.
     let shares_base = run.recipe.lora.as_ref().is_some_and(|lora| lora.saved.is_empty());
     let other = match &run.recipe.reference {
-        Some(path) => Some(Folder::open(path).map_err(|error| BadInput::file(path, &chain(error)))?),
+        Some(path) => {
+            Some(Folder::open(path).map_err(|error| BadInput::file(path, &chain(error)))?)
+        }
         None if shares_base => return Ok(Some(decoder.base_snapshot(kind))),
         None => None,
     };
@@ -140,8 +137,7 @@ fn reference(
         let fault = "the reference has another vocabulary than the model";
         return Err(BadInput::file(folder.path(), &fault).into());
     }
-    let mut base =
-        folder.load().map_err(|error| BadInput::file(folder.path(), &chain(error)))?;
+    let mut base = folder.load().map_err(|error| BadInput::file(folder.path(), &chain(error)))?;
     base.move_to(decoder.device());
     Ok(Some(base.snapshot(kind)))
 }
@@ -170,24 +166,12 @@ fn seen(
         entropy: Some(figures.entropy),
         mean_length: figures.length,
         distinct: distinct(&rows, own.guards.distinct.n),
-        copy_rate: (!copies.is_empty())
-            .then(|| copies.iter().sum::<f64>() / copies.len() as f64),
+        copy_rate: (!copies.is_empty()).then(|| copies.iter().sum::<f64>() / copies.len() as f64),
         empty: empty as f64 / written.len().max(1) as f64,
         unfinished: figures.unfinished,
         gradient_norm: figures.grad_norm,
         has_spread: figures.without_spread < 1.0,
         held_out,
-    }
-}
-
-fn live(figures: &Figures) -> LiveFigures {
-    LiveFigures {
-        tokens: figures.tokens as u64,
-        seconds: figures.seconds.all,
-        reward: Some((figures.reward, figures.reward_error())),
-        kl: Some(figures.kl),
-        length: Some(figures.length),
-        loss: None,
     }
 }
 
@@ -208,11 +192,7 @@ pub(super) fn samples<'a>(
         .collect()
 }
 
-fn named(
-    figures: &Figures,
-    parts: &[RewardPart],
-    held_out: Option<&[f64]>,
-) -> Vec<(String, f64)> {
+fn named(figures: &Figures, parts: &[RewardPart], held_out: Option<&[f64]>) -> Vec<(String, f64)> {
     let mut named: Vec<(String, f64)> =
         figures.named().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     for part in parts {
