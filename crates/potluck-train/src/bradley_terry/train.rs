@@ -1,6 +1,5 @@
 //! The loop: pairs of a step, their loss, a step of AdamW; then the figures of held-out pairs.
 
-use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -10,12 +9,12 @@ use crate::algorithm::{AdamW, Betas};
 use crate::data::Order;
 use crate::hf::{Reading, ScoreError, Scorer};
 use crate::journal::{Journal, JournalSettings, LiveFigures, Part};
-use crate::tune::StateError;
+use crate::tune::{StateError, WorkFolder};
 
 use super::calibration::{Calibration, right};
-use super::checkpoint::{Checkpoint, State};
 use super::pairs::Pair;
 use super::recipe::Recipe;
+use super::state::State;
 
 /// What the run is called in metrics and messages.
 const NAME: &str = "reward-model";
@@ -26,7 +25,7 @@ pub struct Run<'a> {
     scorer: &'a Scorer,
     recipe: &'a Recipe,
     seed: u64,
-    checkpoint: Checkpoint,
+    work: &'a WorkFolder,
     state: State,
 }
 
@@ -60,8 +59,7 @@ pub enum TrainError {
 }
 
 impl<'a> Run<'a> {
-    /// Begins a run, or goes on with that of the folder `work`. `digest` is of everything that the
-    /// result depends on.
+    /// Begins a run, or goes on with that of the folder `work`.
     ///
     /// # Errors
     /// [`StateError`] where there is another run's file, or a damaged one.
@@ -69,13 +67,9 @@ impl<'a> Run<'a> {
         scorer: &'a Scorer,
         recipe: &'a Recipe,
         seed: u64,
-        work: &Path,
-        digest: &blake3::Hash,
+        work: &'a WorkFolder,
     ) -> Result<Self, StateError> {
-        let path = work.join("checkpoint.safetensors");
-        let checkpoint = Checkpoint::new(path, digest.to_hex().to_string());
-        let kept = checkpoint.read(scorer.tensors(), scorer.weights())?;
-        let state = kept.unwrap_or_else(|| State {
+        let state = State::read(&work.checkpoint(), scorer)?.unwrap_or_else(|| State {
             step: 0,
             seconds: 0.0,
             optimiser: AdamW::new(scorer.weights(), Betas::default()),
@@ -83,12 +77,12 @@ impl<'a> Run<'a> {
         for weight in scorer.weights() {
             let _ = weight.set_requires_grad(true);
         }
-        Ok(Self { scorer, recipe, seed, checkpoint, state })
+        Ok(Self { scorer, recipe, seed, work, state })
     }
 
     /// Whether it was begun before, in this process or another.
     pub fn is_kept(&self) -> bool {
-        self.checkpoint.exists()
+        self.work.checkpoint().exists()
     }
 
     /// Seconds of training, over all processes.
@@ -96,16 +90,16 @@ impl<'a> Run<'a> {
         self.state.seconds
     }
 
-    /// Trains on `pairs` to the end, tells of it in the folder `work`, and keeps the state every
-    /// `every` steps.
+    /// Trains on `pairs` to the end, and keeps the state every `every` steps.
     ///
     /// # Errors
     /// [`TrainError`].
-    pub fn train(&mut self, pairs: &[Pair], work: &Path, every: u64) -> Result<(), TrainError> {
+    pub fn train(&mut self, pairs: &[Pair], every: u64) -> Result<(), TrainError> {
         let steps = self.recipe.steps(pairs.len());
-        let disk = |error| StateError::Disk(work.to_owned(), error);
+        let folder = self.work.file("");
+        let disk = |error| StateError::Disk(folder.clone(), error);
         let part = Part { stage: NAME, earlier: &[], step: self.state.step, steps };
-        let mut journal = Journal::open(work, &JournalSettings::plain(), part).map_err(disk)?;
+        let mut journal = Journal::open(&folder, &JournalSettings::plain(), part).map_err(disk)?;
         let mut note = "it was before".to_owned();
         let order = Order::new(self.seed, pairs.len());
         while self.state.step < steps {
@@ -140,7 +134,7 @@ impl<'a> Run<'a> {
             self.state.step += 1;
             self.state.seconds += seconds;
             if self.state.step.is_multiple_of(every) || self.state.step == steps {
-                self.checkpoint.write(self.scorer.tensors(), weights, &self.state)?;
+                self.state.write(&self.work.checkpoint(), self.scorer)?;
             }
             note = format!("loss {loss:.3}, accuracy {accuracy:.2}");
         }

@@ -80,18 +80,16 @@ pub(super) fn reward_model(args: &RewardModelArgs) -> Result<Answer, Failure> {
     let pairs = Pairs::read(&args.pairs, &scorer, args.held_out, args.seed)?;
     let recipe = recipe(args);
     let settings = settings(args, &recipe, &scorer, &pairs);
-    let digest = blake3::hash(settings.to_string().as_bytes());
-    let place = args.out.join(".work");
-    let work = WorkFolder::new(&place, &settings);
+    let work = WorkFolder::new(&args.out.join(".work"), &settings);
     let weights = args.out.join("model.safetensors");
     if let Some(result) = work.result()?.filter(|_| weights.exists()) {
         return Ok(answer(result));
     }
-    let mut run = Run::open(&scorer, &recipe, args.seed, &place, &digest)?;
+    let mut run = Run::open(&scorer, &recipe, args.seed, &work)?;
     if weights.exists() && !run.is_kept() {
         return Err(BadInput::file(&args.out, &"a model is there already").into());
     }
-    run.train(&pairs.training, &place, args.checkpoint_every).map_err(failure)?;
+    run.train(&pairs.training, args.checkpoint_every).map_err(failure)?;
     let held_out = match pairs.held_out.is_empty() {
         true => None,
         false => Some(Figures::of(&scorer, &pairs.held_out).map_err(unscored)?),
