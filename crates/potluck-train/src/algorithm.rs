@@ -9,13 +9,11 @@
 
 mod adamw;
 mod gate;
-mod metrics;
 mod rloo;
 mod supervised;
 
 pub use adamw::{AdamW, Betas};
 pub use gate::{CopyTest, copy_accuracy};
-pub use metrics::MetricsFile;
 pub use rloo::{Expert, train_expert};
 pub use supervised::{Phase, Stage, train_supervised};
 

@@ -13,7 +13,7 @@
 mod pairs;
 mod recipe;
 mod calibration;
-mod checkpoint;
+mod state;
 mod train;
 
 pub use calibration::{Bin, Calibration};

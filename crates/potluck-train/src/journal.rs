@@ -55,6 +55,13 @@ impl Default for JournalSettings {
     }
 }
 
+impl JournalSettings {
+    /// Metrics and the line for who watches, and nothing else.
+    pub fn plain() -> Self {
+        Self { tensorboard: false, samples_every: 0, ..Self::default() }
+    }
+}
+
 /// Which part of a run is told of.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'a> {
@@ -85,7 +92,7 @@ pub struct Journal {
     stage: String,
     settings: JournalSettings,
     metrics: LinesFile,
-    samples: LinesFile,
+    samples: Option<LinesFile>,
     events: Option<EventFile>,
     offline: Option<OfflineRun>,
     live: Live,
@@ -103,11 +110,12 @@ impl Journal {
         let offline = settings.wandb.as_ref().map(|project| {
             OfflineRun::resume(&folder.join("wandb"), part.stage, project, part.step)
         });
+        let samples = (settings.samples_every > 0).then(|| lines("samples.jsonl"));
         Ok(Self {
             stage: part.stage.to_owned(),
             settings: settings.clone(),
             metrics: lines("metrics.jsonl")?,
-            samples: lines("samples.jsonl")?,
+            samples: samples.transpose()?,
             events: events.transpose()?,
             offline: offline.transpose()?,
             live: Live::begin(part.stage, part.steps, part.step),
@@ -147,11 +155,12 @@ impl Journal {
     /// # Errors
     /// Where the file system refuses.
     pub fn sample(&mut self, step: u64, texts: &[SampleText]) -> io::Result<()> {
+        let Some(samples) = &mut self.samples else { return Ok(()) };
         for text in texts {
             let SampleText { prompt, completion, reward } = text;
             let fields = json!({"prompt": prompt, "completion": completion, "reward": reward});
             let Value::Object(fields) = fields else { return Ok(()) };
-            self.samples.add(&self.stage, step, fields)?;
+            samples.add(&self.stage, step, fields)?;
         }
         match &mut self.events {
             Some(events) if !texts.is_empty() => {

@@ -28,5 +28,4 @@ pub mod recipe;
 pub mod allocator;
 pub mod bad_input;
 pub mod files;
-mod progress;
 pub mod stream;

@@ -16,6 +16,7 @@ mod kl;
 mod objective;
 mod pass;
 mod policy;
+mod checkpoint;
 mod state;
 mod settings;
 mod rollout;
@@ -34,6 +35,8 @@ mod reinforce;
 mod run;
 
 pub use advantage::{Baseline, Gae, Scale};
+pub(crate) use checkpoint::Checkpoint;
+pub use digest::digest_of;
 pub use examine::{Examination, Examined};
 pub use figures::{Figures, Seconds};
 pub use kl::{Estimator, KlSettings, Place};

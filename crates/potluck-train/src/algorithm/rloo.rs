@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 
 use crate::hf::{Decoder, Sampling};
-use crate::progress::Progress;
+use crate::journal::{Journal, JournalSettings, Part};
 use crate::recipe::Rl;
 use crate::reward::Reward;
 use crate::rollout::MOST_TOKENS;
@@ -17,7 +17,6 @@ use crate::tune::{
 };
 
 use super::CHECKPOINT_EVERY;
-use super::metrics::MetricsFile;
 
 /// Over so many steps the divergence is averaged before it can stop a run.
 const KL_WINDOW: usize = 10;
@@ -58,10 +57,10 @@ impl Words for Summaries<'_> {
 /// [`StateError`] where checkpoints or metrics cannot be written, or a step cannot be taken.
 pub fn train_expert(expert: &Expert, state: &mut RunState) -> Result<Stop, StateError> {
     let Expert { recipe, work, tokenizer, .. } = expert;
-    let path = work.file("metrics.jsonl");
-    let disk = |error| StateError::Disk(path.clone(), error);
-    let mut metrics = MetricsFile::resume(&path, &[], "rl", state.counters.step).map_err(disk)?;
-    let mut progress = Progress::new("rl", recipe.steps, state.counters.step);
+    let folder = work.file("");
+    let disk = |error| StateError::Disk(folder.clone(), error);
+    let part = Part { stage: "rl", earlier: &[], step: state.counters.step, steps: recipe.steps };
+    let mut journal = Journal::open(&folder, &JournalSettings::plain(), part).map_err(disk)?;
     let rl = RlSettings {
         steps: recipe.steps,
         prompts: recipe.prompts as usize,
@@ -102,20 +101,14 @@ pub fn train_expert(expert: &Expert, state: &mut RunState) -> Result<Stop, State
             .map_err(|error: StepError<Infallible>| StateError::Weights(error.to_string()))?;
         let mut named = figures.named();
         named.push(("completions/broken_ratio", broken as f64 / figures.completions as f64));
-        metrics.add("rl", step, &named).map_err(disk)?;
+        journal.step(step, &named, &figures.live()).map_err(disk)?;
         state.remember(&figures, KL_WINDOW);
         stopped = has_stopped(recipe, state);
         if state.counters.step.is_multiple_of(CHECKPOINT_EVERY) || stopped.is_some() {
             work.keep(state)?;
         }
-        progress.at(state.counters.step, || {
-            format!(
-                "reward {:.3} kl {:.2} length {:.1}",
-                figures.reward, figures.kl, figures.length
-            )
-        });
     }
-    progress.end(&format!("done, kl {:.2}", state.recent_kl()));
+    journal.end(&format!("done, kl {:.2}", state.recent_kl())).map_err(disk)?;
     Ok(stopped.unwrap_or(Stop::Steps))
 }
 

@@ -5,14 +5,13 @@ use std::time::Instant;
 use tch::Kind;
 
 use crate::hf::{Group, Packed};
-use crate::progress::Progress;
+use crate::journal::{Journal, JournalSettings, LiveFigures, Part};
 use crate::recipe::Supervised;
 use crate::task::{NewsDesk, Split};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::tune::{RunState, StateError, WorkFolder};
 
 use super::CHECKPOINT_EVERY;
-use super::metrics::MetricsFile;
 
 /// The norm to which gradients are cut.
 const MOST_GRADIENT: f64 = 1.0;
@@ -71,15 +70,16 @@ pub fn train_supervised(
     work: &WorkFolder,
     state: &mut RunState,
 ) -> Result<(), StateError> {
-    let path = work.file("metrics.jsonl");
-    let disk = |error| StateError::Disk(path.clone(), error);
+    let folder = work.file("");
+    let disk = |error| StateError::Disk(folder.clone(), error);
     let phase = Phase::of(state.counters.stage);
     let name = phase.name();
     let earlier: Vec<_> =
         (0..state.counters.stage).map(|number| Phase::of(number).name()).collect();
-    let mut metrics =
-        MetricsFile::resume(&path, &earlier, &name, state.counters.step).map_err(disk)?;
-    let mut progress = Progress::new(&name, recipe.steps, state.counters.step);
+    let earlier: Vec<&str> = earlier.iter().map(String::as_str).collect();
+    let part =
+        Part { stage: &name, earlier: &earlier, step: state.counters.step, steps: recipe.steps };
+    let mut journal = Journal::open(&folder, &JournalSettings::plain(), part).map_err(disk)?;
     let desk = match recipe.briefs {
         true => NewsDesk::briefs(seed, recipe.disputed),
         false => NewsDesk::news(seed, recipe.disputed),
@@ -113,18 +113,26 @@ pub fn train_supervised(
         let weights = trained.iter().map(|(_, tensor)| *tensor);
         let norm = state.optimiser.step(weights, rate, recipe.weight_decay, MOST_GRADIENT);
         let figures = [("loss", loss), ("learning_rate", rate), ("grad_norm", norm)];
-        metrics.add(&name, state.counters.step, &figures).map_err(disk)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let length = |(prompt, references): &Texts| {
+            prompt.len() + references.iter().map(Vec::len).sum::<usize>()
+        };
+        let live = LiveFigures {
+            tokens: groups.iter().map(length).sum::<usize>() as u64,
+            seconds,
+            loss: Some(loss),
+            ..LiveFigures::default()
+        };
+        journal.step(state.counters.step, &figures, &live).map_err(disk)?;
         state.counters.step += 1;
-        state.add_seconds(start.elapsed().as_secs_f64());
+        state.add_seconds(seconds);
         if state.counters.step.is_multiple_of(CHECKPOINT_EVERY)
             || state.counters.step == recipe.steps
         {
             work.keep(state)?;
         }
-        progress.at(state.counters.step, || format!("loss {loss:.3}"));
     }
-    progress.end(&format!("done, loss {loss:.3}"));
-    Ok(())
+    journal.end(&format!("done, loss {loss:.3}")).map_err(disk)
 }
 
 /// The tokens of a prompt and of its references.

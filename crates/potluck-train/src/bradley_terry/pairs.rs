@@ -1,18 +1,13 @@
-//! Preference pairs from JSON lines, in the columns that TRL's reward trainer has.
-//!
-//! ```text
-//! {"prompt": "Why?", "chosen": " Because …", "rejected": " No.", "margin": 0.5}
-//! ```
-//! `prompt` and `margin` may be absent; other columns are not looked at.
+//! Preference pairs as a scorer reads them.
 
 use std::path::Path;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::bad_input::BadInput;
+use crate::data;
 use crate::hf::{Reading, ScoreError, Scorer};
-use crate::stream::Stream;
+use crate::text::TextTokenizer;
 
 /// Two texts as a model reads them, the first of which is preferred.
 #[derive(Debug, Clone)]
@@ -34,85 +29,83 @@ pub struct Pairs {
     pub held_out: Vec<Pair>,
     /// Pairs that were left out: cut to what the model can read, both are the same.
     pub alike: usize,
-    /// Of the bytes of the file.
+    /// Of all that was read.
     pub digest: blake3::Hash,
 }
 
-/// A line of the file.
-#[derive(Debug, Deserialize)]
-struct Line {
-    #[serde(default)]
-    prompt: Option<Value>,
-    chosen: Value,
-    rejected: Value,
-    #[serde(default)]
-    margin: Option<f64>,
-}
-
 impl Pairs {
-    /// Reads the pairs of `path` as `scorer` reads them; `share` of them, drawn by `seed`, are held out.
+    /// Reads the pairs of `path` as `scorer` reads them; `share` of them, drawn by `seed`, are held
+    /// out. Conversations are printed by the template of the scorer's folder.
     ///
     /// # Errors
     /// [`BadInput`], which names the line.
     pub fn read(path: &Path, scorer: &Scorer, share: f64, seed: u64) -> Result<Self, BadInput> {
-        let text = std::fs::read_to_string(path).map_err(|error| BadInput::file(path, &error))?;
-        let (mut pairs, mut alike) = (Vec::new(), 0);
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        for (number, line) in lines {
-            let failed =
-                |reason: String| BadInput::file(path, &format!("line {}: {reason}", number + 1));
-            let pair = Line::parse(line).and_then(|line| line.read(scorer)).map_err(failed)?;
-            match pair.chosen == pair.rejected {
-                true => alike += 1,
-                false => pairs.push(pair),
+        // Whoever gives plain pairs needs no template, so what is wrong with it is told to others.
+        let tokenizer = TextTokenizer::open(scorer.path()).map_err(|error| error.to_string());
+        let template = match &tokenizer {
+            Ok(tokenizer) => tokenizer.needed_template().map_err(|error| error.to_string()),
+            Err(reason) => Err(reason.clone()),
+        };
+        let template = template.as_ref().map(|it| *it).map_err(String::as_str);
+        let items = data::Pairs::read(path, template, share, seed)?;
+        let mut pairs = Self {
+            training: Vec::new(),
+            held_out: Vec::new(),
+            alike: 0,
+            digest: blake3::hash(b""),
+        };
+        let mut hasher = blake3::Hasher::new();
+        let parts =
+            [(items.learned(), &mut pairs.training), (items.held_out(), &mut pairs.held_out)];
+        for (items, part) in parts {
+            for item in items {
+                let pair = read(item, scorer).map_err(|reason| {
+                    BadInput::new(format!("{} line {}: {reason}", path.display(), item.line))
+                })?;
+                match pair.chosen == pair.rejected {
+                    true => pairs.alike += 1,
+                    false => part.push(pair),
+                }
+                for text in [&item.prompt, &item.chosen_text, &item.rejected_text] {
+                    hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+                }
+                hasher.update(&margin(item).unwrap_or_default().to_le_bytes());
             }
         }
-        Stream::of("reward model held out", &[seed]).shuffle(&mut pairs);
-        let held_out = (share * pairs.len() as f64).round() as usize;
-        let training = pairs.split_off(held_out.min(pairs.len()));
-        if training.is_empty() {
-            return Err(BadInput::file(path, &"no pair is left to learn from"));
+        pairs.digest = hasher.finalize();
+        match pairs.training.is_empty() {
+            true => Err(BadInput::file(path, &"no pair is left to learn from")),
+            false => Ok(pairs),
         }
-        let digest = blake3::hash(text.as_bytes());
-        Ok(Self { training, held_out: pairs, alike, digest })
     }
 }
 
-impl Line {
-    fn parse(line: &str) -> Result<Self, String> {
-        serde_json::from_str(line).map_err(|error| error.to_string())
-    }
-
-    fn read(&self, scorer: &Scorer) -> Result<Pair, String> {
-        let prompt = self.prompt.as_ref().map(|it| text("prompt", it)).transpose()?;
-        let read = |key, completion| {
-            let completion = text(key, completion)?;
-            let (first, second) = match prompt {
-                Some(prompt) => scorer.judged(prompt, completion),
-                None => (completion.into(), None),
-            };
-            let readings = scorer.read(&[(&first, second)]);
-            let named = |error: ScoreError| format!("{key}: {error}");
-            readings.map_err(named)?.pop().ok_or_else(|| format!("{key}: it is not read"))
+/// A prompt and its answers are read as they are scored; where it is not certain what the prompt
+/// is, each text is read as one.
+fn read(pair: &data::Pair, scorer: &Scorer) -> Result<Pair, String> {
+    let read = |key: &str, text: &str| {
+        let answer = text.strip_prefix(&pair.prompt).filter(|_| pair.has_prompt);
+        let (first, second) = match answer {
+            Some(answer) => scorer.judged(&pair.prompt, answer),
+            None => (text.into(), None),
         };
-        let margin = self.margin.unwrap_or_default();
-        match margin.is_finite() {
-            false => Err("margin: it must be a finite number".to_owned()),
-            true => Ok(Pair {
-                chosen: read("chosen", &self.chosen)?,
-                rejected: read("rejected", &self.rejected)?,
-                margin,
-            }),
-        }
-    }
+        let readings = scorer.read(&[(&first, second)]);
+        let named = |error: ScoreError| format!("{key}: {error}");
+        readings.map_err(named)?.pop().ok_or_else(|| format!("{key}: it is not read"))
+    };
+    Ok(Pair {
+        chosen: read("chosen", &pair.chosen_text)?,
+        rejected: read("rejected", &pair.rejected_text)?,
+        margin: margin(pair)?,
+    })
 }
 
-fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, String> {
-    match value {
-        Value::String(text) => Ok(text),
-        Value::Array(_) => Err(format!(
-            "{key}: it is a conversation; write it as the text that the chat template makes of it"
-        )),
-        _ => Err(format!("{key}: it must be a text")),
+fn margin(pair: &data::Pair) -> Result<f64, String> {
+    match pair.columns.get("margin") {
+        None | Some(Value::Null) => Ok(0.0),
+        Some(value) => value
+            .as_f64()
+            .filter(|margin| margin.is_finite())
+            .ok_or_else(|| "margin: it must be a finite number".to_owned()),
     }
 }

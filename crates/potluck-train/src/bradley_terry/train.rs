@@ -1,21 +1,20 @@
 //! The loop: pairs of a step, their loss, a step of AdamW; then the figures of held-out pairs.
 
-use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
-use crate::algorithm::{AdamW, Betas, MetricsFile};
+use crate::algorithm::{AdamW, Betas};
+use crate::data::Order;
 use crate::hf::{Reading, ScoreError, Scorer};
-use crate::progress::Progress;
-use crate::stream::Stream;
-use crate::tune::StateError;
+use crate::journal::{Journal, JournalSettings, LiveFigures, Part};
+use crate::tune::{StateError, WorkFolder};
 
 use super::calibration::{Calibration, right};
-use super::checkpoint::{Checkpoint, State};
 use super::pairs::Pair;
 use super::recipe::Recipe;
+use super::state::State;
 
 /// What the run is called in metrics and messages.
 const NAME: &str = "reward-model";
@@ -26,7 +25,7 @@ pub struct Run<'a> {
     scorer: &'a Scorer,
     recipe: &'a Recipe,
     seed: u64,
-    checkpoint: Checkpoint,
+    work: &'a WorkFolder,
     state: State,
 }
 
@@ -60,8 +59,7 @@ pub enum TrainError {
 }
 
 impl<'a> Run<'a> {
-    /// Begins a run, or goes on with that of the folder `work`. `digest` is of everything that the
-    /// result depends on.
+    /// Begins a run, or goes on with that of the folder `work`.
     ///
     /// # Errors
     /// [`StateError`] where there is another run's file, or a damaged one.
@@ -69,13 +67,9 @@ impl<'a> Run<'a> {
         scorer: &'a Scorer,
         recipe: &'a Recipe,
         seed: u64,
-        work: &Path,
-        digest: &blake3::Hash,
+        work: &'a WorkFolder,
     ) -> Result<Self, StateError> {
-        let path = work.join("checkpoint.safetensors");
-        let checkpoint = Checkpoint::new(path, digest.to_hex().to_string());
-        let kept = checkpoint.read(scorer.tensors(), scorer.weights())?;
-        let state = kept.unwrap_or_else(|| State {
+        let state = State::read(&work.checkpoint(), scorer)?.unwrap_or_else(|| State {
             step: 0,
             seconds: 0.0,
             optimiser: AdamW::new(scorer.weights(), Betas::default()),
@@ -83,12 +77,12 @@ impl<'a> Run<'a> {
         for weight in scorer.weights() {
             let _ = weight.set_requires_grad(true);
         }
-        Ok(Self { scorer, recipe, seed, checkpoint, state })
+        Ok(Self { scorer, recipe, seed, work, state })
     }
 
     /// Whether it was begun before, in this process or another.
     pub fn is_kept(&self) -> bool {
-        self.checkpoint.exists()
+        self.work.checkpoint().exists()
     }
 
     /// Seconds of training, over all processes.
@@ -100,13 +94,14 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`TrainError`].
-    pub fn train(&mut self, pairs: &[Pair], metrics: &Path, every: u64) -> Result<(), TrainError> {
+    pub fn train(&mut self, pairs: &[Pair], every: u64) -> Result<(), TrainError> {
         let steps = self.recipe.steps(pairs.len());
-        let disk = |error| StateError::Disk(metrics.to_owned(), error);
-        let mut file = MetricsFile::resume(metrics, &[], NAME, self.state.step).map_err(disk)?;
-        let mut progress = Progress::new(NAME, steps, self.state.step);
-        let mut note = String::new();
-        let mut order = Order::new(self.seed, pairs.len());
+        let folder = self.work.file("");
+        let disk = |error| StateError::Disk(folder.clone(), error);
+        let part = Part { stage: NAME, earlier: &[], step: self.state.step, steps };
+        let mut journal = Journal::open(&folder, &JournalSettings::plain(), part).map_err(disk)?;
+        let mut note = "it was before".to_owned();
+        let order = Order::new(self.seed, pairs.len());
         while self.state.step < steps {
             let (start, step) = (Instant::now(), self.state.step);
             let first = step * self.recipe.batch as u64;
@@ -126,16 +121,24 @@ impl<'a> Run<'a> {
                 ("learning_rate", rate),
                 ("grad_norm", norm),
             ];
-            file.add(NAME, step, &figures).map_err(disk)?;
+            let seconds = start.elapsed().as_secs_f64();
+            let lengths = batch.iter().flat_map(|pair| [&pair.chosen, &pair.rejected]);
+            let live = LiveFigures {
+                tokens: lengths.map(|reading| reading.tokens().len() as u64).sum(),
+                seconds,
+                loss: Some(loss),
+                accuracy: Some(accuracy),
+                ..LiveFigures::default()
+            };
+            journal.step(step, &figures, &live).map_err(disk)?;
             self.state.step += 1;
-            self.state.seconds += start.elapsed().as_secs_f64();
+            self.state.seconds += seconds;
             if self.state.step.is_multiple_of(every) || self.state.step == steps {
-                self.checkpoint.write(self.scorer.tensors(), weights, &self.state)?;
+                self.state.write(&self.work.checkpoint(), self.scorer)?;
             }
             note = format!("loss {loss:.3}, accuracy {accuracy:.2}");
-            progress.at(self.state.step, || note.clone());
         }
-        progress.end(if note.is_empty() { "it was before" } else { &note });
+        journal.end(&note).map_err(disk)?;
         Ok(())
     }
 
@@ -197,48 +200,9 @@ fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// Which pair is the next: each epoch has all of them in an order of its own.
-#[derive(Debug)]
-struct Order {
-    seed: u64,
-    epoch: Option<u64>,
-    numbers: Vec<usize>,
-}
-
-impl Order {
-    fn new(seed: u64, pairs: usize) -> Self {
-        Self { seed, epoch: None, numbers: (0..pairs).collect() }
-    }
-
-    /// The pair at place `number`, counted over all epochs.
-    fn at(&mut self, number: u64) -> usize {
-        let pairs = self.numbers.len() as u64;
-        let epoch = number / pairs;
-        if self.epoch != Some(epoch) {
-            self.numbers.sort_unstable();
-            Stream::of("reward model order", &[self.seed, epoch]).shuffle(&mut self.numbers);
-            self.epoch = Some(epoch);
-        }
-        self.numbers[(number % pairs) as usize]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_epoch_has_every_pair_once_and_resumes_anywhere() {
-        let mut order = Order::new(7, 5);
-        let all: Vec<usize> = (0..15).map(|it| order.at(it)).collect();
-        for epoch in all.chunks(5) {
-            let mut sorted = epoch.to_vec();
-            sorted.sort_unstable();
-            assert_eq!(sorted, [0, 1, 2, 3, 4]);
-        }
-        assert_ne!(all[..5], all[5..10]);
-        assert_eq!(Order::new(7, 5).at(11), all[11]);
-    }
 
     #[test]
     fn softplus_is_the_loss() {

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::bad_input::BadInput;
 use crate::evaluate::{Bench, Kitchen, Row, Scored};
-use crate::hf::Architecture;
+use crate::hf::{Architecture, Decoder};
+use crate::journal::{Live, LiveFigures};
 use crate::model::ModelFolder;
-use crate::progress::Progress;
 use crate::reward::RewardFile;
 use crate::task::NewsDesk;
 
@@ -114,15 +114,22 @@ pub(super) fn eval(args: &EvalArgs) -> Result<Answer, Failure> {
     let prompts = args.prompts.unwrap_or(recipe.eval.prompts);
     let bench = Bench::new(&reward, &base.tokenizer, &desk, prompts)?;
 
-    let mut progress = Progress::new("eval", lambdas.len() as u64 + 1, 0);
-    let base_scored = bench.score(base.decoder());
+    let mut live = Live::begin("eval", lambdas.len() as u64 + 1, 0);
+    let mut timed = |done: u64, model: &Decoder| {
+        let start = Instant::now();
+        let scored = bench.score(model);
+        let seconds = start.elapsed().as_secs_f64();
+        let reward = Some((scored.mean, scored.se));
+        live.at(done, &LiveFigures { seconds, reward, ..LiveFigures::default() });
+        scored
+    };
+    let base_scored = timed(1, base.decoder());
     let mut rows = Vec::with_capacity(lambdas.len());
-    for (done, lambda) in (1..).zip(lambdas) {
-        progress.at(done, || lambda.to_string());
-        let scored = bench.score(&kitchen.soup(&lambda)?);
+    for (done, lambda) in (2..).zip(lambdas) {
+        let scored = timed(done, &kitchen.soup(&lambda)?);
         rows.push(Row::new(lambda, scored, &base_scored));
     }
-    progress.end(&format!("done, {} soups of {prompts} prompts", rows.len()));
+    live.end(&format!("done, {} soups of {prompts} prompts", rows.len()));
     let lines = std::iter::once(line("base", &base_scored, ""))
         .chain(rows.iter().map(|row| {
             line(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::bad_input::BadInput;
 use crate::bradley_terry::{Figures, Length, Pairs, Recipe, Run, Schedule, TrainError};
 use crate::hf::{ScoreError, Scorer};
-use crate::tune::WorkFolder;
+use crate::tune::{WorkFolder, digest_of};
 
 use super::{Answer, Common, Failure};
 
@@ -22,7 +22,8 @@ pub(super) struct RewardModelArgs {
     /// scorer with one label.
     #[arg(long, value_name = "DIR")]
     base: PathBuf,
-    /// JSON lines with `chosen`, `rejected` and, where there is one, `prompt` and `margin`.
+    /// JSON lines with `chosen`, `rejected` and, where there is one, `prompt` and `margin`; texts, or
+    /// conversations that the base's chat template prints.
     #[arg(long, value_name = "FILE")]
     pairs: PathBuf,
     /// The Hugging Face folder to write; the run is kept in its hidden folder `.work`, which is no
@@ -63,7 +64,7 @@ pub(super) struct RewardModelArgs {
     /// `center_rewards_coefficient`.
     #[arg(long, value_name = "X", default_value = "0", value_parser = not_negative)]
     center: f64,
-    /// The share of pairs that are not learned from: the figures come from them.
+    /// The share of prompts whose pairs are not learned from: the figures come from them.
     #[arg(long, value_name = "X", default_value = "0.1", value_parser = share)]
     held_out: f64,
     /// Steps from one checkpoint to the next.
@@ -79,19 +80,16 @@ pub(super) fn reward_model(args: &RewardModelArgs) -> Result<Answer, Failure> {
     let pairs = Pairs::read(&args.pairs, &scorer, args.held_out, args.seed)?;
     let recipe = recipe(args);
     let settings = settings(args, &recipe, &scorer, &pairs);
-    let digest = blake3::hash(settings.to_string().as_bytes());
-    let place = args.out.join(".work");
-    let work = WorkFolder::new(&place, &settings);
+    let work = WorkFolder::new(&args.out.join(".work"), &settings);
     let weights = args.out.join("model.safetensors");
     if let Some(result) = work.result()?.filter(|_| weights.exists()) {
         return Ok(answer(result));
     }
-    let mut run = Run::open(&scorer, &recipe, args.seed, &place, &digest)?;
+    let mut run = Run::open(&scorer, &recipe, args.seed, &work)?;
     if weights.exists() && !run.is_kept() {
         return Err(BadInput::file(&args.out, &"a model is there already").into());
     }
-    run.train(&pairs.training, &work.file("metrics.jsonl"), args.checkpoint_every)
-        .map_err(failure)?;
+    run.train(&pairs.training, args.checkpoint_every).map_err(failure)?;
     let held_out = match pairs.held_out.is_empty() {
         true => None,
         false => Some(Figures::of(&scorer, &pairs.held_out).map_err(unscored)?),
@@ -157,15 +155,6 @@ fn remove_if_there(path: &Path) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-fn digest_of(path: &Path) -> Result<blake3::Hash, Failure> {
-    let disk = |error| Failure::Disk(path.display().to_string(), error);
-    let mut hasher = blake3::Hasher::new();
-    std::fs::File::open(path)
-        .and_then(|file| hasher.update_reader(file).map(drop))
-        .map_err(disk)?;
-    Ok(hasher.finalize())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -108,7 +108,7 @@ impl From<Marked> for Example {
 ///
 /// Both are encoded together if that leaves the prompt as it is: alone, some tokenizers would put a
 /// space before the completion that is not there.
-pub(super) fn completed(
+fn completed(
     tokenizer: &TextTokenizer,
     prompt: &str,
     completion: &str,

@@ -24,6 +24,8 @@ pub struct LiveFigures {
     pub length: Option<f64>,
     /// What is minimised, where that says something.
     pub loss: Option<f64>,
+    /// The share of what was told right.
+    pub accuracy: Option<f64>,
 }
 
 /// The progress of a stage, on stderr.
@@ -97,12 +99,15 @@ fn line(figures: &LiveFigures, recent: &VecDeque<(u64, f64)>, left: u64) -> Stri
         parts.push(format!("reward {mean:.3} ± {error:.3}"));
     }
     parts.extend(figures.loss.map(|loss| format!("loss {loss:.3}")));
+    parts.extend(figures.accuracy.map(|accuracy| format!("accuracy {accuracy:.2}")));
     parts.extend(figures.kl.map(|kl| format!("kl {kl:.2}")));
     parts.extend(figures.length.map(|length| format!("length {length:.1}")));
     let tokens: u64 = recent.iter().map(|(tokens, _)| tokens).sum();
     let seconds: f64 = recent.iter().map(|(_, seconds)| seconds).sum();
     if seconds > 0.0 {
-        parts.push(format!("{:.0} tok/s", tokens as f64 / seconds));
+        if tokens > 0 {
+            parts.push(format!("{:.0} tok/s", tokens as f64 / seconds));
+        }
         let left = left as f64 * seconds / recent.len() as f64;
         parts.push(format!(
             "{} left",
@@ -144,6 +149,8 @@ mod tests {
             line(&LiveFigures { loss: Some(2.0), ..LiveFigures::default() }, &VecDeque::new(), 3),
             "loss 2.000"
         );
+        let figures = LiveFigures { accuracy: Some(0.75), ..LiveFigures::default() };
+        assert_eq!(line(&figures, &VecDeque::from([(0, 2.0)]), 3), "accuracy 0.75, 6 s left");
         assert_eq!(span(Duration::from_secs(7265)), "2 h 01 min");
         assert_eq!(span(Duration::from_secs(200_000)), "2 d 07 h");
     }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::bad_input::BadInput;
 
 /// BLAKE3 of a file.
-pub(super) fn digest_of(path: &Path) -> Result<blake3::Hash, BadInput> {
+///
+/// # Errors
+/// [`BadInput`] where it cannot be read.
+pub fn digest_of(path: &Path) -> Result<blake3::Hash, BadInput> {
     let read = || {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(File::open(path)?)?;

@@ -1,5 +1,7 @@
 //! What a step measured, in the words that users of TRL know.
 
+use crate::journal::LiveFigures;
+
 use super::rollout::Written;
 
 /// The figures of one step.
@@ -81,6 +83,18 @@ impl Figures {
     /// The standard error of the mean reward.
     pub fn reward_error(&self) -> f64 {
         self.reward_std / ((self.completions - self.unscored).max(1) as f64).sqrt()
+    }
+
+    /// What the line for who watches shows.
+    pub fn live(&self) -> LiveFigures {
+        LiveFigures {
+            tokens: self.tokens as u64,
+            seconds: self.seconds.all,
+            reward: Some((self.reward, self.reward_error())),
+            kl: Some(self.kl),
+            length: Some(self.length),
+            ..LiveFigures::default()
+        }
     }
 
     /// Each with its name.

@@ -4,7 +4,7 @@ use crate::bad_input::BadInput;
 use crate::data::Prompts;
 use crate::guard::{Guards, StepFigures, Verdict, copy_rate, distinct};
 use crate::hf::{Decoder, Folder};
-use crate::journal::{Journal, LiveFigures, Part, SampleText};
+use crate::journal::{Journal, Part, SampleText};
 use crate::reward::{Part as RewardPart, Rewards, Sample};
 
 use super::figures::Figures;
@@ -85,7 +85,7 @@ pub(super) fn reinforce(
         let named = named(&figures, &parts, measured.as_deref());
         let names: Vec<(&str, f64)> =
             named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        journal.step(step, &names, &live(&figures)).map_err(disk)?;
+        journal.step(step, &names, &figures.live()).map_err(disk)?;
         let wanted = journal.wanted_samples(step);
         let texts = texts(&batch, &written, &total, own.rl.group, wanted);
         journal.sample(step, &texts).map_err(disk)?;
@@ -172,17 +172,6 @@ fn seen(
         gradient_norm: figures.grad_norm,
         has_spread: figures.without_spread < 1.0,
         held_out,
-    }
-}
-
-fn live(figures: &Figures) -> LiveFigures {
-    LiveFigures {
-        tokens: figures.tokens as u64,
-        seconds: figures.seconds.all,
-        reward: Some((figures.reward, figures.reward_error())),
-        kl: Some(figures.kl),
-        length: Some(figures.length),
-        loss: None,
     }
 }
 

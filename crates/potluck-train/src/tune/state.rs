@@ -1,14 +1,10 @@
-//! Where a run stands: weights, moments and counters in one file, and the folder that it lies in.
+//! Where a run stands: weights, moments and counters, and the folder that they lie in.
 //!
-//! The file is replaced by one rename. It names the run that it belongs to (a digest of everything
-//! that the run's result depends on), so that a folder cannot be continued with other settings by
-//! mistake. Random numbers need no state: every stream follows from the seed and the step.
+//! Random numbers need no state: every stream follows from the seed and the step.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::Tensor;
@@ -16,8 +12,9 @@ use tch::Tensor;
 use crate::algorithm::AdamW;
 use crate::bad_input::BadInput;
 use crate::files::write_whole;
-use crate::model::{TensorSpec, read_weights, weights_bytes};
+use crate::model::TensorSpec;
 
+use super::checkpoint::{Checkpoint, other_run, read_if_there};
 use super::figures::Figures;
 use super::policy::Policy;
 
@@ -99,7 +96,6 @@ pub enum StateError {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
-    run: String,
     taken: u64,
     has_average: bool,
     has_best: bool,
@@ -129,7 +125,7 @@ impl WorkFolder {
             serde_json::from_slice(&bytes).map_err(|e| BadInput::file(&path, &e))?;
         let of = result.get_mut("run").map(Value::take);
         if of.as_ref().and_then(Value::as_str) != Some(self.run.as_str()) {
-            return Err(self.other_run(&path).into());
+            return Err(other_run(&path).into());
         }
         if let Some(object) = result.as_object_mut() {
             object.remove("run");
@@ -147,10 +143,12 @@ impl WorkFolder {
         let path = self.file("result.json");
         let disk = |error| StateError::Disk(path.clone(), error);
         write_whole(&path, format!("{kept}\n").as_bytes()).map_err(disk)?;
-        match fs::remove_file(self.file("checkpoint.safetensors")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(disk(error)),
-            _ => Ok(()),
-        }
+        self.checkpoint().remove()
+    }
+
+    /// The file between two steps.
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(self.file("checkpoint.safetensors"), self.run.clone())
     }
 
     /// Puts the last checkpoint into `state`, which is a run's begin; says whether there is one.
@@ -158,18 +156,10 @@ impl WorkFolder {
     /// # Errors
     /// [`StateError`] where the file cannot be read, is damaged or is another run's.
     pub fn restore(&self, state: &mut RunState) -> Result<bool, StateError> {
-        let path = self.file("checkpoint.safetensors");
-        let Some(bytes) = read_if_there(&path)? else { return Ok(false) };
-        let damaged = |reason: String| {
-            BadInput::new(format!("{}: {reason}; delete it to begin anew", path.display()))
-        };
-        let header = read_header(&bytes).map_err(damaged)?;
-        if header.run != self.run {
-            return Err(self.other_run(&path).into());
-        }
-        let mut tensors =
-            read_weights(&bytes, &specs(&state.policy, header.has_average, header.has_best))
-                .map_err(damaged)?;
+        let Some(kept) = self.checkpoint().read::<Header>()? else { return Ok(false) };
+        let specs = specs(&state.policy, kept.rest.has_average, kept.rest.has_best);
+        let mut tensors = kept.tensors(&specs)?;
+        let header = kept.rest;
         let count = state.policy.trained().len();
         let mut average = tensors.split_off(3 * count);
         let best = average.split_off(if header.has_average { count } else { 0 });
@@ -195,13 +185,11 @@ impl WorkFolder {
     /// [`StateError::Disk`] and [`StateError::Weights`].
     pub fn keep(&self, state: &RunState) -> Result<(), StateError> {
         let header = Header {
-            run: self.run.clone(),
             taken: state.optimiser.taken,
             has_average: state.average.is_some(),
             has_best: state.best.is_some(),
             counters: state.counters.clone(),
         };
-        let text = serde_json::to_string(&header).expect("numbers and strings have a JSON form");
         let names = specs(&state.policy, header.has_average, header.has_best);
         let names = names.into_iter().map(|spec| spec.name);
         let trained = state.policy.trained();
@@ -209,17 +197,7 @@ impl WorkFolder {
         let optimiser = &state.optimiser;
         let tensors = weights.chain(&optimiser.first).chain(&optimiser.second);
         let more = state.average.iter().flatten().chain(state.best.iter().flatten());
-        let bytes = weights_bytes(names.zip(tensors.chain(more)), ("state", &text))
-            .map_err(StateError::Weights)?;
-        let path = self.file("checkpoint.safetensors");
-        write_whole(&path, &bytes).map_err(|error| StateError::Disk(path, error))
-    }
-
-    fn other_run(&self, path: &Path) -> BadInput {
-        BadInput::new(format!(
-            "{}: it belongs to a run with other settings (recipe, seed, threads, base or reward); name another folder, or delete this one",
-            path.display()
-        ))
+        self.checkpoint().write(&header, names.zip(tensors.chain(more)))
     }
 }
 
@@ -237,21 +215,6 @@ fn specs(policy: &Policy, has_average: bool, has_best: bool) -> Vec<TensorSpec> 
             })
         })
         .collect()
-}
-
-fn read_header(bytes: &[u8]) -> Result<Header, String> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-    let text = metadata.metadata().as_ref().and_then(|entries| entries.get("state"));
-    let text = text.ok_or("it is no checkpoint of a run")?;
-    serde_json::from_str(text).map_err(|error| error.to_string())
-}
-
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StateError::Disk(path.to_owned(), error)),
-    }
 }
 
 impl RunState {

@@ -154,8 +154,9 @@ fn only_answers_are_learned() {
 fn pairs_have_their_prompt_given_or_in_common() {
     let read = |line: &str| {
         let (_folder, path) = file(&[line]);
-        Pairs::read(&path, &tokenizer("calls"), &DataSettings::default(), 1)
-            .map(|it| it.item(0).clone())
+        let tokenizer = tokenizer("calls");
+        let template = tokenizer.template().ok_or("there is none");
+        Pairs::read(&path, template, 0.0, 1).map(|it| it.item(0).clone())
     };
     let given =
         read(r#"{"prompt":"The sky is","chosen":" blue","rejected":" green","margin":0.5}"#)
@@ -167,16 +168,51 @@ fn pairs_have_their_prompt_given_or_in_common() {
     );
     assert_eq!(given.columns["margin"], 0.5);
     assert_eq!(
-        (&given.prompt, &given.chosen, &given.rejected),
-        (&implied.prompt, &implied.chosen, &implied.rejected)
+        (&given.prompt, &given.chosen_text, &given.rejected_text),
+        (&implied.prompt, &implied.chosen_text, &implied.rejected_text)
     );
+    assert!(given.has_prompt && !implied.has_prompt, "letters in common may end anywhere");
     let turn = |role: &str, text: &str| json!({"role": role, "content": text});
     let given = json!({"prompt": [turn("user", "q")], "chosen": [turn("assistant", "a")], "rejected": [turn("assistant", "b")]});
     let implied = json!({"chosen": [turn("user", "q"), turn("assistant", "a")], "rejected": [turn("user", "q"), turn("assistant", "b")]});
     let (given, implied) = (read(&given.to_string()).unwrap(), read(&implied.to_string()).unwrap());
     assert_eq!(given, implied);
     assert!(given.prompt.ends_with("assistant\n") && given.chosen_text.ends_with("a<|im_end|>\n"));
-    assert!(refusal(read(r#"{"chosen":"a","rejected":"a"}"#)).contains("the same"));
+    assert!(given.has_prompt && given.chosen_text.starts_with(&given.prompt));
+    let same = read(r#"{"chosen":"a","rejected":"a"}"#).unwrap();
+    assert_eq!(
+        same.chosen_text, same.rejected_text,
+        "whether that is of use is for its reader to say"
+    );
+}
+
+#[test]
+fn plain_pairs_need_no_template_and_equal_prompts_stay_together() {
+    let lines: Vec<String> = (0..40)
+        .map(|n| {
+            let prompt = format!("p{}", n / 4);
+            json!({"prompt": prompt, "chosen": "a", "rejected": "b"}).to_string()
+        })
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let (_folder, path) = file(&lines);
+    let pairs = Pairs::read(&path, Err("no template"), 0.2, 7).unwrap();
+    assert_eq!((pairs.len(), pairs.held_out().len()), (32, 8));
+    assert!(
+        pairs.learned().iter().all(|it| pairs.held_out().iter().all(|b| b.prompt != it.prompt))
+    );
+    // Pairs without anything in common are not one prompt.
+    let lines: Vec<String> =
+        (0..10).map(|n| json!({"chosen": format!("a{n}"), "rejected": "b"}).to_string()).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let (_folder, path) = file(&lines);
+    let pairs = Pairs::read(&path, Err("no template"), 0.2, 7).unwrap();
+    assert_eq!((pairs.len(), pairs.held_out().len()), (8, 2));
+    let (_folder, path) = file(&[
+        r#"{"chosen":[{"role":"user","content":"a"}],"rejected":[{"role":"user","content":"b"}]}"#,
+    ]);
+    let error = refusal(Pairs::read(&path, Err("no template"), 0.0, 7));
+    assert!(error.contains("line 1: no template"), "{error}");
 }
 
 #[test]

@@ -173,11 +173,11 @@ fn a_base_gets_a_head_and_learns() {
         let output = command(folder.path(), base.path(), &arguments.concat()).output().unwrap();
         let answer = answer(&output);
         let held_out = &answer["held_out"];
-        assert_eq!((&answer["pairs"], &held_out["pairs"]), (&json!(27), &json!(9)), "{answer}");
+        assert_eq!((&answer["pairs"], &held_out["pairs"]), (&json!(24), &json!(12)), "{answer}");
         assert_eq!(held_out["accuracy"], json!(1.0), "{name}: {answer}");
         assert!(held_out["loss"].as_f64().unwrap() < 0.3, "{name}: {answer}");
         let bins = held_out["calibration"]["bins"].as_array().unwrap();
-        assert_eq!(bins.iter().map(|bin| bin["pairs"].as_u64().unwrap()).sum::<u64>(), 9);
+        assert_eq!(bins.iter().map(|bin| bin["pairs"].as_u64().unwrap()).sum::<u64>(), 12);
 
         let out = folder.path().join("out");
         let scorer = Scorer::open(&out).unwrap();
@@ -212,14 +212,14 @@ fn a_run_that_is_killed_ends_with_the_same_bytes() {
             all
         };
         let whole = answer(&command(folder.path(), &base, &arguments("whole")).output().unwrap());
-        assert_eq!(whole["steps"], 48, "{whole}");
+        assert_eq!(whole["steps"], 45, "{whole}");
         let mut child = command(folder.path(), &base, &arguments("killed"))
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().starts_with("reward-model: 20/48")));
+        assert!(lines.any(|line| line.unwrap().starts_with("reward-model: 18/45")));
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success());
         assert!(folder.path().join("killed/.work/checkpoint.safetensors").exists());
@@ -278,6 +278,63 @@ fn the_program_scores_texts() {
     assert_eq!(run("gpt2", &["--text", ""]).status.code(), Some(3));
 }
 
+/// A copy of a case with a chat template.
+fn talker(case: &str, template: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(vectors().join(case)).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    folder
+}
+
+#[test]
+fn conversations_are_read_as_their_template_prints_them() {
+    let template = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }} is {% else %}{{ m.content }}{% endif %}{% endfor %}";
+    let turn = |role: &str, text: &Value| json!({"role": role, "content": text});
+    let arguments = [["--out", "out"], ["--held-out", "0.2"], ["--steps", "3"], ["--batch", "4"]];
+    for case in ["bert", "qwen3"] {
+        let base = talker(case, template);
+        let plain = taught(36);
+        let given = plain.iter().map(|pair| {
+            let prompt = pair["prompt"].as_str().unwrap().trim_end_matches(" is ");
+            let prompt = json!([turn("user", &json!(prompt))]);
+            let answer = |side: &str| json!([turn("assistant", &pair[side])]);
+            json!({"prompt": prompt, "chosen": answer("chosen"), "rejected": answer("rejected")})
+        });
+        let given: Vec<Value> = given.collect();
+        let implied = given.iter().map(|pair| {
+            let whole = |side: &str| json!([pair["prompt"][0], pair[side][0]]);
+            json!({"chosen": whole("chosen"), "rejected": whole("rejected")})
+        });
+        let implied: Vec<Value> = implied.collect();
+        let trained = [plain, given, implied].map(|pairs| {
+            let folder = tempfile::tempdir().unwrap();
+            write_pairs(folder.path(), &pairs);
+            let output = command(folder.path(), base.path(), &arguments.concat()).output();
+            let answer = answer(&output.unwrap());
+            (answer["blake3"].clone(), answer["held_out"].clone())
+        });
+        assert_eq!(trained[0], trained[1], "{case}: a given prompt");
+        assert_eq!(trained[0], trained[2], "{case}: messages in common");
+    }
+}
+
+#[test]
+fn plain_pairs_do_not_need_what_conversations_need() {
+    let base = talker("bert", "{% broken");
+    let folder = tempfile::tempdir().unwrap();
+    write_pairs(folder.path(), &taught(12));
+    let output = command(folder.path(), base.path(), &["--out", "out", "--steps", "1"]).output();
+    answer(&output.unwrap());
+    let talk = |text: &str| json!([{"role": "user", "content": text}]);
+    write_pairs(folder.path(), &[json!({"chosen": talk("it"), "rejected": talk("a")})]);
+    let output = command(folder.path(), base.path(), &["--out", "other"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("line 1: ") && said.contains("chat_template.jinja"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_used_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -296,11 +353,32 @@ fn what_cannot_be_used_is_refused() {
         pairs
     };
     let chat = json!([{"role": "user", "content": "hello"}]);
-    refuse(&with("chosen", Value::Null), "bert", &[], 3, "line 2: chosen: it must be a text");
-    refuse(&with("prompt", chat), "bert", &[], 3, "line 2: prompt: it is a conversation");
-    refuse(&with("margin", json!("much")), "bert", &[], 3, "line 2");
-    refuse(&[json!({"chosen": "a"})], "bert", &[], 3, "missing field `rejected`");
+    refuse(
+        &with("chosen", Value::Null),
+        "bert",
+        &[],
+        3,
+        "line 2: of chosen and rejected, one is missing",
+    );
+    refuse(
+        &with("prompt", chat),
+        "bert",
+        &[],
+        3,
+        "line 2: some of it is text and some a list of messages",
+    );
+    refuse(&with("margin", json!("much")), "bert", &[], 3, "line 2: margin");
+    refuse(
+        &[json!({"chosen": "a"})],
+        "bert",
+        &[],
+        3,
+        "line 1: of chosen and rejected, one is missing",
+    );
     refuse(&[json!({"chosen": "a", "rejected": "a"})], "bert", &[], 3, "no pair is left");
+    let talk = json!([{"role": "user", "content": "hello"}]);
+    let talk = json!({"chosen": talk, "rejected": [{"role": "user", "content": "no"}]});
+    refuse(&[talk], "bert", &[], 3, "line 1: the folder has no chat template");
     refuse(&taught(3), "bert-odd", &[], 3, "id2label must be one label");
     refuse(&taught(3), "nowhere", &[], 3, "cannot be read");
     refuse(&taught(3), "bert", &["--held-out", "1"], 2, "from 0 to below 1");
