@@ -81,8 +81,7 @@ pub(crate) fn environment(name: &str, list: &Path, what: &str) -> Result<(PathBu
             .context("Python 3 with venv is needed")?;
         let mut pip = Command::new(venv.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        run(pip.arg("--requirement").arg(list))
-            .with_context(|| format!("pip could not fetch {what}"))?;
+        run(pip.arg("--requirement").arg(list)).with_context(|| format!("pip could not fetch {what}"))?;
         fs::write(&installed, &pinned)?;
     }
     Ok((venv, pinned))

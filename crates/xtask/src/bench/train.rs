@@ -105,12 +105,9 @@ impl Sides {
         let list = scripts.join("requirements.txt");
         let (venv, pinned) = environment("train-venv", &list, "torch and TRL (6 GB, once)")?;
         let python = venv.join("bin/python");
-        run_command(
-            Command::new(&python)
-                .arg(scripts.join("make.py"))
-                .arg(&dir)
-                .args(["tiny", "small", "med"]),
-        )?;
+        run_command(Command::new(&python).arg(scripts.join("make.py")).arg(&dir).args([
+            "tiny", "small", "med",
+        ]))?;
         let named = ["torch", "transformers", "trl"]
             .iter()
             .filter_map(|name| pinned.lines().find(|line| line.starts_with(&format!("{name}=="))));
@@ -161,12 +158,8 @@ impl Sides {
     fn rewards(&self) -> Result<Vec<(u64, f64, f64)>> {
         let (steps, rate, seeds) = LEARNING;
         let last = |said: &Value| {
-            let rewards: Vec<f64> = said["rewards"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_f64)
-                .collect();
+            let rewards: Vec<f64> =
+                said["rewards"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
             rewards[rewards.len().saturating_sub(LAST)..].iter().sum::<f64>() / LAST as f64
         };
         let of = |seed| {
@@ -339,8 +332,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_theirs_over_ours() {
-        let row =
-            |side, seconds: f64| Row::new("rloo tiny BF16", side, &[seconds], &[1.0], 1 << 20);
+        let row = |side, seconds: f64| Row::new("rloo tiny BF16", side, &[seconds], &[1.0], 1 << 20);
         let ratios = ratios(&[row(OURS, 0.3), row(THEIRS, 0.75)], &[], &[(1, 0.9, 0.6)]);
         let of = |name: &str| ratios.iter().find(|it| it.name == name).and_then(Ratio::worst);
         assert!((of("rloo_vs_trl_tiny").unwrap_or_default() - 2.5).abs() < 1e-9);
