@@ -44,7 +44,7 @@ fn vectors(name: &str) -> PathBuf {
 #[test]
 fn adapters_of_peft_are_admitted_as_the_change_that_peft_computes() {
     // The vectors change much more than training does.
-    let limits = "[limits]\nchange_permille = 1000000\n";
+    let limits = "[limits]\nexpert_bytes = 1000000\nchange_permille = 1000000\n";
     let federation = Federation::over(&vectors("adapter/base"), limits).unwrap();
     let adapter = |name: &str| vectors("adapter/ranks").join(name);
     let a = federation.push_foreign("agency", &adapter("a")).succeeded();
@@ -74,10 +74,12 @@ fn adapters_of_peft_are_admitted_as_the_change_that_peft_computes() {
     let again = federation.push_foreign("agency", &adapter("a")).succeeded();
     assert_eq!((&again["index"], &again["already"]), (&a["index"], &true.into()));
     assert_eq!(again["prepared"]["before"], true);
-    // Of another adapter another file is made, in the place of the first.
+    // Of another adapter another file is made, in the place of the first and of what a kill left beside it.
+    let first = Path::new(a["prepared"]["path"].as_str().unwrap()).parent().unwrap();
+    fs::write(first.join(".model.safetensors.1-0.part"), "half").unwrap();
     let other = federation.push_foreign("agency", &adapter("b")).succeeded();
     assert_eq!((&other["blake3"], &other["prepared"]["before"]), (&b["blake3"], &false.into()));
-    assert!(!Path::new(a["prepared"]["path"].as_str().unwrap()).exists());
+    assert!(!first.exists());
 }
 
 /// The tensors of an expert in two shards, as a model under a wrapper saves them.
