@@ -19,6 +19,7 @@ mod bargain;
 mod agreement;
 mod audit;
 mod interchange;
+mod own_trainer;
 mod mix;
 
 mod inspect;

@@ -57,7 +57,7 @@ fn of_a_new_version_only_the_tensor_that_changed_is_sent() {
     let (sent, tensor) = (second["sent"].as_u64().unwrap(), (LARGE.rows * 1024) as u64);
     assert!((tensor..tensor + tensor / 100).contains(&sent), "{sent} bytes of {tensor}");
     let kept = second["blake3"].as_str().unwrap();
-    let kept = federation.operator_dir().join("store/blobs").join(&kept[..2]).join(kept);
+    let kept = federation.blob(kept);
     assert!(fs::read(kept).unwrap() == new);
 
     // Of the base, what did not change; and of what another party has, nothing.
@@ -101,7 +101,7 @@ fn a_new_version_survives_kills_of_either_side() {
     }
     let pushed = federation.push("agency", &outbox).succeeded();
     let kept = pushed["blake3"].as_str().unwrap();
-    let kept = federation.operator_dir().join("store/blobs").join(&kept[..2]).join(kept);
+    let kept = federation.blob(kept);
     assert!(fs::read(kept).unwrap() == new);
     assert!(pushed["sent"].as_u64().unwrap() <= (LARGE.rows * 1024 * 102 / 100) as u64, "{pushed}");
     let audit = federation.stranger(&["audit"], &[]).succeeded();

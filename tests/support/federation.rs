@@ -43,8 +43,30 @@ impl Federation {
     /// Where the programs fail.
     pub fn found_by(shape: Shape, tables: &str) -> Result<Self> {
         let home = tempfile::tempdir()?;
+        checkpoint::write_base(&home.path().join("base"), shape)?;
+        Self::found_in(home, shape, tables)
+    }
+
+    /// Founds one over the files of a folder, with every party admitted; `tables` are the charter's further ones.
+    ///
+    /// # Errors
+    /// Where a file cannot be copied, or the programs fail.
+    pub fn over(folder: &Path, tables: &str) -> Result<Self> {
+        let home = tempfile::tempdir()?;
+        let base = home.path().join("base");
+        fs::create_dir(&base)?;
+        for file in fs::read_dir(folder)? {
+            let file = file?;
+            fs::copy(file.path(), base.join(file.file_name()))?;
+        }
+        let federation = Self::found_in(home, checkpoint::SMALL, tables)?;
+        federation.admit_all();
+        Ok(federation)
+    }
+
+    /// Founds one over the folder `base` of its home.
+    fn found_in(home: tempfile::TempDir, shape: Shape, tables: &str) -> Result<Self> {
         let (base, charter) = (home.path().join("base"), home.path().join("charter.toml"));
-        checkpoint::write_base(&base, shape)?;
         fs::write(&charter, format!("{CHARTER}{tables}"))?;
         let operator = home.path().join("operator");
         let founded = potluck(&[
@@ -68,11 +90,15 @@ impl Federation {
     /// Where the programs fail.
     pub fn with_parties(shape: Shape) -> Result<Self> {
         let federation = Self::found(shape)?;
-        for party in PARTIES {
-            let key = federation.join(party, party);
-            federation.operator(&["admit"], &[party, &key]).succeeded();
-        }
+        federation.admit_all();
         Ok(federation)
+    }
+
+    fn admit_all(&self) {
+        for party in PARTIES {
+            let key = self.join(party, party);
+            self.operator(&["admit"], &[party, &key]).succeeded();
+        }
     }
 
     /// One with every party's expert in and a round agreed on.
@@ -171,6 +197,25 @@ impl Federation {
     pub fn push_args(&self, party: &str, outbox: &Path) -> Vec<String> {
         let (dir, outbox) = (self.path(party).display().to_string(), outbox.display().to_string());
         ["push", "--dir", &dir, "--no-check", &outbox].map(str::to_owned).to_vec()
+    }
+
+    /// A party pushes what another trainer left, which is brought into the form of the federation's base.
+    pub fn push_foreign(&self, party: &str, given: &Path) -> Ended {
+        let (dir, base) = (self.path(party), self.path("base"));
+        let args: [&std::ffi::OsStr; 6] = [
+            "push".as_ref(),
+            "--dir".as_ref(),
+            dir.as_os_str(),
+            "--base".as_ref(),
+            base.as_os_str(),
+            given.as_os_str(),
+        ];
+        potluck(&args)
+    }
+
+    /// Where the aggregator keeps the content of that BLAKE3.
+    pub fn blob(&self, blake3: &str) -> PathBuf {
+        self.operator_dir().join("store/blobs").join(&blake3[..2]).join(blake3)
     }
 
     /// A party proposes λ.

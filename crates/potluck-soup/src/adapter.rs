@@ -42,6 +42,7 @@ pub use self::factors::factors;
 pub use self::linear::linear;
 pub use self::merge::merge;
 pub use self::opened::Adapter;
+pub(crate) use self::tied::{Tying, is_embedding, is_output};
 use crate::blend::{BlendError, Soup};
 use crate::layout::Dtype;
 use crate::layout::name::excerpt;

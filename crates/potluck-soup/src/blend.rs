@@ -42,7 +42,7 @@ pub(crate) use self::plan::Planned;
 pub use self::plan::{Shape, Soup, SoupFile};
 pub use self::published::{Blended, blend, recompute};
 pub use self::reader::SoupReader;
-pub(crate) use self::rule::{Agreed, Weighted, all_finite, in_format, not_finite};
+pub(crate) use self::rule::{Agreed, Same, Weighted, all_finite, in_format, not_finite};
 pub use self::rule::{Bench, Rule};
 use crate::checkpoint::CheckpointError;
 use crate::float_state::FloatState;
@@ -127,6 +127,18 @@ pub enum BlendError {
         first: PathBuf,
         /// The other.
         second: PathBuf,
+    },
+    /// Two copies of what a base has once are not the same.
+    #[error(
+        "tensors {kept} and {copy} differ in element {index}, but the base has one tensor for both: train with tied embeddings"
+    )]
+    Untied {
+        /// The tensor that the base has too.
+        kept: String,
+        /// The other, of which the base knows nothing.
+        copy: String,
+        /// The first element that differs.
+        index: u64,
     },
     /// An element of the soup would be infinite or no number.
     #[error(

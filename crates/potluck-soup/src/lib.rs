@@ -9,7 +9,8 @@
 //! [`mod@inspect`] judges an expert against its base, [`mod@blend`] mixes, [`mod@method`] in other ways too, [`mod@formula`] says of what,
 //! [`mod@write`] lays the result down, and
 //! [`checkpoint`] lists a folder's files; [`mod@statistics`] and [`mod@difference`] look into checkpoints.
-//! [`mod@adapter`] makes soups of LoRA adapters, by rules of its own and the same engine.
+//! [`mod@adapter`] makes soups of LoRA adapters, by rules of its own and the same engine; [`mod@conform`] brings what other
+//! trainers leave into the base's form.
 //!
 //! What this room refuses to do: to judge signatures, digests or entitlement (its callers hold that evidence),
 //! to reach the network, and to let a NaN or an infinity into a soup.
@@ -40,6 +41,7 @@ pub mod difference;
 pub mod manifest;
 
 pub mod adapter;
+pub mod conform;
 
 #[cfg(test)]
 mod samples;

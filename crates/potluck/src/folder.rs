@@ -10,6 +10,7 @@
 //! kitchen/                      base and experts, to mix candidates from; can be removed
 //! state/hashed.json             the digests of the last file that was pushed
 //! state/hashed.obao             its tree of hashes
+//! state/prepared/               what was made of another trainer's folder to push it; can be removed
 //! state/checkpoint              the last verified checkpoint
 //! ```
 //!
@@ -232,6 +233,16 @@ impl Folder {
     /// Where the digests of the last file that was pushed are kept.
     pub(crate) fn hashed(&self) -> PathBuf {
         self.dir.join("state/hashed.json")
+    }
+
+    /// Where weights are kept that were made ready to be pushed.
+    pub(crate) fn prepared(&self) -> PathBuf {
+        self.dir.join("state/prepared")
+    }
+
+    /// Where the base may lie: as `potluck pull` leaves it, and as candidates are mixed beside it.
+    pub(crate) fn bases(&self) -> [PathBuf; 3] {
+        [self.dir.join("base"), PathBuf::from("base"), self.kitchen().join("base")]
     }
 
     /// What it has seen of the ledger.

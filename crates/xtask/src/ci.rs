@@ -18,7 +18,8 @@ pub(crate) fn run_all() -> Result<()> {
     step("clippy", || clippy(&toolchain))?;
     step("docs", || docs(&toolchain))?;
     step("fuzz targets", fuzz_targets)?;
-    step("test", || test::run_all(test::Args::default()))
+    step("test", || test::run_all(test::Args::default()))?;
+    step("TRL", test::run_trl)
 }
 
 fn clippy(toolchain: &Toolchain) -> Result<()> {

@@ -1,8 +1,7 @@
-//! A Python with other people's tools, for the tests that try our files on them.
+//! Pythons with other people's tools, for the tests that try our files on them, and theirs on us.
 //!
-//! Exactly the pinned versions of `tests/interchange/requirements.txt`, in a virtual environment under `target`
-//! whose name follows from that file: another list is another environment. The tests learn of it by
-//! `POTLUCK_INTERCHANGE_PYTHON`.
+//! Exactly the pinned versions of a list in `tests/interchange`, in a virtual environment under `target` whose name follows
+//! from that list: another list is another environment. The tests learn of each by a variable.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,28 +13,51 @@ use anyhow::{Context, Result};
 
 use crate::toolchain::{root, run};
 
-/// The variable by which the tests learn of the Python.
-pub(crate) const PYTHON: &str = "POTLUCK_INTERCHANGE_PYTHON";
+/// Tools that are installed together.
+pub(crate) struct Tools {
+    /// The variable by which the tests learn of their Python.
+    pub(crate) variable: &'static str,
+    /// What is installed.
+    requirements: &'static str,
+    /// For people, with what it costs.
+    what: &'static str,
+}
 
-/// What is installed.
-const REQUIREMENTS: &str = "tests/interchange/requirements.txt";
+/// What verifies our bundles and agreements.
+pub(crate) const VERIFIERS: Tools = Tools {
+    variable: "POTLUCK_INTERCHANGE_PYTHON",
+    requirements: "tests/interchange/requirements.txt",
+    what: "model-signing, sigstore and securesystemslib (some 30 MB, once)",
+};
 
-/// Returns the Python that has the tools: the user's, or ours, which is made if it is not there.
-///
-/// # Errors
-/// When Python 3 cannot make an environment, when pip cannot fetch a package, or when the disk fails.
-pub(crate) fn ensure() -> Result<PathBuf> {
-    if let Some(chosen) = std::env::var_os(PYTHON) {
-        return Ok(PathBuf::from(chosen));
+/// Another trainer. On Linux, PyTorch from PyPI does not start without the CUDA libraries that it was built with, whether there
+/// is a GPU or not.
+pub(crate) const TRL: Tools = Tools {
+    variable: "POTLUCK_TRL_PYTHON",
+    requirements: "tests/interchange/trl.txt",
+    what: "TRL with PyTorch (some 2.5 GB, 5 GB on the disk, once)",
+};
+
+impl Tools {
+    /// Returns the Python that has the tools: the user's, or ours, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When Python 3 cannot make an environment, when pip cannot fetch a package, or when the disk fails.
+    pub(crate) fn ensure(&self) -> Result<PathBuf> {
+        if let Some(chosen) = std::env::var_os(self.variable) {
+            return Ok(PathBuf::from(chosen));
+        }
+        let requirements = root().join(self.requirements);
+        let list = fs::read(&requirements)
+            .with_context(|| format!("cannot read {}", self.requirements))?;
+        let home = root().join("target/interchange");
+        let folder = home.join(name_of(&list));
+        if !folder.join("whole").exists() {
+            eprintln!("installing {}", self.what);
+            install(&folder, &requirements).context("cannot install the tools of other people")?;
+        }
+        Ok(folder.join("bin/python"))
     }
-    let requirements = root().join(REQUIREMENTS);
-    let list = fs::read(&requirements).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
-    let home = root().join("target/interchange");
-    let folder = home.join(name_of(&list));
-    if !folder.join("whole").exists() {
-        install(&folder, &requirements).context("cannot install the tools of other people")?;
-    }
-    Ok(folder.join("bin/python"))
 }
 
 /// Sixteen digits that follow from the list: a name, no proof of anything.
@@ -47,14 +69,13 @@ fn name_of(list: &[u8]) -> String {
 
 /// Makes the environment in its place, for it cannot be moved; the last file says that it is whole.
 fn install(folder: &Path, requirements: &Path) -> Result<()> {
-    eprintln!("installing model-signing, sigstore and securesystemslib (some 30 MB, once)");
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     // Not `python3 -m venv` with its own pip: Debian keeps that in a package of its own.
     run(Command::new("python3").args(["-m", "venv", "--clear", "--without-pip"]).arg(folder))
         .context("Python 3 cannot make a virtual environment")?;
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "--python"]).arg(folder.join("bin/python"));
-    pip.args(["install", "--quiet", "--no-deps", "--only-binary=:all:"]);
+    pip.args(["install", "--quiet", "--no-deps", "--no-cache-dir", "--only-binary=:all:"]);
     if !std::io::stderr().is_terminal() {
         pip.args(["--progress-bar", "off"]);
     }
@@ -75,11 +96,15 @@ mod tests {
 
     #[test]
     fn every_tool_is_pinned() {
-        let list = fs::read_to_string(root().join(REQUIREMENTS)).unwrap();
-        let tools = list.lines().filter(|line| !line.starts_with('#'));
-        assert!(tools.clone().all(|line| line.contains("==")), "{list}");
-        for tool in ["model-signing==1.1.1", "pyOpenSSL==", "securesystemslib==", "sigstore=="] {
-            assert!(tools.clone().any(|line| line.starts_with(tool)), "{tool}");
+        let verifiers = ["model-signing==1.1.1", "pyOpenSSL==", "securesystemslib==", "sigstore=="];
+        let trl = ["peft==", "torch==", "transformers==", "trl=="];
+        for (tools, named) in [(VERIFIERS, verifiers), (TRL, trl)] {
+            let list = fs::read_to_string(root().join(tools.requirements)).unwrap();
+            let tools = list.lines().filter(|line| !line.starts_with('#'));
+            assert!(tools.clone().all(|line| line.contains("==")), "{list}");
+            for tool in named {
+                assert!(tools.clone().any(|line| line.starts_with(tool)), "{tool}");
+            }
         }
     }
 }

@@ -30,6 +30,8 @@ enum Verb {
     Demo(demo::Args),
     /// Build everything and run every test, then the quick demo with its assertions
     Test(test::Args),
+    /// Train with TRL from PyPI, and push what it leaves; fetches some 2.5 GB, once
+    TestTrl,
     /// Run exactly what CI runs
     Ci,
     /// Check the walls of the architecture
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().verb {
         Verb::Demo(args) => demo::run(args),
         Verb::Test(args) => test::run_all(args),
+        Verb::TestTrl => test::run_trl(),
         Verb::Ci => ci::run_all(),
         Verb::Tidy(args) => tidy::run(args),
         Verb::Bench(args) => bench::run(&args),

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::demo;
-use crate::interchange;
+use crate::interchange::{TRL, VERIFIERS};
 use crate::toolchain::{Toolchain, run};
 
 /// What to test.
@@ -34,6 +34,18 @@ pub(crate) fn run_all(args: Args) -> Result<()> {
     demo::run(demo::Args { quick: true, json: true, seed: 1, refuse: None, dir: None })
 }
 
+/// Runs the test that trains with TRL, which the others do without: it is large.
+///
+/// # Errors
+/// When TRL cannot be installed, or when the build or the test fails.
+pub(crate) fn run_trl() -> Result<()> {
+    let toolchain = Toolchain::set_up()?;
+    let programs = toolchain.build_programs()?;
+    let mut test = toolchain.cargo();
+    test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", "own_trainer::"]);
+    run(test.env(TRL.variable, TRL.ensure()?).env("POTLUCK_BIN_DIR", programs))
+}
+
 fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {
     let mut test = toolchain.cargo();
     test.args(["test", "--release"]);
@@ -41,7 +53,7 @@ fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Resul
         test.arg("--workspace");
     }
     if wants_tools(filter) {
-        test.env(interchange::PYTHON, interchange::ensure()?);
+        test.env(VERIFIERS.variable, VERIFIERS.ensure()?);
     }
     // The end-to-end tests start the programs that stand there.
     run(test.args(filter).env("POTLUCK_BIN_DIR", programs))

@@ -24,9 +24,24 @@ const EMBEDDINGS: [&str; 7] = [
 ];
 const OUTPUTS: [&str; 2] = ["lm_head", "embed_out"];
 
+/// Whether a tensor of this name is an embedding in the models of `transformers`.
+pub(crate) fn is_embedding(tensor: &str) -> bool {
+    EMBEDDINGS.contains(&module(tensor))
+}
+
+/// Whether a tensor of this name is an output layer there.
+pub(crate) fn is_output(tensor: &str) -> bool {
+    OUTPUTS.contains(&module(tensor))
+}
+
+/// What its weight's layer is called, without where that stands.
+fn module(tensor: &str) -> &str {
+    tensor.rsplit('.').nth(1).unwrap_or_default()
+}
+
 /// Whether the base says that it ties its embedding to its output layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tying {
+pub(crate) enum Tying {
     Tied,
     Untied,
     /// There is no `config.json`, or it leaves the question to the architecture.
@@ -35,7 +50,7 @@ pub(super) enum Tying {
 
 impl Tying {
     /// What the `config.json` beside the base's weights says.
-    pub(super) fn of(base: &Checkpoint) -> Result<Self, AdapterError> {
+    pub(crate) fn of(base: &Checkpoint) -> Result<Self, AdapterError> {
         if base.kind() == Found::File {
             return Ok(Self::Unsaid);
         }
@@ -54,11 +69,10 @@ impl Tying {
 
     /// Whether a change to this tensor of the base may reach more than it reaches as an adapter.
     pub(super) fn forbids(self, base: &Checkpoint, tensor: &TensorLayout, kind: Kind) -> bool {
-        let module = tensor.name.rsplit('.').nth(1).unwrap_or_default();
-        let is_embedding = kind == Kind::Embedding || EMBEDDINGS.contains(&module);
+        let is_embedding = kind == Kind::Embedding || is_embedding(&tensor.name);
         match self {
             Self::Untied => false,
-            Self::Tied => is_embedding || OUTPUTS.contains(&module),
+            Self::Tied => is_embedding || is_output(&tensor.name),
             // An output layer of its own would have the embedding's shape.
             Self::Unsaid => {
                 let is_other =

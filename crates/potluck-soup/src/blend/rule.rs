@@ -146,3 +146,33 @@ impl Rule for Agreed {
         Ok(())
     }
 }
+
+/// One tensor in the place of two that must be the same, to the byte.
+#[derive(Debug)]
+pub(crate) struct Same {
+    /// Makes the tensor, of the first of the two.
+    pub(crate) rule: Box<dyn Rule>,
+    /// The format of what it makes.
+    pub(crate) dtype: Dtype,
+    /// The two, of one shape and format.
+    pub(crate) kept: Input,
+    /// The one that is left out.
+    pub(crate) copy: Input,
+}
+
+impl Rule for Same {
+    fn fill(&self, bench: &mut Bench, offset: u64, output: &mut [u8]) -> Result<(), BlendError> {
+        let (size, read) = (self.dtype.size(), self.kept.dtype().size());
+        let first = offset / size as u64;
+        bench.read([&self.kept, &self.copy].into_iter(), first, output.len() / size)?;
+        let mut pairs = bench.inputs[0].iter().zip(&bench.inputs[1]);
+        if let Some(position) = pairs.position(|(a, b)| a != b) {
+            return Err(BlendError::Untied {
+                kept: self.kept.tensor().name.clone(),
+                copy: self.copy.tensor().name.clone(),
+                index: first + (position / read) as u64,
+            });
+        }
+        self.rule.fill(bench, offset, output)
+    }
+}

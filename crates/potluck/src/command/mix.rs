@@ -33,7 +33,7 @@ use std::path::PathBuf;
 use potluck_soup::Dtype;
 
 use self::dish::Adapters;
-pub(crate) use self::failure::blend_failure;
+pub(crate) use self::failure::{adapter_failure, blend_failure};
 use self::grid::{Step, points};
 use self::kitchen::Kitchen;
 use self::order::{OrderArgs, shown};

@@ -1,17 +1,23 @@
 //! `potluck push`: a party hands in its expert.
 
+mod base;
+mod given;
 mod memo;
 mod outbox;
+mod ready;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use potluck_core::entry::Submission;
+use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Blake3, Body, Code, PartyId};
 use potluck_net::{Content, Transfer};
 use serde_json::json;
 
+use self::base::Said as BaseSaid;
 use self::memo::Memo;
 use self::outbox::{Hashed, Outbox};
+use self::ready::{Kitchen, Ready, Task};
 use super::busy;
 use crate::failure::{Failure, Kind};
 use crate::folder::Folder;
@@ -25,26 +31,32 @@ use crate::session::{MemberSession, Said};
 
 /// Sign and hand in an expert (party)
 ///
-/// FOLDER holds model.safetensors, from this trainer or any other, and perhaps card.json, of which base_blake3 and
-/// reward_commitment are read. What others need to verify the expert without Potluck is kept beside the receipt; see
+/// FOLDER is what this trainer or any other left: model.safetensors, shards with their index, or a LoRA adapter as PEFT
+/// writes it; and perhaps card.json, of which base_blake3 and reward_commitment are read. An adapter is merged into the base;
+/// of shards one file is made; other dtypes, wrappers' prefixes of names and tied copies become as the base has them, all
+/// without loading a checkpoint whole. That needs the base: --base, or where `potluck pull` leaves it. What others need to verify the expert without Potluck is kept beside the receipt; see
 /// `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file anew that did not change;
 /// weights that the ledger speaks of already, whoever's, are not sent again; of a new version, what the base or the party's
 /// expert in force has at the same place is not sent either; pushing what is in already changes nothing.
 ///
-/// Example: potluck push --dir mine mine/outbox
+/// Examples: potluck push --dir mine mine/outbox; potluck push --dir mine --base base trl-output
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     member: Member,
-    /// The folder with the expert
+    /// The folder with the expert, or its file of weights
     folder: PathBuf,
-    /// BLAKE3 of the weights from which the expert was trained [default: the card's, or the federation's base]
-    #[arg(long, value_name = "HEX")]
+    /// The base: its folder [default: base in this folder or in --dir], or the BLAKE3 of the weights from which the expert was
+    /// trained [default: the card's, or the federation's]
+    #[arg(long, value_name = "DIR|HEX")]
     base: Option<String>,
+    /// Where to keep what is made of a folder in another form [default: state/prepared in --dir]
+    #[arg(long, value_name = "DIR")]
+    prepared: Option<PathBuf>,
     /// What `potluck reward commit` printed, if the expert binds itself to a reward [default: the card's]
     #[arg(long, value_name = "HEX")]
     reward_commitment: Option<Blake3>,
-    /// Leave it to the aggregator to look at the file's header
+    /// Push model.safetensors as it is, and leave it to the aggregator to look at its header
     #[arg(long)]
     no_check: bool,
     #[command(flatten)]
@@ -54,14 +66,16 @@ pub(crate) struct Args {
 /// Reads the outbox, signs the submission, sends what the aggregator lacks.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let (folder, party) = party_folder(&args.member)?;
-    let base = args.base.as_deref().map(str::parse).transpose().map_err(base_flag)?;
-    let outbox = Outbox::open(&args.folder, args.no_check)?;
+    let base = args.base.as_deref().map(str::parse::<BaseSaid>).transpose().map_err(base_flag)?;
+    let Ready { weights, made } = ready(args, base.as_ref(), (&folder, &party), output).await?;
+    let outbox = Outbox::open(weights, card_folder(&args.folder), args.no_check)?;
     let memo = Memo::at(folder.hashed());
     let outbox = outbox.hash(&memo, &Progress::begin(output, "hashing"))?;
     let tuning = args.line.tuning();
     let mut session = MemberSession::open_tuned(&args.member, &folder, tuning).await?;
     warn_of_shortfall(session.client());
 
+    let base = base.and_then(|base| if let BaseSaid::Digest(it) = base { Some(it) } else { None });
     let stated = Stated { base, reward: args.reward_commitment };
     let submission = submission(&outbox, &stated, session.ledger());
     let before = session.find_own(|ledger| submitted_before(ledger, &party, &submission));
@@ -77,8 +91,38 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     session.close().await;
 
     let already = before.is_some();
-    report(&Pushed { party, outbox, submission, said, resumed_from, already }, output);
+    report(&Pushed { party, outbox, made, submission, said, resumed_from, already }, output);
     Ok(())
+}
+
+/// What is to be pushed: the file that was given, or one in the base's form that is made of it.
+///
+/// No connection stays open while that takes its time.
+async fn ready(
+    args: &Args,
+    base: Option<&BaseSaid>,
+    (folder, party): (&Folder, &PartyId),
+    output: &Output,
+) -> Result<Ready, Failure> {
+    if args.no_check {
+        return Ok(Ready { weights: args.folder.join(WEIGHTS), made: None });
+    }
+    match Task::of(&args.folder, base, folder)? {
+        Task::AsItIs(weights) => Ok(Ready { weights, made: None }),
+        Task::Make(given, candidates) => {
+            let session = MemberSession::open(&args.member, folder).await?;
+            let entry = session.ledger().federation().base_weights().clone();
+            session.close().await;
+            let place = args.prepared.clone().unwrap_or_else(|| folder.prepared());
+            Kitchen { folder, party, place, output }.make(&given, candidates, &entry)
+        }
+    }
+}
+
+/// A card lies beside the weights.
+fn card_folder(given: &Path) -> &Path {
+    let beside = given.parent().filter(|_| given.is_file());
+    beside.unwrap_or(given)
 }
 
 /// Records the submission; says how many bytes stood there already: from an earlier try, or in other weights.
@@ -122,6 +166,7 @@ struct Stated {
 struct Pushed {
     party: PartyId,
     outbox: Hashed,
+    made: Option<ready::Made>,
     submission: Submission,
     said: Said,
     resumed_from: u64,
@@ -135,6 +180,9 @@ fn report(pushed: &Pushed, output: &Output) {
         let (saved, whole) = (bytes(pushed.resumed_from), bytes(weights.size));
         output.line(format!("{sent} of {whole} sent; {saved} stood there already."));
     }
+    if let Some(made) = &pushed.made {
+        made.say(output);
+    }
     let verb = if pushed.already { "was in already" } else { "is in" };
     output.line(format!("The expert of {party} {verb}: entry {} of the ledger.", said.index));
     output.line(format!("Receipt: {}", said.receipt.display()));
@@ -144,6 +192,7 @@ fn report(pushed: &Pushed, output: &Output) {
         "manifest": submission.manifest.digest(), "base": submission.base,
         "resumed_from": pushed.resumed_from,
         "sent": if pushed.already { 0 } else { weights.size.saturating_sub(pushed.resumed_from) }, "receipt": said.receipt, "already": pushed.already,
+        "prepared": pushed.made.as_ref().map(ready::Made::json),
     }));
 }
 
@@ -155,7 +204,7 @@ pub(super) fn party_folder(member: &Member) -> Result<(Folder, PartyId), Failure
     Ok((folder, party))
 }
 
-fn base_flag(error: potluck_core::ids::IdError) -> Failure {
+fn base_flag(error: String) -> Failure {
     Failure::input(format!("--base: {error}"))
 }
 

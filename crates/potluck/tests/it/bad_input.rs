@@ -87,6 +87,7 @@ fn errors_are_as_they_were() {
         vec!["push", "--dir", "keyless", "short"],
         vec!["push", "--dir", "keyless", "truncated"],
         vec!["push", "--dir", "keyless", "--base", "short", "base"],
+        vec!["push", "--dir", "keyless", "--base", "nothing", "base"],
         vec!["round", "propose", "--dir", "keyless", "a=0.5"],
         vec!["round", "propose", "--dir", "keyless", "a=half"],
         vec!["round", "propose", "--dir", "keyless", ""],

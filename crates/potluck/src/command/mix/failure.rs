@@ -24,6 +24,7 @@ pub(crate) fn blend_failure(error: &BlendError) -> Failure {
         BlendError::Lacks { .. }
         | BlendError::Differ { .. }
         | BlendError::NotEqual { .. }
+        | BlendError::Untied { .. }
         | BlendError::Method(
             MethodError::BaseLacks { .. }
             | MethodError::ExpertLacks { .. }

@@ -30,6 +30,13 @@ pub(super) struct Known {
     pub(super) outboard: Option<Arc<[u8]>>,
 }
 
+impl Known {
+    /// Without the tree, where nothing is to be sent.
+    pub(super) fn without_tree(self) -> Self {
+        Self { outboard: None, ..self }
+    }
+}
+
 /// What the file system says of a file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +105,9 @@ impl Memo {
         let text = serde_json::to_vec(kept).map_err(std::io::Error::other);
         let written = text.and_then(|text| {
             // The tree first: without digests nobody asks for it.
-            durable::write(&self.outboard(), outboard.unwrap_or_default(), Readers::Owner)?;
+            if let Some(outboard) = outboard {
+                durable::write(&self.outboard(), outboard, Readers::Owner)?;
+            }
             durable::write(&self.0, &text, Readers::Owner)
         });
         if let Err(error) = written {

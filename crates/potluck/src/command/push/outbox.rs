@@ -30,7 +30,7 @@ pub(super) struct Card {
     pub(super) reward_commitment: Option<Blake3>,
 }
 
-/// A folder that holds an expert.
+/// Weights that are an expert, and what their trainer says of them.
 #[derive(Debug)]
 pub(super) struct Outbox {
     path: PathBuf,
@@ -53,9 +53,8 @@ pub(super) struct Hashed {
 }
 
 impl Outbox {
-    /// Looks at the folder, and unless told otherwise at the header of its weights.
-    pub(super) fn open(folder: &Path, no_check: bool) -> Result<Self, Failure> {
-        let path = folder.join(WEIGHTS);
+    /// Looks at the weights, unless told otherwise at their header too, and at the card in `folder`.
+    pub(super) fn open(path: PathBuf, folder: &Path, no_check: bool) -> Result<Self, Failure> {
         let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
         if !no_check {
             Layout::of(&file, HeaderLimit::BASE).map_err(|error| refused(&path, &error))?;
@@ -81,7 +80,7 @@ impl Outbox {
 }
 
 /// Reads the weights once, for the manifest and for sending.
-fn hash(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Known, FolderError> {
+pub(super) fn hash(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Known, FolderError> {
     let failed = |source| FolderError::Read { path: path.to_owned(), source };
     let hashed = blob::Hashed::of(open_plain(path)?, progress).map_err(failed)?;
     let (Digests { size, blake3, sha256 }, tree) = hashed;
@@ -130,14 +129,18 @@ mod tests {
         assert!(failure.message().contains("card.json is no card"), "{failure}");
     }
 
+    fn open(folder: &Path, no_check: bool) -> Result<Outbox, Failure> {
+        Outbox::open(folder.join(WEIGHTS), folder, no_check)
+    }
+
     #[test]
     fn weights_that_are_none_are_found_before_anything_is_sent() {
         let home = tempfile::tempdir().unwrap();
-        let failure = Outbox::open(home.path(), false).unwrap_err();
+        let failure = open(home.path(), false).unwrap_err();
         assert!(failure.message().contains("model.safetensors"), "{failure}");
         fs::write(home.path().join(WEIGHTS), [200, 0, 0, 0, 0, 0, 0, 0, b'{']).unwrap();
-        let failure = Outbox::open(home.path(), false).unwrap_err();
+        let failure = open(home.path(), false).unwrap_err();
         assert_eq!((failure.kind(), failure.code()), (Kind::Input, "header-invalid"));
-        assert!(Outbox::open(home.path(), true).is_ok());
+        assert!(open(home.path(), true).is_ok());
     }
 }
