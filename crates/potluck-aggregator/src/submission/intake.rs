@@ -3,7 +3,7 @@
 //! Content goes straight to the quarantine on disk, verified group by group; a cut upload leaves what was
 //! verified, and the next one is asked for the rest alone. Bytes that are in the store already are not asked
 //! for, but they are read and inspected like any other; unless the author may not know that they are there. Of other bytes, what
-//! the base or the author's former expert has at the same place is copied from there ([`formers`]).
+//! the base or the author's former expert has at the same place is copied from there (`formers`).
 
 mod formers;
 
