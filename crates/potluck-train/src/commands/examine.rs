@@ -52,32 +52,32 @@ pub(super) fn examine(args: &ExamineArgs) -> Result<Answer, Failure> {
     let kitchen = args.soups.kitchen_of(folder.architecture(), &lambdas)?;
     let total = 1 + args.models.len() + args.adapters.len() + lambdas.len();
     let mut live = Live::begin("examine", total as u64, 0);
-    let base = examination.examine(&folder.load().map_err(|error| unusable(&recipe.model, error))?)?;
+    let base = examination
+        .examine(&folder.load().map_err(|error| BadInput::because(&recipe.model, error))?)?;
     let (mut lines, mut rows) = (vec![line("base", &base, None)], Vec::new());
     let count = args.samples;
-    let mut add = |name: &str, lambda: Option<&Lambda>, candidate: &Decoder| -> Result<(), Failure> {
-        let examined = examination.examine(candidate)?;
-        lines.push(line(name, &examined, Some(&base)));
-        lines.extend(examined.texts.iter().take(count).map(|text| format!("    {text}")));
-        let mut row = told(&examined, count);
-        let (gain, gain_se) = examined.gain_over(&base);
-        row["candidate"] = json!(name);
-        row["lambda_ppm"] = json!(lambda);
-        row["gain"] = json!(gain);
-        row["gain_se"] = json!(gain_se);
-        rows.push(row);
-        live.at(rows.len() as u64 + 1, &Default::default());
-        Ok(())
-    };
+    let mut add =
+        |name: &str, lambda: Option<&Lambda>, candidate: &Decoder| -> Result<(), Failure> {
+            let examined = examination.examine(candidate)?;
+            lines.push(line(name, &examined, Some(&base)));
+            lines.extend(examined.texts.iter().take(count).map(|text| format!("    {text}")));
+            let mut row = told(&examined, count);
+            let (gain, gain_se) = examined.gain_over(&base);
+            row["candidate"] = json!(name);
+            row["lambda_ppm"] = json!(lambda);
+            row["gain"] = json!(gain);
+            row["gain_se"] = json!(gain_se);
+            rows.push(row);
+            live.at(rows.len() as u64 + 1, &Default::default());
+            Ok(())
+        };
     for path in &args.models {
-        let decoder = open(path)?.load().map_err(|error| unusable(path, error))?;
+        let decoder = open(path)?.load().map_err(|error| BadInput::because(path, error))?;
         add(&path.display().to_string(), None, &decoder)?;
     }
     for path in &args.adapters {
-        let mut decoder = folder.load().map_err(|error| unusable(&recipe.model, error))?;
-        decoder.merge_adapter(path).map_err(|error| {
-            BadInput::file(path, &format!("{:#}", anyhow::Error::new(error)))
-        })?;
+        let mut decoder = folder.load().map_err(|error| BadInput::because(&recipe.model, error))?;
+        decoder.merge_adapter(path).map_err(|error| BadInput::because(path, error))?;
         add(&path.display().to_string(), None, &decoder)?;
     }
     for lambda in &lambdas {
@@ -96,11 +96,7 @@ pub(super) fn examine(args: &ExamineArgs) -> Result<Answer, Failure> {
 }
 
 fn open(path: &Path) -> Result<Folder, BadInput> {
-    Folder::open(path).map_err(|error| unusable(path, error))
-}
-
-fn unusable(path: &Path, error: crate::hf::OpenError) -> BadInput {
-    BadInput::file(path, &format!("{:#}", anyhow::Error::new(error)))
+    Folder::open(path).map_err(|error| BadInput::because(path, error))
 }
 
 fn told(examined: &Examined, samples: usize) -> Value {
@@ -118,5 +114,7 @@ fn line(name: &str, examined: &Examined, base: Option<&Examined>) -> String {
         format!("  gain {gain:+.3} ± {error:.3}")
     });
     let (length, unfinished) = (examined.length, 100.0 * examined.unfinished);
-    format!("{name:<44} {mean:+.3} ± {se:.3}  {length:5.1} tokens  {unfinished:4.1} % cut off{gain}")
+    format!(
+        "{name:<44} {mean:+.3} ± {se:.3}  {length:5.1} tokens  {unfinished:4.1} % cut off{gain}"
+    )
 }

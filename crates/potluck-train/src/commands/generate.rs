@@ -55,7 +55,7 @@ pub(super) struct GenerateArgs {
 
 pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
     let sampling = sampling(args).map_err(|error| BadInput::new(error.to_string()))?;
-    let unusable = |error| BadInput::file(&args.model, &format!("{:#}", anyhow::Error::new(error)));
+    let unusable = |error| BadInput::because(&args.model, error);
     let folder = Folder::open(&args.model).map_err(unusable)?;
     let tokenizer = read_tokenizer(&args.model.join("tokenizer.json"))?;
     let prompts = args.prompt.iter().map(|prompt| encode(&tokenizer, prompt));
@@ -69,8 +69,7 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
             Choosing::Drawn(sampling, (0..prompts.len() as u64).map(stream).collect())
         }
     };
-    let ending =
-        Ending { limit: args.tokens as usize, ends: folder.ends(), is_over: None };
+    let ending = Ending { limit: args.tokens as usize, ends: folder.ends(), is_over: None };
     let rows = decoder
         .snapshot(Kind::Float)
         .generate(&prompts, ending, choosing)

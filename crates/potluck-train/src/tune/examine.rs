@@ -53,8 +53,8 @@ impl<'a> Examination<'a> {
             let fault = "candidates are examined by a recipe with [rl] and [[reward]]";
             return Err(BadInput::file(&recipe.path, &fault));
         };
-        let folder = Folder::open(&recipe.model)
-            .map_err(|error| BadInput::file(&recipe.model, &super::run::chain(error)))?;
+        let folder =
+            Folder::open(&recipe.model).map_err(|error| BadInput::because(&recipe.model, error))?;
         let tokenizer = TextTokenizer::open(&recipe.model)?;
         let prompts = Prompts::read(&recipe.file, &tokenizer, &recipe.data, recipe.seed)?;
         let from = match prompts.held_out() {
@@ -63,7 +63,10 @@ impl<'a> Examination<'a> {
         };
         let prompts: Vec<Prompt> = from.iter().take(count).cloned().collect();
         if prompts.len() < 2 {
-            return Err(BadInput::file(&recipe.file, &"it has fewer than two prompts to examine by"));
+            return Err(BadInput::file(
+                &recipe.file,
+                &"it has fewer than two prompts to examine by",
+            ));
         }
         let held_out = own.held_out.as_ref().and_then(|table| table.reward.as_ref());
         let rewards = read_rewards(recipe, held_out.unwrap_or(&own.rewards))?;
