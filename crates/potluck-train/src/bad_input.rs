@@ -21,6 +21,11 @@ impl BadInput {
         Self::new(format!("{}: {reason}", path.display()))
     }
 
+    /// `path` cannot be used because of `error` and what lies behind it.
+    pub fn because(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::file(path, &chain(error))
+    }
+
     /// `text`, read from `path`, is not what we expect; names the line.
     pub fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let line =
@@ -31,4 +36,9 @@ impl BadInput {
         });
         Self::new(format!("{}{place}: {}", path.display(), error.message()))
     }
+}
+
+/// An error with what lies behind it, in one line.
+pub(crate) fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::new(error))
 }

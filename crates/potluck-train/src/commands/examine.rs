@@ -52,8 +52,8 @@ pub(super) fn examine(args: &ExamineArgs) -> Result<Answer, Failure> {
     let kitchen = args.soups.kitchen_of(folder.architecture(), &lambdas)?;
     let total = 1 + args.models.len() + args.adapters.len() + lambdas.len();
     let mut live = Live::begin("examine", total as u64, 0);
-    let base =
-        examination.examine(&folder.load().map_err(|error| unusable(&recipe.model, error))?)?;
+    let base = examination
+        .examine(&folder.load().map_err(|error| BadInput::because(&recipe.model, error))?)?;
     let (mut lines, mut rows) = (vec![line("base", &base, None)], Vec::new());
     let count = args.samples;
     let mut add =
@@ -72,14 +72,12 @@ pub(super) fn examine(args: &ExamineArgs) -> Result<Answer, Failure> {
             Ok(())
         };
     for path in &args.models {
-        let decoder = open(path)?.load().map_err(|error| unusable(path, error))?;
+        let decoder = open(path)?.load().map_err(|error| BadInput::because(path, error))?;
         add(&path.display().to_string(), None, &decoder)?;
     }
     for path in &args.adapters {
-        let mut decoder = folder.load().map_err(|error| unusable(&recipe.model, error))?;
-        decoder
-            .merge_adapter(path)
-            .map_err(|error| BadInput::file(path, &format!("{:#}", anyhow::Error::new(error))))?;
+        let mut decoder = folder.load().map_err(|error| BadInput::because(&recipe.model, error))?;
+        decoder.merge_adapter(path).map_err(|error| BadInput::because(path, error))?;
         add(&path.display().to_string(), None, &decoder)?;
     }
     for lambda in &lambdas {
@@ -98,11 +96,7 @@ pub(super) fn examine(args: &ExamineArgs) -> Result<Answer, Failure> {
 }
 
 fn open(path: &Path) -> Result<Folder, BadInput> {
-    Folder::open(path).map_err(|error| unusable(path, error))
-}
-
-fn unusable(path: &Path, error: crate::hf::OpenError) -> BadInput {
-    BadInput::file(path, &format!("{:#}", anyhow::Error::new(error)))
+    Folder::open(path).map_err(|error| BadInput::because(path, error))
 }
 
 fn told(examined: &Examined, samples: usize) -> Value {

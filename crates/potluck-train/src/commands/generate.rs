@@ -56,7 +56,7 @@ pub(super) struct GenerateArgs {
 
 pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
     let sampling = sampling(args).map_err(|error| BadInput::new(error.to_string()))?;
-    let unusable = |error| BadInput::file(&args.model, &format!("{:#}", anyhow::Error::new(error)));
+    let unusable = |error| BadInput::because(&args.model, error);
     let folder = Folder::open(&args.model).map_err(unusable)?;
     let tokenizer = TextTokenizer::open(&args.model)?;
     let unreadable = |error: TextError| BadInput::file(&args.model, &error);

@@ -62,7 +62,7 @@ fn by_recipe(args: &JudgeArgs, recipe: &Path) -> Result<Value, Failure> {
     let recipe = Recipe::read(recipe)?;
     let count = usize::try_from(args.prompts).unwrap_or(usize::MAX);
     let mut examination = Examination::new(&recipe, count, args.seed)?;
-    let unusable = |error| BadInput::file(&args.model, &format!("{:#}", anyhow::Error::new(error)));
+    let unusable = |error| BadInput::because(&args.model, error);
     let model = Folder::open(&args.model).map_err(unusable)?.load().map_err(unusable)?;
     let examined = examination.examine(&model)?;
     let scores: Option<Vec<f64>> = examined.scores.iter().copied().collect();

@@ -75,7 +75,7 @@ pub(super) struct RewardModelArgs {
 }
 
 pub(super) fn reward_model(args: &RewardModelArgs) -> Result<Answer, Failure> {
-    let unusable = |error| BadInput::file(&args.base, &format!("{:#}", anyhow::Error::new(error)));
+    let unusable = |error| BadInput::because(&args.base, error);
     let scorer = Scorer::begin(&args.base, args.seed).map_err(unusable)?;
     let pairs = Pairs::read(&args.pairs, &scorer, args.held_out, args.seed)?;
     let recipe = recipe(args);

@@ -36,7 +36,7 @@ pub(super) fn score(args: &ScoreArgs) -> Result<Answer, Failure> {
         ))
         .into());
     }
-    let unusable = |error| BadInput::file(&args.model, &format!("{:#}", anyhow::Error::new(error)));
+    let unusable = |error| BadInput::because(&args.model, error);
     let scorer = Scorer::open(&args.model).map_err(unusable)?;
     let texts = args.text.iter().enumerate();
     let texts: Vec<(Cow<str>, Option<&str>)> = texts

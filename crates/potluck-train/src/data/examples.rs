@@ -7,7 +7,7 @@ use crate::text::{Answers, Around, Marked, TextError, TextTokenizer};
 
 use super::items::{self, DataSettings, Items, Learned, TooLong};
 use super::kind::{Form, Kind, Uniform};
-use super::records::{Record, Records, refusal};
+use super::records::Record;
 
 /// A sequence of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,18 +32,10 @@ impl Examples {
         settings: &DataSettings,
         seed: u64,
     ) -> Result<Self, BadInput> {
-        settings.check()?;
-        let (mut uniform, mut examples, mut skipped) = (Uniform::default(), Vec::new(), 0);
-        for record in Records::open(path)? {
-            let record = record?;
-            let made = example(&record, &mut uniform, tokenizer, settings)
-                .and_then(|(prompt, example)| Ok((prompt, fitted(example, settings)?)));
-            match made.map_err(|reason| refusal(path, record.line, &reason))? {
-                (prompt, Some(example)) => examples.push((prompt, example)),
-                (_, None) => skipped += 1,
-            }
-        }
-        Items::split(path, examples, skipped, settings.held_out, seed)
+        Items::gather(path, settings, seed, |record, uniform| {
+            let (prompt, example) = example(record, uniform, tokenizer, settings)?;
+            Ok((prompt, fitted(example, settings)?))
+        })
     }
 }
 

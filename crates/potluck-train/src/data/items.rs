@@ -9,8 +9,9 @@ use crate::bad_input::BadInput;
 use crate::stream::Stream;
 use crate::text::{Conversation, Tools};
 
+use super::kind::Uniform;
 use super::order::Order;
-use super::records::Record;
+use super::records::{Record, Records, refusal};
 
 /// How a data set is read; the `[data]` of a recipe.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -79,8 +80,29 @@ pub struct Items<T> {
 }
 
 impl<T> Items<T> {
+    /// Reads the items of `path`. `made` makes one of a line, with its prompt, by which it is held
+    /// out or not; or none, if that is left out as too long.
+    pub(super) fn gather(
+        path: &Path,
+        settings: &DataSettings,
+        seed: u64,
+        made: impl Fn(&Record, &mut Uniform) -> Result<(String, Option<T>), String>,
+    ) -> Result<Self, BadInput> {
+        settings.check()?;
+        let (mut uniform, mut items, mut skipped) = (Uniform::default(), Vec::new(), 0);
+        for record in Records::open(path)? {
+            let record = record?;
+            let made = made(&record, &mut uniform);
+            match made.map_err(|reason| refusal(path, record.line, &reason))? {
+                (prompt, Some(item)) => items.push((prompt, item)),
+                (_, None) => skipped += 1,
+            }
+        }
+        Self::split(path, items, skipped, settings.held_out, seed)
+    }
+
     /// Splits `items`, each with what its prompt is, into those to learn from and those held out.
-    pub(super) fn split(
+    fn split(
         path: &Path,
         items: Vec<(String, T)>,
         skipped: u64,
@@ -145,7 +167,8 @@ fn held_out<'a>(prompts: impl Iterator<Item = &'a str>, share: f64, seed: u64) -
         first.into_iter().map(|(it, place)| (place, it)).collect();
     different.sort_unstable();
     let count = (share * different.len() as f64).round() as usize;
-    let count = if share > 0.0 { count.max(1) } else { 0 };
+    // Of several prompts, one at least is held out and one is not.
+    let count = if share > 0.0 { count.max(1).min(different.len().saturating_sub(1)) } else { 0 };
     Stream::of("held out", &[seed]).shuffle(&mut different);
     different.into_iter().take(count).map(|(_, prompt)| prompt.to_owned()).collect()
 }

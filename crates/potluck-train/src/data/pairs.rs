@@ -11,7 +11,7 @@ use crate::text::{ChatTemplate, Conversation, Opening};
 
 use super::items::{self, DataSettings, Items};
 use super::kind::{Form, Kind, Uniform};
-use super::records::{Record, Records, refusal};
+use super::records::Record;
 
 /// Two answers to one prompt, each as a whole with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,17 +47,13 @@ impl Pairs {
         held_out: f64,
         seed: u64,
     ) -> Result<Self, BadInput> {
-        DataSettings { held_out, ..DataSettings::default() }.check()?;
-        let (mut uniform, mut pairs) = (Uniform::default(), Vec::new());
-        for record in Records::open(path)? {
-            let record = record?;
-            let pair = pair(&record, &mut uniform, template)
-                .map_err(|reason| refusal(path, record.line, &reason))?;
+        let settings = DataSettings { held_out, ..DataSettings::default() };
+        Items::gather(path, &settings, seed, |record, uniform| {
+            let pair = pair(record, uniform, template)?;
             // Pairs that have nothing in common do not have that in common.
             let known_by = if pair.prompt.is_empty() { &pair.chosen_text } else { &pair.prompt };
-            pairs.push((known_by.clone(), pair));
-        }
-        Items::split(path, pairs, 0, held_out, seed)
+            Ok((known_by.clone(), Some(pair)))
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::text::{Opening, TextTokenizer};
 
 use super::items::{self, DataSettings, Items, TooLong};
 use super::kind::{Form, Kind, Uniform};
-use super::records::{Record, Records, refusal};
+use super::records::Record;
 
 /// What a model is to continue.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,18 +38,10 @@ impl Prompts {
         settings: &DataSettings,
         seed: u64,
     ) -> Result<Self, BadInput> {
-        settings.check()?;
-        let (mut uniform, mut prompts, mut skipped) = (Uniform::default(), Vec::new(), 0);
-        for record in Records::open(path)? {
-            let record = record?;
-            let made = prompt(&record, &mut uniform, tokenizer)
-                .and_then(|it| fitted(it, tokenizer, settings));
-            match made.map_err(|reason| refusal(path, record.line, &reason))? {
-                Some(prompt) => prompts.push((prompt.text.clone(), prompt)),
-                None => skipped += 1,
-            }
-        }
-        Items::split(path, prompts, skipped, settings.held_out, seed)
+        Items::gather(path, settings, seed, |record, uniform| {
+            let prompt = prompt(record, uniform, tokenizer)?;
+            Ok((prompt.text.clone(), fitted(prompt, tokenizer, settings)?))
+        })
     }
 }
 

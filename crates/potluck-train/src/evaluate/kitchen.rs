@@ -43,8 +43,7 @@ impl Kitchen {
     /// Checks names and shapes of an expert's tensors.
     fn check(&self, file: &Path) -> Result<(), BadInput> {
         let refuse = |reason: String| Err(BadInput::file(file, &reason));
-        let checkpoint = Checkpoint::open(file)
-            .map_err(|error| BadInput::file(file, &format!("{:#}", anyhow::Error::new(error))))?;
+        let checkpoint = Checkpoint::open(file).map_err(|error| BadInput::because(file, error))?;
         let plan = Plan::of(&self.architecture);
         for spec in plan.tensors() {
             let Some(input) = checkpoint.input(&spec.name) else {

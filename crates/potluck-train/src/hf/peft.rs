@@ -10,6 +10,7 @@ use potluck_soup::{Checkpoint, CheckpointError};
 use serde_json::{Value, json};
 use tch::Tensor;
 
+use crate::bad_input::chain;
 use crate::files::{sync_folder, write_whole};
 use crate::model::{TensorSpec, weights_bytes};
 
@@ -162,5 +163,5 @@ fn read_config(folder: &Path) -> Result<AdapterConfig, AdapterError> {
     let file = File::open(&path).map_err(|error| fault(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(MAX_CONFIG).read_to_end(&mut bytes).map_err(|error| fault(error.to_string()))?;
-    AdapterConfig::parse(&bytes).map_err(|error| fault(format!("{:#}", anyhow::Error::new(error))))
+    AdapterConfig::parse(&bytes).map_err(|error| fault(chain(error)))
 }

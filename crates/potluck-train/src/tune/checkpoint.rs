@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::bad_input::BadInput;
+use crate::bad_input::{BadInput, chain};
 use crate::hf::{SaveError, write_tensors};
 use crate::model::{TensorSpec, read_weights};
 
@@ -78,7 +78,7 @@ impl Checkpoint {
         write_tensors(&self.path, ("state", &header), tensors).map_err(|error| match error {
             SaveError::Write { source, .. }
             | SaveError::Weights { source: SafeTensorError::IoError(source), .. } => disk(source),
-            other => StateError::Weights(format!("{:#}", anyhow::Error::new(other))),
+            other => StateError::Weights(chain(other)),
         })
     }
 

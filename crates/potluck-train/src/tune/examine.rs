@@ -53,8 +53,8 @@ impl<'a> Examination<'a> {
             let fault = "candidates are examined by a recipe with [rl] and [[reward]]";
             return Err(BadInput::file(&recipe.path, &fault));
         };
-        let folder = Folder::open(&recipe.model)
-            .map_err(|error| BadInput::file(&recipe.model, &super::run::chain(error)))?;
+        let folder =
+            Folder::open(&recipe.model).map_err(|error| BadInput::because(&recipe.model, error))?;
         let tokenizer = TextTokenizer::open(&recipe.model)?;
         let prompts = Prompts::read(&recipe.file, &tokenizer, &recipe.data, recipe.seed)?;
         let from = match prompts.held_out() {

@@ -11,7 +11,7 @@ use super::figures::Figures;
 use super::held_out::HeldOut;
 use super::recipe::Reinforced;
 use super::rollout::{Prompt, Written};
-use super::run::{Run, RunError, Stop, chain};
+use super::run::{Run, RunError, Stop};
 use super::state::{RunState, StateError};
 use super::step::Learner;
 
@@ -126,9 +126,7 @@ fn reference(run: &Run, own: &Reinforced, state: &RunState) -> Result<Option<Dec
     // LoRA leaves the base as it is, but for modules that it trains whole.
     let shares_base = run.recipe.lora.as_ref().is_some_and(|lora| lora.saved.is_empty());
     let other = match &run.recipe.reference {
-        Some(path) => {
-            Some(Folder::open(path).map_err(|error| BadInput::file(path, &chain(error)))?)
-        }
+        Some(path) => Some(Folder::open(path).map_err(|error| BadInput::because(path, error))?),
         None if shares_base => return Ok(Some(decoder.base_snapshot(kind))),
         None => None,
     };
@@ -137,7 +135,7 @@ fn reference(run: &Run, own: &Reinforced, state: &RunState) -> Result<Option<Dec
         let fault = "the reference has another vocabulary than the model";
         return Err(BadInput::file(folder.path(), &fault).into());
     }
-    let mut base = folder.load().map_err(|error| BadInput::file(folder.path(), &chain(error)))?;
+    let mut base = folder.load().map_err(|error| BadInput::because(folder.path(), error))?;
     base.move_to(decoder.device());
     Ok(Some(base.snapshot(kind)))
 }

@@ -100,7 +100,7 @@ impl Run<'_> {
 /// # Errors
 /// [`RunError`].
 pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Value, RunError> {
-    let unusable = |error| BadInput::file(&recipe.model, &chain(error));
+    let unusable = |error| BadInput::because(&recipe.model, error);
     let folder = Folder::open(&recipe.model).map_err(unusable)?;
     if recipe.device == Device::Cuda && !tch::Cuda::is_available() {
         let fault = "device = \"cuda\": libtorch sees no GPU here; `cargo xtask libtorch` fetches the one for processors";
@@ -169,8 +169,7 @@ pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Valu
 }
 
 fn begin(recipe: &Recipe, folder: &Folder) -> Result<RunState, RunError> {
-    let mut decoder =
-        folder.load().map_err(|error| BadInput::file(&recipe.model, &chain(error)))?;
+    let mut decoder = folder.load().map_err(|error| BadInput::because(&recipe.model, error))?;
     if recipe.device == Device::Cuda {
         decoder.move_to(tch::Device::Cuda(0));
     }
@@ -186,7 +185,7 @@ fn begin(recipe: &Recipe, folder: &Folder) -> Result<RunState, RunError> {
 
 pub(super) fn read_rewards(recipe: &Recipe, tables: &toml::Value) -> Result<Rewards, BadInput> {
     let mut open = |path: &Path| -> Result<Box<dyn TextScorer>, BadInput> {
-        let scorer = Scorer::open(path).map_err(|error| BadInput::file(path, &chain(error)))?;
+        let scorer = Scorer::open(path).map_err(|error| BadInput::because(path, error))?;
         Ok(Box::new(Model { scorer, path: path.to_owned() }))
     };
     Rewards::parse_with(tables, &recipe.folder, &mut open)
@@ -204,9 +203,4 @@ impl TextScorer for Model {
         let _guard = tch::no_grad_guard();
         self.scorer.score(texts).map_err(|error| format!("{}: {error}", self.path.display()))
     }
-}
-
-/// An error with what lies behind it, in one line.
-pub(super) fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
-    format!("{:#}", anyhow::Error::new(error))
 }

@@ -28,12 +28,13 @@ fn write_pairs(folder: &Path, pairs: &[Value]) {
     fs::write(folder.join("pairs.jsonl"), lines).unwrap();
 }
 
-/// Texts in which one word is to be preferred, whatever stands around it.
+/// Texts in which one word is to be preferred, whatever stands around it; up to 36 have prompts of
+/// their own.
 fn taught(count: usize) -> Vec<Value> {
     let around = ["the summary", "the report", "a short text", "the bank", "the train", "it"];
     let pair = |number: usize| {
         let (prompt, end) = (around[number % 6], around[number / 6 % 6]);
-        json!({"prompt": format!("{prompt} is "), "chosen": format!("true and {end}"),
+        json!({"prompt": format!("{prompt} and {end} is "), "chosen": format!("true and {end}"),
             "rejected": format!("late and {end}"), "id": number})
     };
     (0..count).map(pair).collect()
@@ -173,11 +174,11 @@ fn a_base_gets_a_head_and_learns() {
         let output = command(folder.path(), base.path(), &arguments.concat()).output().unwrap();
         let answer = answer(&output);
         let held_out = &answer["held_out"];
-        assert_eq!((&answer["pairs"], &held_out["pairs"]), (&json!(24), &json!(12)), "{answer}");
+        assert_eq!((&answer["pairs"], &held_out["pairs"]), (&json!(27), &json!(9)), "{answer}");
         assert_eq!(held_out["accuracy"], json!(1.0), "{name}: {answer}");
         assert!(held_out["loss"].as_f64().unwrap() < 0.3, "{name}: {answer}");
         let bins = held_out["calibration"]["bins"].as_array().unwrap();
-        assert_eq!(bins.iter().map(|bin| bin["pairs"].as_u64().unwrap()).sum::<u64>(), 12);
+        assert_eq!(bins.iter().map(|bin| bin["pairs"].as_u64().unwrap()).sum::<u64>(), 9);
 
         let out = folder.path().join("out");
         let scorer = Scorer::open(&out).unwrap();
@@ -212,14 +213,14 @@ fn a_run_that_is_killed_ends_with_the_same_bytes() {
             all
         };
         let whole = answer(&command(folder.path(), &base, &arguments("whole")).output().unwrap());
-        assert_eq!(whole["steps"], 45, "{whole}");
+        assert_eq!(whole["steps"], 48, "{whole}");
         let mut child = command(folder.path(), &base, &arguments("killed"))
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().starts_with("reward-model: 18/45")));
+        assert!(lines.any(|line| line.unwrap().starts_with("reward-model: 20/48")));
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success());
         assert!(folder.path().join("killed/.work/checkpoint.safetensors").exists());
