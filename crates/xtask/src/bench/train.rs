@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let toolchain = Toolchain::set_up()?;
     let sides = Sides::set_up(&toolchain, args.dir.clone())?;
     let machine = Machine::here();
-    let rounds = args.runs.unwrap_or(if args.quick { 1 } else { 3 });
+    let rounds = args.runs.unwrap_or(if args.quick { 1 } else { 2 });
 
     let mut rows = Vec::new();
     let mut first_steps = Vec::new();
