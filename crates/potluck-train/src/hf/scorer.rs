@@ -56,12 +56,12 @@ pub struct Scorer {
 #[derive(Debug)]
 enum Body {
     Decoder {
-        decoder: Decoder,
+        decoder: Box<Decoder>,
         head: Tensor,
         /// The score is read at the last token that is not this one.
         pad: Option<i64>,
     },
-    Encoder(Encoder),
+    Encoder(Box<Encoder>),
 }
 
 impl Body {
