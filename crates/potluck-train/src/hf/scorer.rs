@@ -57,12 +57,12 @@ pub struct Scorer {
 #[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Body {
     Decoder {
-        decoder: Decoder,
+        decoder: Box<Decoder>,
         head: Tensor,
         /// The score is read at the last token that is not this one.
         pad: Option<i64>,
     },
-    Encoder(Encoder),
+    Encoder(Box<Encoder>),
 }
 
 impl Body {

@@ -35,6 +35,10 @@ pub(super) fn reinforce(
         true => Guards::new(own.guards.clone()),
         false => Guards::resume(own.guards.clone(), &state.counters.guards)?,
     };
+    if own.held_out.is_some() && prompts.held_out().is_empty() {
+        let fault = "[held_out] needs a prompt that is held out, and none is: give more prompts, or a held_out in [data]";
+        return Err(BadInput::file(&recipe.file, &fault).into());
+    }
     let mut held_out = own.held_out.as_ref().map(|table| HeldOut {
         table,
         prompts: prompts.held_out(),

@@ -77,10 +77,11 @@ impl Setup {
             Kind::Decoder { architecture, plan, pad } => {
                 let head = weights.pop().expect("the head is the last of the specs");
                 let decoder = Decoder::new(architecture.clone(), plan.clone(), weights);
-                Body::Decoder { decoder, head, pad: *pad }
+                Body::Decoder { decoder: Box::new(decoder), head, pad: *pad }
             }
             Kind::Encoder { shape, plan } => {
-                Body::Encoder(Encoder::new(shape.clone(), plan.clone(), weights))
+                let encoder = Encoder::new(shape.clone(), plan.clone(), weights);
+                Body::Encoder(Box::new(encoder))
             }
         }
     }
