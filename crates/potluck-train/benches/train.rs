@@ -165,7 +165,9 @@ impl Run {
         let base = load(model, self.kind)?;
         let reference = base.snapshot(self.kind);
         let vocabulary = base.architecture().vocabulary;
-        let policy = Policy::new(base.duplicate(), None, self.seed)?;
+        // The reference may share memory with the base, which is then trained.
+        let reference = reference.duplicate();
+        let policy = Policy::new(base, None, self.seed)?;
         let optimiser = OptimiserSettings { learning_rate: self.rate, ..Default::default() };
         let moments = AdamW::new(policy.trained().into_iter().map(|it| it.1), optimiser.betas());
         let mut state = RunState::begin(policy, moments, false);
