@@ -54,7 +54,6 @@ pub struct Scorer {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Body {
     Decoder {
         decoder: Box<Decoder>,
