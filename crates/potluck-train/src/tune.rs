@@ -29,6 +29,7 @@ mod recipe;
 mod digest;
 mod handover;
 mod supervise;
+mod answers;
 mod held_out;
 mod examine;
 mod reinforce;

@@ -1,8 +1,7 @@
 //! Wide matrices in the form that oneDNN wants, for products in F32 without gradients.
 //!
 //! Libtorch multiplies F32 by MKL, which takes an AMD processor's AVX-512 for AVX2; oneDNN does not.
-//! The way into its form and back costs some tens of microseconds, so that it pays for wide matrices
-//! and many rows alone: there it is twice as fast.
+//! The way into its form and back has a cost, so that it pays for wide matrices and many rows alone.
 
 use tch::{Device, Kind, Tensor};
 

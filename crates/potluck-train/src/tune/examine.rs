@@ -10,14 +10,10 @@ use crate::hf::{Decoder, Folder};
 use crate::reward::Rewards;
 use crate::text::TextTokenizer;
 
+use super::answers::{Answers, answers};
 use super::recipe::{Kind, Recipe, Reinforced};
-use super::reinforce::samples;
-use super::rollout::roll_out;
 use super::run::{RunError, read_rewards};
 use super::words::FolderWords;
-
-/// Prompts that are completed at once.
-const AT_ONCE: usize = 64;
 
 /// What every candidate is asked, and by what its answers are scored.
 pub struct Examination<'a> {
@@ -94,27 +90,14 @@ impl<'a> Examination<'a> {
     /// # Errors
     /// [`RunError`] where a reward fails or the candidate's vocabulary is another.
     pub fn examine(&mut self, candidate: &Decoder) -> Result<Examined, RunError> {
-        let sampling = &self.own.sampling;
-        let sampler = sampling.sampling().map_err(BadInput::new)?;
-        let kind = self.recipe.precision.kind(self.recipe.device);
-        // What a whitening remembers must not pass from one candidate to the next.
-        let memory = self.rewards.state();
-        let (mut scores, mut texts, mut tokens, mut unfinished) = (Vec::new(), Vec::new(), 0, 0);
-        for (part, own) in (0u64..).zip(self.prompts.chunks(AT_ONCE)) {
-            let seeds = [self.seed, u64::MAX - part];
-            let written =
-                roll_out(candidate, kind, &self.words, (sampling, &sampler), own, 1, seeds)
-                    .map_err(|error| RunError::Step(error.to_string()))?;
-            let scored = self
-                .rewards
-                .score(0, &samples(own, &written, 1))
-                .map_err(|error| RunError::Reward(Box::new(error)))?;
-            scores.extend(scored.total);
-            tokens += written.iter().map(|it| it.tokens.len()).sum::<usize>();
-            unfinished += written.iter().filter(|it| !it.is_finished).count();
-            texts.extend(written.into_iter().map(|it| it.text));
-        }
-        self.rewards.restore(&memory)?;
+        let Self { own, words, prompts, rewards, seed, recipe } = self;
+        let kind = recipe.precision.kind(recipe.device);
+        let sampling = &own.sampling;
+        let Answers { written, scores } =
+            answers(candidate, kind, &*words, sampling, prompts, rewards, [*seed, 0])?;
+        let tokens: usize = written.iter().map(|it| it.tokens.len()).sum();
+        let unfinished = written.iter().filter(|it| !it.is_finished).count();
+        let texts = written.into_iter().map(|it| it.text).collect();
         let count = self.prompts.len() as f64;
         let (length, unfinished) = (tokens as f64 / count, unfinished as f64 / count);
         Ok(Examined { scores, texts, length, unfinished })

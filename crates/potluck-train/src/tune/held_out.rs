@@ -1,20 +1,13 @@
 //! An evaluation now and then, on prompts that are never learned from.
-//!
-//! Each time the same prompts and the same random numbers, so that differences are those of the model.
-
-use tch::Kind;
 
 use crate::reward::Rewards;
 
+use super::answers::answers;
 use super::recipe::HeldOutTable;
-use super::reinforce::samples;
-use super::rollout::{Prompt, roll_out};
+use super::rollout::Prompt;
 use super::run::{Run, RunError};
 use super::settings::SamplingSettings;
 use super::state::RunState;
-
-/// Prompts that are completed at once.
-const AT_ONCE: usize = 64;
 
 /// What is measured, and by what.
 pub(super) struct HeldOut<'a> {
@@ -40,30 +33,11 @@ impl HeldOut<'_> {
         state: &RunState,
     ) -> Result<Option<Vec<f64>>, RunError> {
         let prompts = &self.prompts[..self.prompts.len().min(self.table.prompts)];
-        let sampler = sampling.sampling().map_err(crate::bad_input::BadInput::new)?;
-        let kind: Kind = state.policy.decoder().compute();
         let rewards = self.rewards.as_mut().unwrap_or(trained);
-        // An evaluation must not move what rewards remember of training.
-        let memory = rewards.state();
-        let mut all = Some(Vec::new());
-        for (part, own) in (0u64..).zip(prompts.chunks(AT_ONCE)) {
-            // Seeds that no step of training has.
-            let seeds = [run.recipe.seed, u64::MAX - part];
-            let settings = (sampling, &sampler);
-            let written =
-                roll_out(state.policy.decoder(), kind, run.words, settings, own, 1, seeds)
-                    .map_err(|error| RunError::Step(error.to_string()))?;
-            let scored = rewards
-                .score(state.counters.step, &samples(own, &written, 1))
-                .map_err(|error| RunError::Reward(Box::new(error)))?;
-            for score in scored.total {
-                all = all.zip(score).map(|(mut all, score)| {
-                    all.push(score);
-                    all
-                });
-            }
-        }
-        rewards.restore(&memory)?;
-        Ok(all)
+        let seeds = [run.recipe.seed, state.counters.step];
+        let (decoder, words) = (state.policy.decoder(), run.words);
+        let kind = decoder.compute();
+        let answers = answers(decoder, kind, words, sampling, prompts, rewards, seeds)?;
+        Ok(answers.scores.into_iter().collect())
     }
 }

@@ -60,8 +60,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
         eprintln!("{name}");
         let (mut ours, mut theirs) = (Side::default(), Side::default());
         for _ in 0..rounds {
-            ours.add(&sides.ours(work, model, repeats, is_bf16, 1, "1e-6")?)?;
-            theirs.add(&sides.theirs(work, model, repeats, is_bf16, 1, "1e-6")?)?;
+            let job = Job { work, model, repeats, is_bf16, seed: 1, rate: "1e-6" };
+            ours.add(&sides.ours(job)?)?;
+            theirs.add(&sides.theirs(job)?)?;
         }
         for (side, first) in [(OURS, &ours.first), (THEIRS, &theirs.first)] {
             if !first.is_empty() {
@@ -87,6 +88,17 @@ pub(super) fn run(args: &Args) -> Result<()> {
 
 fn name_of(work: &str, model: &str, is_bf16: bool) -> String {
     format!("{work} {model} {}", if is_bf16 { "BF16" } else { "F32" })
+}
+
+/// What one process of either side does.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    work: &'a str,
+    model: &'a str,
+    repeats: usize,
+    is_bf16: bool,
+    seed: u64,
+    rate: &'a str,
 }
 
 /// The two programs and the models.
@@ -119,15 +131,7 @@ impl Sides {
         Ok(Self { ours, python, dir, versions })
     }
 
-    fn ours(
-        &self,
-        work: &str,
-        model: &str,
-        repeats: usize,
-        is_bf16: bool,
-        seed: u64,
-        rate: &str,
-    ) -> Result<Value> {
+    fn ours(&self, Job { work, model, repeats, is_bf16, seed, rate }: Job) -> Result<Value> {
         let mut command = Command::new(&self.ours);
         command.arg(work).arg(self.dir.join(model)).arg(repeats.to_string());
         command.arg(if is_bf16 { "bf16" } else { "f32" });
@@ -137,15 +141,7 @@ impl Sides {
         said(&mut command)
     }
 
-    fn theirs(
-        &self,
-        work: &str,
-        model: &str,
-        repeats: usize,
-        is_bf16: bool,
-        seed: u64,
-        rate: &str,
-    ) -> Result<Value> {
+    fn theirs(&self, Job { work, model, repeats, is_bf16, seed, rate }: Job) -> Result<Value> {
         let mut command = Command::new(&self.python);
         command.env("HF_HUB_OFFLINE", "1").env("TRANSFORMERS_VERBOSITY", "error");
         command.arg(scripts().join("peer.py")).arg(work).arg(self.dir.join(model));
@@ -171,8 +167,9 @@ impl Sides {
         };
         let of = |seed| {
             eprintln!("{steps} steps, seed {seed}");
-            let ours = self.ours("rloo", "tiny", steps - 1, true, seed, rate)?;
-            let theirs = self.theirs("rloo", "tiny", steps - 1, true, seed, rate)?;
+            let repeats = steps - 1;
+            let job = Job { work: "rloo", model: "tiny", repeats, is_bf16: true, seed, rate };
+            let (ours, theirs) = (self.ours(job)?, self.theirs(job)?);
             Ok((seed, last(&ours), last(&theirs)))
         };
         seeds.into_iter().map(of).collect()
