@@ -53,6 +53,9 @@ fn answer(json: Value) -> Answer {
         format!("blake3   {}", text("blake3")),
         format!("steps    {}: {}", json["steps"], text("why")),
     ];
+    if json["is_best"] == true {
+        lines.push("weights  those of the best step so far, not of the last".to_owned());
+    }
     if let Some(kl) = json["kl"].as_f64() {
         lines.push(format!("kl       {kl:.2} nats from the base"));
     }
