@@ -1,33 +1,29 @@
-//! The log's files over HTTP: what any monitor, mirror or browser can read without a key of ours.
+//! What is served over HTTP: one room under this one for each kind of reader.
 //!
 //! ```text
-//! GET /checkpoint                     the latest checkpoint                     never cached
-//! GET /tile/…                         hashes and records (C2SP tlog-tiles)      cached for ever
-//! GET /envelope/<ab>/<SHA-256>        the signed statements                     cached for ever
-//! GET /healthz                        whether the store can be written
+//! log      /checkpoint, /tile/…, /envelope/…      monitors and mirrors
+//! health   /healthz                               whoever keeps the process running
 //! ```
 //!
-//! A path is read as the name of a file of the log, of which there is one spelling, or refused; no path of a
-//! request ever reaches the file system. Weights are not served here, and nothing is taken. Plain HTTP/1.1:
-//! what is served verifies itself, and a proxy in front adds TLS where that is wanted.
+//! Plain HTTP/1.1: what is served verifies itself, and a proxy in front adds TLS where that is wanted. Nothing is
+//! taken.
 
-use std::convert::Infallible;
-use std::io;
+mod health;
+mod log;
+
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use potluck_net::BindError;
-use potluck_net::archive::ArchiveFile;
 use potluck_net::tcp::{Caller, Leave, Manners, attend};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -37,13 +33,7 @@ use crate::server::Aggregator;
 /// Files that are read at once: more would only wait for the disk.
 const READS: usize = 16;
 
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-const NO_STORE: &str = "no-store";
-const TEXT: &str = "text/plain; charset=utf-8";
-
-type Answer = Response<Full<Bytes>>;
-
-/// A server of the log's files, bound and not yet running.
+/// A server over HTTP, bound and not yet running.
 pub struct HttpServer {
     listener: TcpListener,
     address: SocketAddr,
@@ -76,22 +66,37 @@ impl HttpServer {
     /// Serves until the other end of `ended` is gone, then lets the answers under way finish.
     pub async fn run(self, ended: watch::Receiver<()>) {
         let manners = Manners::default();
-        let (shared, patience) = (self.shared, manners.patience);
-        let serve = |caller, leave| serve(caller, leave, patience, Arc::clone(&shared));
+        let (routes, patience) = (routes(self.shared), manners.patience);
+        let serve = |caller, leave| serve(caller, leave, patience, routes.clone());
         attend(self.listener, manners, ended, serve).await;
     }
 }
 
-async fn serve(caller: Caller, leave: Leave, patience: Duration, shared: Arc<Shared>) {
-    let service = service_fn(|request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&request, &shared).await) }
-    });
+fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .merge(log::routes())
+        .merge(health::routes())
+        .fallback(async || words(StatusCode::NOT_FOUND, "nothing is served under that name\n"))
+        .method_not_allowed_fallback(async || {
+            words(StatusCode::METHOD_NOT_ALLOWED, "this is only read here\n")
+        })
+        .layer(axum::middleware::map_response(as_it_is))
+        .with_state(shared)
+}
+
+/// No browser shall take a statement of somebody's for a page of ours.
+async fn as_it_is(mut response: Response) -> Response {
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+async fn serve(caller: Caller, leave: Leave, patience: Duration, routes: Router) {
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(patience)
-            .serve_connection(TokioIo::new(caller), service)
+            .serve_connection(TokioIo::new(caller), TowerToHyperService::new(routes))
     );
     tokio::select! {
         // It holds the connection: polled again below unless it has completed.
@@ -102,72 +107,9 @@ async fn serve(caller: Caller, leave: Leave, patience: Duration, shared: Arc<Sha
     let _ = connection.await;
 }
 
-async fn answer(request: &Request<Incoming>, shared: &Shared) -> Answer {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "the log is only read here\n");
-        let allowed = hyper::header::HeaderValue::from_static("GET, HEAD");
-        refused.headers_mut().insert(ALLOW, allowed);
-        return refused;
-    }
-    let path = request.uri().path();
-    if path == "/healthz" {
-        return match shared.aggregator.fault().first() {
-            None => text(StatusCode::OK, "ok\n"),
-            Some(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the store failed\n"),
-        };
-    }
-    match path.strip_prefix('/').and_then(|name| name.parse().ok()) {
-        Some(file) => answer_file(file, shared).await,
-        None => text(StatusCode::NOT_FOUND, "the log has no file of that name\n"),
-    }
-}
-
-async fn answer_file(file: ArchiveFile, shared: &Shared) -> Answer {
-    let aggregator = shared.aggregator.clone();
-    let read = async {
-        let _turn = shared.reads.acquire().await.map_err(io::Error::other)?;
-        let reading = move || aggregator.log_file(file);
-        tokio::task::spawn_blocking(reading).await.map_err(io::Error::other)?
-    };
-    match read.await {
-        Ok(Some(bytes)) if bytes.len() <= file.max_bytes() => {
-            let cache = if file.is_immutable() { IMMUTABLE } else { NO_STORE };
-            response(StatusCode::OK, file.content_type(), cache, bytes.into())
-        }
-        Ok(None) => text(StatusCode::NOT_FOUND, "the log has no such file, or not yet\n"),
-        Ok(Some(_)) => {
-            tracing::error!(%file, "a file of the log is longer than any");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "the log cannot be read\n")
-        }
-        Err(error) => {
-            tracing::error!(%file, %error, "a file of the log cannot be read");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "the log cannot be read\n")
-        }
-    }
-}
-
-fn text(status: StatusCode, sentence: &'static str) -> Answer {
-    response(status, TEXT, NO_STORE, Bytes::from_static(sentence.as_bytes()))
-}
-
-fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    cache: &'static str,
-    body: Bytes,
-) -> Answer {
-    let headers: [(HeaderName, &'static str); 3] = [
-        (CONTENT_TYPE, content_type),
-        (CACHE_CONTROL, cache),
-        // No browser shall take a statement of somebody's for a page of ours.
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    for (name, value) in headers {
-        response.headers_mut().insert(name, hyper::header::HeaderValue::from_static(value));
-    }
-    response
+/// An answer of one sentence, which nobody keeps.
+fn words(status: StatusCode, sentence: &'static str) -> Response {
+    (status, [(CACHE_CONTROL, "no-store")], sentence).into_response()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs;
 
 use potluck_core::Author;
 use potluck_log::{SignedCheckpoint, VerifierKey};
+use potluck_net::archive::ArchiveFile;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
