@@ -55,6 +55,8 @@ pub struct Arguments {
 pub enum Task {
     /// Re-hash every file of a stopped aggregator's store, and mend what can be mended
     Check(CheckArguments),
+    /// Look whether an aggregator could run here, and say what to mend: folder, disk, addresses, clock, limits
+    Doctor(DoctorArguments),
 }
 
 /// What is checked, and where right bytes may be.
@@ -84,6 +86,31 @@ impl CheckArguments {
         let (dir, store) = (self.dir.clone(), self.store.clone());
         let (listen, log_format, json, task) = (None, LogFormat::Text, self.json, None);
         Arguments { task, dir, listen, store, log_format, json }
+    }
+}
+
+/// Whose machine is looked at.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// The federation's folder, as `potluck new` made it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Listen on this address and UDP port instead of the one in aggregator.toml
+    #[arg(long, value_name = "ADDR", env = "POTLUCK_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// The store, if not the one in aggregator.toml
+    #[arg(long, value_name = "DIR", env = "POTLUCK_STORE")]
+    pub store: Option<PathBuf>,
+    /// Print what was found as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl DoctorArguments {
+    /// The arguments of the server that would run.
+    pub fn as_server(&self) -> Arguments {
+        let (dir, listen, store) = (self.dir.clone(), self.listen, self.store.clone());
+        Arguments { task: None, dir, listen, store, log_format: LogFormat::Text, json: self.json }
     }
 }
 

@@ -32,6 +32,7 @@ pub mod server;
 
 pub mod check;
 
+pub mod doctor;
 pub mod http;
 
 pub mod outside;

@@ -3,7 +3,7 @@
 //! One line on standard output says where it listens once it can be reached; its log goes to standard error.
 //! Exit codes: 0 after a signal; 1 where this machine fails; 2 for wrong arguments; 3 for wrong settings, keys
 //! or files; 4 where the stored ledger is not what the log signed; 5 where `check` found damage that it could not
-//! repair.
+//! repair; 6 where `doctor` found what would keep it from serving.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 mod checking;
+mod doctoring;
 mod failure;
 
 use self::failure::Failure;
@@ -39,6 +40,10 @@ fn main() -> ExitCode {
         Some(Task::Check(check)) => {
             write_log(LogFormat::Text, "warn");
             (checking::run(check), check.json)
+        }
+        Some(Task::Doctor(doctor)) => {
+            write_log(LogFormat::Text, "error");
+            (doctoring::run(doctor).map_err(Failure::from), doctor.json)
         }
         None => (run(&arguments).map(|()| ExitCode::SUCCESS), arguments.json),
     };

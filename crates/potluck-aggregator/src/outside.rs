@@ -69,6 +69,13 @@ impl FromStr for WitnessUrl {
     }
 }
 
+impl WitnessUrl {
+    /// Host and port.
+    pub fn place(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+}
+
 impl fmt::Display for WitnessUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}:{}{}", self.host, self.port, self.path)

@@ -116,6 +116,14 @@ impl Store {
     }
 }
 
+/// Whether no aggregator runs on the store in `folder`, which has a lock's file.
+///
+/// # Errors
+/// [`LockError::Held`] where one does.
+pub fn is_free(folder: &Path) -> Result<(), LockError> {
+    Lock::take(folder).map(drop)
+}
+
 fn unusable(path: &Path, source: io::Error) -> StoreError {
     StoreError::Folder { path: path.to_owned(), source }
 }

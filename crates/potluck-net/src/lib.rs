@@ -35,7 +35,7 @@ pub use server::{BindError, Limits, Server};
 pub use service::{Offer, Service, StoredBlob, Upload};
 pub use tls::identities::Identities;
 pub use tls::x509::{Pki, PkiError};
-pub use transport::Shortfall;
+pub use transport::{Shortfall, probe};
 pub use tuning::{Congestion, NoWindow, Tuning, Window};
 
 #[cfg(test)]

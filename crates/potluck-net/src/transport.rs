@@ -17,7 +17,7 @@ use quinn::{
 use crate::server::Limits;
 use crate::tuning::Tuning;
 
-pub use socket::Shortfall;
+pub use socket::{Shortfall, probe};
 
 /// A peer of which nothing is heard for so long is gone. It is also how long a peer that is waited for may
 /// go without progress.

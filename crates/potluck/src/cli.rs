@@ -26,6 +26,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Charter(command::charter::Args),
     New(command::new::Args),
+    Doctor(command::doctor::Args),
     Serve(command::serve::Args),
     Status(command::status::Args),
     Store(command::store::Args),

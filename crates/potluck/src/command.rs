@@ -3,6 +3,7 @@
 
 pub(crate) mod charter;
 pub(crate) mod new;
+pub(crate) mod doctor;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod store;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
         // Those that become another program, or need no network.
         Command::New(args) => new::run(&args, output),
+        Command::Doctor(args) => doctor::run(args, output),
         Command::Serve(args) => serve::run(args, output),
         Command::Store(args) => store::run(args, output),
         Command::Keygen(args) => keygen::run(&args, output),

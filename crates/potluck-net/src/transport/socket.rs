@@ -56,10 +56,15 @@ impl fmt::Display for Shortfall {
     }
 }
 
-/// Opens a socket, and says once in this process what the system lacks.
-pub(super) fn open(
-    address: SocketAddr,
-) -> io::Result<(Arc<dyn AsyncUdpSocket>, Option<Shortfall>)> {
+/// Binds an address and leaves it again: what the system gives less than is wanted there.
+///
+/// # Errors
+/// Where it cannot be bound: in use, not this machine's, or a port that needs privileges.
+pub fn probe(address: SocketAddr) -> io::Result<Option<Shortfall>> {
+    bind(address).map(|(_, shortfall)| shortfall)
+}
+
+fn bind(address: SocketAddr) -> io::Result<(Socket, Option<Shortfall>)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         // `[::]` means everywhere, on every system.
@@ -73,6 +78,14 @@ pub(super) fn open(
     }
     let shortfall = Shortfall::of(&socket)?;
     socket.bind(&address.into())?;
+    Ok((socket, shortfall))
+}
+
+/// Opens a socket, and says once in this process what the system lacks.
+pub(super) fn open(
+    address: SocketAddr,
+) -> io::Result<(Arc<dyn AsyncUdpSocket>, Option<Shortfall>)> {
+    let (socket, shortfall) = bind(address)?;
     let socket = TokioRuntime.wrap_udp_socket(socket.into())?;
     static SAID: Once = Once::new();
     SAID.call_once(|| {
