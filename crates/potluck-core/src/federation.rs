@@ -23,6 +23,7 @@ mod membership;
 mod ratify;
 mod round;
 mod snapshot;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ pub use self::membership::{MAX_REASON, witness_name};
 pub use self::ratify::Said;
 pub use self::round::{Phase, Round};
 pub use self::snapshot::{MAX_SNAPSHOT, SnapshotError};
+pub use self::words::sentence;
 use crate::admission::{Code, Refusal};
 use crate::charter::Charter;
 use crate::entry::{
