@@ -12,7 +12,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use potluck_core::entry::{Body, Record, Role, Statement};
 use potluck_core::federation::{Agreement, Effect, Expert, Said, sentence};
-use potluck_core::{Author, Charter, Entry, Federation, KeyId, Kind, PartyId, PublicKey, Sha256};
+use potluck_core::{
+    Author, Blake3, Charter, Entry, Federation, KeyId, Kind, PartyId, PublicKey, Sha256,
+};
 
 /// One entry.
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ pub struct Past {
     by_kind: HashMap<Kind, Vec<u64>>,
     by_author: HashMap<Author, Vec<u64>>,
     rounds: Vec<Told>,
+    /// By the digest of their recipe, of which one soup has one: the latest round that published it.
+    soups: HashMap<Blake3, u64>,
     keys: HashMap<KeyId, PublicKey>,
     charter: Option<(u64, Arc<Charter>)>,
 }
@@ -103,6 +107,15 @@ impl Past {
     /// The round called `number`.
     pub fn round(&self, number: u64) -> Option<&Told> {
         self.rounds.get(usize::try_from(number.checked_sub(1)?).ok()?)
+    }
+
+    /// The latest round that published the soup whose recipe's digest begins so, in hexadecimal.
+    pub fn soup(&self, begin: &str) -> Option<u64> {
+        if let Ok(digest) = begin.parse::<Blake3>() {
+            return self.soups.get(&digest).copied();
+        }
+        let mut found = self.soups.iter().filter(|(it, _)| it.to_string().starts_with(begin));
+        found.next().map(|(_, round)| *round)
     }
 
     /// A key that ever was a member's or the log's.
@@ -183,7 +196,11 @@ impl Past {
                     let said = latest.and_then(|round| round.stances.get(party));
                     told.stood.extend(said.map(|said| (party.clone(), said.clone())));
                 }
-                Effect::Published(_) => told.published = Some(index),
+                Effect::Published(number) => {
+                    told.published = Some(index);
+                    let soup = latest.and_then(|round| round.soup.as_ref());
+                    self.soups.extend(soup.map(|soup| (soup.recipe.digest(), *number)));
+                }
                 _ => {}
             }
         }
