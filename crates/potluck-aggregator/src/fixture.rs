@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use potluck_core::entry::{
-    Admit, Genesis, OpenRound, Publish, Reveal, RotateKey, Submission, possession_text,
+    Admit, Ballot, CommitScores, Genesis, Nominate, OpenRound, Publish, Reveal, RevealScores,
+    RotateKey, Row, Submission, ballot_commitment, possession_text,
 };
 use potluck_core::envelope::Domain;
 use potluck_core::manifest::WEIGHTS;
@@ -250,6 +251,46 @@ impl Aggregator {
         self.say(Author::Operator, open_round(1)).unwrap();
         self.say(party("agency"), reveal(1, "agency=1,readers=0")).unwrap();
         self.say(party("readers"), reveal(1, "agency=0,readers=1")).unwrap();
+    }
+
+    /// Under a charter with a bargain: the proposals are in, and all that is asked for is scored, until there is an agreement.
+    /// A party's gain falls with the distance from its own expert.
+    pub(crate) fn bargain(&self) {
+        self.agree();
+        let nonce = Blake3::from_bytes([7; 32]);
+        loop {
+            let federation = self.standing().federation.clone();
+            let round = &federation.rounds()[0];
+            let Some(bargain) = round.bargain.as_ref().filter(|_| round.agreement.is_none()) else {
+                return;
+            };
+            let Some((batch, candidates)) = bargain.batch() else {
+                let nominate = Nominate { round: 1, batch: 2, lambda: None };
+                let nominate = |name| self.say(party(name), Body::Nominate(nominate.clone()));
+                PARTIES.map(|name| nominate(name).unwrap());
+                continue;
+            };
+            let ballot = |name: &str| {
+                let row = |&number: &usize| {
+                    let share = bargain.candidates[number].ppm()[&name.parse().unwrap()];
+                    let lack = i64::from(1_000_000 - share) / 1000;
+                    Row { score: 1_000_000 - lack * lack * 6 / 10, error: 12_000, accept: true }
+                };
+                let rows = candidates.candidates.iter().map(row).collect();
+                Ballot { prompts: candidates.prompts(400), rows }
+            };
+            for name in PARTIES {
+                let (id, place) = (federation.id(), (1, batch));
+                let of = name.parse().unwrap();
+                let commitment = ballot_commitment(id, place, &of, &nonce, &ballot(name));
+                let commit = CommitScores { round: 1, batch, commitment };
+                self.say(party(name), Body::CommitScores(commit)).unwrap();
+            }
+            for name in PARTIES {
+                let reveal = RevealScores { round: 1, batch, ballot: ballot(name), nonce };
+                self.say(party(name), Body::RevealScores(reveal)).unwrap();
+            }
+        }
     }
 
     pub(crate) fn publication(&self) -> Publish {

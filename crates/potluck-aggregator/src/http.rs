@@ -3,11 +3,13 @@
 //! ```text
 //! log      /checkpoint, /tile/…, /envelope/…      monitors and mirrors
 //! health   /healthz                               whoever keeps the process running
+//! api      /api/v1/…                              dashboards, scripts
 //! ```
 //!
 //! Plain HTTP/1.1: what is served verifies itself, and a proxy in front adds TLS where that is wanted. Nothing is
 //! taken.
 
+mod api;
 mod health;
 mod log;
 
@@ -43,6 +45,7 @@ pub struct HttpServer {
 struct Shared {
     aggregator: Aggregator,
     reads: Semaphore,
+    bodies: api::Bodies,
 }
 
 impl HttpServer {
@@ -55,7 +58,8 @@ impl HttpServer {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (aggregator, reads) = (aggregator.clone(), Semaphore::new(READS));
-        Ok(Self { listener, address, shared: Arc::new(Shared { aggregator, reads }) })
+        let shared = Shared { aggregator, reads, bodies: api::Bodies::default() };
+        Ok(Self { listener, address, shared: Arc::new(shared) })
     }
 
     /// Where it listens: with the port that the system chose, where port 0 was asked for.
@@ -76,6 +80,7 @@ fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(log::routes())
         .merge(health::routes())
+        .merge(api::routes())
         .fallback(async || words(StatusCode::NOT_FOUND, "nothing is served under that name\n"))
         .method_not_allowed_fallback(async || {
             words(StatusCode::METHOD_NOT_ALLOWED, "this is only read here\n")

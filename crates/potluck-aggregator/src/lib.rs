@@ -5,7 +5,7 @@
 //! durable, and nothing is served before its entry is under a signed checkpoint.
 //!
 //! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`log_keys`], [`start`]), what it
-//! keeps ([`fault`], [`store`], [`catalogue`], [`ledger`]), what it does ([`submission`], [`round`], [`sweep`]), and how the
+//! keeps ([`fault`], [`store`], [`catalogue`], [`history`], [`ledger`]), what it does ([`submission`], [`round`], [`sweep`]), and how the
 //! network calls it ([`server`], [`http`]); last, whom it asks itself
 //! ([`outside`]). `main.rs` is the program.
 
@@ -18,6 +18,7 @@ pub mod fault;
 pub mod store;
 
 pub mod catalogue;
+pub mod history;
 pub mod ledger;
 
 pub mod uploads;
