@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::Settings;
 use crate::fixture::{Folder, admit};
 
-struct Served {
+pub(super) struct Served {
     address: SocketAddr,
     aggregator: Aggregator,
     end: watch::Sender<()>,
@@ -21,18 +22,26 @@ struct Served {
 
 impl Served {
     async fn start(folder: &Folder) -> Self {
-        let aggregator = folder.open();
+        Self::over(folder.open(), &folder.settings()).await
+    }
+
+    pub(super) async fn over(aggregator: Aggregator, settings: &Settings) -> Self {
         let any = "127.0.0.1:0".parse().unwrap();
-        let server = HttpServer::bind(any, &aggregator).await.unwrap();
+        let server = HttpServer::bind(any, &aggregator, &settings.kept_soups()).await.unwrap();
         let (end, ended) = watch::channel(());
         let address = server.local_addr();
         Self { address, aggregator, end, task: tokio::spawn(server.run(ended)) }
     }
 
     /// Sends the first line of a request as it is; the status, the head in lower case, and the body.
-    async fn ask(&self, line: &str) -> (u16, String, Vec<u8>) {
+    pub(super) async fn ask(&self, line: &str) -> (u16, String, Vec<u8>) {
+        self.ask_with(&format!("{line} HTTP/1.1")).await
+    }
+
+    /// As [`Self::ask`], with lines of the head of one's own behind the first.
+    pub(super) async fn ask_with(&self, lines: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{line} HTTP/1.1\r\nhost: log\r\nconnection: close\r\n\r\n");
+        let request = format!("{lines}\r\nhost: log\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
@@ -42,7 +51,7 @@ impl Served {
         (status, head, answer[end + 4..].to_vec())
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         drop(self.end);
         self.task.await.unwrap();
     }
