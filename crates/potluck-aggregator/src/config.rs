@@ -4,6 +4,7 @@
 //! here: the log's key is a file of the federation's folder. `configs/aggregator.toml` is the commented
 //! example.
 
+mod hub;
 mod limits;
 mod transport;
 mod x509;
@@ -17,10 +18,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+pub use hub::Hub;
 pub use limits::Limits;
 pub use transport::{Rule, Transport};
 pub use x509::{X509, X509Error};
 
+use crate::http::KeptSoups;
 use crate::outside::{NoWitnessUrl, WitnessUrl};
 
 /// The file of settings in the federation's folder.
@@ -132,8 +135,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where to listen for those who come with certificates, if that is wanted.
     pub x509: Option<X509>,
-    /// Where the log's files are served to anybody, if they are.
+    /// Where the log's files, and soups as on the Hugging Face Hub, are served, if they are.
     pub http: Option<SocketAddr>,
+    /// How soups are served there.
+    pub hub: Hub,
     /// Witnesses that are asked for their cosignatures.
     pub witnesses: Vec<WitnessUrl>,
     /// Where ledger and files are kept.
@@ -147,6 +152,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Where soups lie that more than one asks for.
+    pub fn kept_soups(&self) -> KeptSoups {
+        KeptSoups { folder: self.store.join("kept"), bytes: self.hub.cache_bytes }
+    }
+
     /// What of them is the network's; the rest is as its own defaults.
     pub fn network(&self) -> potluck_net::Limits {
         potluck_net::Limits { tuning: self.transport.tuning(), ..self.limits.network() }
@@ -203,6 +213,8 @@ struct File {
     x509: Option<X509>,
     http: Option<Http>,
     #[serde(default)]
+    hub: Hub,
+    #[serde(default)]
     witnesses: Witnesses,
     #[serde(default = "default_store")]
     store: PathBuf,
@@ -244,6 +256,7 @@ impl Settings {
             listen: arguments.listen.unwrap_or(file.listen),
             x509: file.x509.map(|x509| x509.in_folder(&arguments.dir)),
             http: file.http.map(|http| http.listen),
+            hub: file.hub,
             witnesses: witnesses(&path, &file.witnesses)?,
             // A path in the file is relative to the file, one on the command line to where it was written.
             store: arguments.store.clone().unwrap_or_else(|| arguments.dir.join(file.store)),
@@ -307,6 +320,7 @@ mod tests {
         let spare = gather("listen = '127.0.0.1:4433'", &[]).unwrap();
         assert_eq!((spare.limits, spare.listen), (settings.limits, settings.listen));
         assert_eq!((spare.transport, settings.transport), Default::default());
+        assert_eq!((spare.hub, settings.hub), Default::default());
     }
 
     #[test]

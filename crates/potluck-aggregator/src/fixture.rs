@@ -20,7 +20,7 @@ use potluck_core::{
 use potluck_net::archive::Files;
 use potluck_net::{Offer, Receipt, Service as _, Wanted, blob};
 
-use crate::config::{Limits, Settings, Transport};
+use crate::config::{Hub, Limits, Settings, Transport};
 use crate::server::Aggregator;
 
 pub(crate) const PARTIES: [&str; 2] = ["agency", "readers"];
@@ -188,6 +188,7 @@ impl Folder {
             listen: "127.0.0.1:0".parse().unwrap(),
             x509: None,
             http: None,
+            hub: Hub::default(),
             witnesses: Vec::new(),
             store: self.store(),
             threads: NonZeroUsize::MIN,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! log      /checkpoint, /tile/…, /envelope/…      monitors and mirrors
+//! hub      /api/models/…, /NS/NAME/resolve/…      transformers, and whatever else loads models by name
 //! health   /healthz                               whoever keeps the process running
 //! api      /api/v1/…                              dashboards, scripts
 //! ```
@@ -11,6 +12,7 @@
 
 mod api;
 mod health;
+mod hub;
 mod log;
 
 use std::net::SocketAddr;
@@ -30,6 +32,7 @@ use potluck_net::tcp::{Caller, Leave, Manners, attend};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+pub use self::hub::KeptSoups;
 use crate::server::Aggregator;
 
 /// Files that are read at once: more would only wait for the disk.
@@ -46,19 +49,25 @@ struct Shared {
     aggregator: Aggregator,
     reads: Semaphore,
     bodies: api::Bodies,
+    hub: hub::Hub,
 }
 
 impl HttpServer {
-    /// Binds a TCP socket.
+    /// Binds a TCP socket. Soups that more than one reader asks for lie in `kept`.
     ///
     /// # Errors
     /// [`BindError`].
-    pub async fn bind(listen: SocketAddr, aggregator: &Aggregator) -> Result<Self, BindError> {
+    pub async fn bind(
+        listen: SocketAddr,
+        aggregator: &Aggregator,
+        kept: &KeptSoups,
+    ) -> Result<Self, BindError> {
         let failed = |source| BindError::Socket { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let hub = hub::Hub::new(aggregator, kept);
         let (aggregator, reads) = (aggregator.clone(), Semaphore::new(READS));
-        let shared = Shared { aggregator, reads, bodies: api::Bodies::default() };
+        let shared = Shared { aggregator, reads, bodies: api::Bodies::default(), hub };
         Ok(Self { listener, address, shared: Arc::new(shared) })
     }
 
@@ -79,6 +88,7 @@ impl HttpServer {
 fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(log::routes())
+        .merge(hub::routes())
         .merge(health::routes())
         .merge(api::routes())
         .fallback(async || words(StatusCode::NOT_FOUND, "nothing is served under that name\n"))

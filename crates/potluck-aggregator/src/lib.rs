@@ -6,7 +6,7 @@
 //!
 //! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`log_keys`], [`start`]), what it
 //! keeps ([`fault`], [`store`], [`catalogue`], [`history`], [`ledger`]), what it does ([`submission`], [`round`], [`sweep`]), and how the
-//! network calls it ([`server`], [`http`]); last, whom it asks itself
+//! network calls it ([`server`], `streams`, [`http`]); last, whom it asks itself
 //! ([`outside`]). `main.rs` is the program.
 
 pub mod config;
@@ -34,6 +34,9 @@ pub mod server;
 pub mod check;
 
 pub mod doctor;
+
+mod streams;
+
 pub mod http;
 
 pub mod outside;

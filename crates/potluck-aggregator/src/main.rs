@@ -69,7 +69,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             None => server,
         };
         let http = match settings.http {
-            Some(listen) => Some(HttpServer::bind(listen, &aggregator).await?),
+            Some(listen) => {
+                Some(HttpServer::bind(listen, &aggregator, &settings.kept_soups()).await?)
+            }
             None => None,
         };
         // Signals are listened for before anybody hears that there is something to stop.

@@ -6,15 +6,18 @@
 //! ```text
 //! permit ─▶ accept ─▶ serve ──────────▶ done
 //!                       │ silent ─────▶ cut
-//!                       │ life over, or shutdown ─▶ Leave ─▶ done, or cut after the grace
+//!                       │ life over ──▶ Leave ─▶ done, or cut once too little moves
+//!                       │ shutdown ───▶ Leave ─▶ done, or cut after the grace
 //! ```
 //!
 //! The one liveness rule of the other transport holds here too: progress within the idle time, in either direction. A
-//! caller who stops reading is as silent as one who stops sending.
+//! caller who stops reading is as silent as one who stops sending. A connection that has lasted its time takes no further
+//! request, but an answer under way may be of any length: it goes on for as long as it moves at more than a trickle.
 
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,20 +33,24 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What callers may cost.
 #[derive(Debug, Clone)]
 pub struct Manners {
-    /// How many at once. Each holds at most one file, which has at most 1 MiB.
+    /// How many at once. Each holds at most one file of a log, which has at most 1 MiB, or a few pieces of a longer answer.
     pub callers: usize,
     /// How long nothing may move, in either direction; and how long a caller may take to say what it wants.
     pub patience: Duration,
-    /// How long a connection may last. Mirrors of long logs come again.
+    /// How long a connection takes requests. Mirrors of long logs come again.
     pub life: Duration,
-    /// How long an answer under way may take once the connection is to end.
+    /// How many bytes of the last answer must move within the patience once that time is over.
+    pub floor: u64,
+    /// How long an answer under way may take at shutdown.
     pub grace: Duration,
 }
 
 impl Default for Manners {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { callers: 256, patience: seconds(15), life: seconds(600), grace: seconds(5) }
+        let (patience, life, grace) = (seconds(15), seconds(600), seconds(5));
+        // 4 KiB a second: less than any line on which a large file would ever end.
+        Self { callers: 256, patience, life, floor: 64 << 10, grace }
     }
 }
 
@@ -66,10 +73,12 @@ pub async fn attend<S, F>(
             _ = ended.changed() => break,
             // Dropped without loss: a permit goes back, and who knocks keeps waiting in the listener.
             Some((stream, place)) = next(&listener, &places) => {
-                let caller = Caller::new(stream, manners.patience);
+                let moved = Arc::new(AtomicU64::new(0));
+                let caller = Caller::new(stream, manners.patience, Arc::clone(&moved));
                 let (asked, leave) = watch::channel(());
                 let serving = serve(caller, Leave(leave));
-                callers.spawn(attended(serving, asked, manners.clone(), ended.clone(), place));
+                let bounds = Bounds { manners: manners.clone(), moved, ended: ended.clone() };
+                callers.spawn(attended(serving, asked, bounds, place));
             }
             // Dropped without loss: an ended task stays in the set.
             Some(_) = callers.join_next() => (),
@@ -100,11 +109,18 @@ async fn next(
     }
 }
 
+/// By what a connection is bounded.
+struct Bounds {
+    manners: Manners,
+    /// Bytes that moved on it, both ways together.
+    moved: Arc<AtomicU64>,
+    ended: watch::Receiver<()>,
+}
+
 async fn attended(
     serving: impl Future<Output = ()>,
     asked: watch::Sender<()>,
-    manners: Manners,
-    mut ended: watch::Receiver<()>,
+    Bounds { manners, moved, mut ended }: Bounds,
     _place: OwnedSemaphorePermit,
 ) {
     let mut serving = pin!(serving);
@@ -115,8 +131,29 @@ async fn attended(
         () = sleep(manners.life) => (),
     }
     drop(asked);
+    tokio::select! {
+        // It is the connection: polled again below unless it has completed.
+        () = serving.as_mut() => return,
+        // Completes at once where it has before.
+        _ = ended.changed() => (),
+        // Then it is cut.
+        () = trickle(&moved, &manners) => return,
+    }
     // Past the limit it is cut: its reader stalls.
     let _ = timeout(manners.grace, serving).await;
+}
+
+/// Completes once less than the floor moves within the patience.
+async fn trickle(moved: &AtomicU64, manners: &Manners) {
+    let mut before = moved.load(Ordering::Relaxed);
+    loop {
+        sleep(manners.patience).await;
+        let now = moved.load(Ordering::Relaxed);
+        if now.saturating_sub(before) < manners.floor {
+            return;
+        }
+        before = now;
+    }
 }
 
 /// Says when a connection is to end.
@@ -135,11 +172,17 @@ pub struct Caller {
     stream: TcpStream,
     patience: Duration,
     silence: Pin<Box<Sleep>>,
+    moved: Arc<AtomicU64>,
 }
 
 impl Caller {
-    fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, silence: Box::pin(sleep(patience)) }
+    fn new(stream: TcpStream, patience: Duration, moved: Arc<AtomicU64>) -> Self {
+        Self { stream, patience, silence: Box::pin(sleep(patience)), moved }
+    }
+
+    /// Counts what moved.
+    fn count(&self, bytes: usize) {
+        self.moved.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// What came of a step: where it waits, only as long as the silence may last.
@@ -164,7 +207,9 @@ impl AsyncRead for Caller {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let step = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.count(buffer.filled().len().saturating_sub(before));
         self.or_silence(context, step)
     }
 }
@@ -176,6 +221,9 @@ impl AsyncWrite for Caller {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let step = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(written)) = &step {
+            self.count(*written);
+        }
         self.or_silence(context, step)
     }
 
@@ -185,6 +233,9 @@ impl AsyncWrite for Caller {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let step = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        if let Poll::Ready(Ok(written)) = &step {
+            self.count(*written);
+        }
         self.or_silence(context, step)
     }
 

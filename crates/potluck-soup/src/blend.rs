@@ -40,7 +40,7 @@ pub use self::mixture::{MixedTensor, Mixture, Tensors};
 pub(crate) use self::pieces::Pieces;
 pub(crate) use self::plan::Planned;
 pub use self::plan::{Shape, Soup, SoupFile};
-pub use self::published::{Blended, blend, recompute};
+pub use self::published::{Blended, blend, planned, recompute};
 pub use self::reader::SoupReader;
 pub(crate) use self::rule::{Agreed, Same, Weighted, all_finite, in_format, not_finite};
 pub use self::rule::{Bench, Rule};

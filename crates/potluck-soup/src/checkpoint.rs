@@ -19,7 +19,7 @@ use crate::blend::Input;
 pub use crate::index::INDEX;
 use crate::index::{IndexError, ShardIndex};
 use crate::layout::{HeaderLimit, TensorLayout};
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, Watch};
 
 /// The file that holds the weights of a folder that keeps them in one.
 pub use potluck_core::manifest::WEIGHTS;
@@ -114,16 +114,28 @@ impl Checkpoint {
         }
     }
 
+    /// Opens the file of weights at `path`, of which nothing is used that `watch` does not let pass.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Source`].
+    pub fn open_watched(path: &Path, watch: Arc<dyn Watch>) -> Result<Self, CheckpointError> {
+        let source = Source::open_watched(path, HeaderLimit::LOCAL, watch)?;
+        Ok(Self::with(path, Kind::File, vec![Arc::new(source)]))
+    }
+
     fn of(path: &Path, kind: Kind, files: &[PathBuf]) -> Result<Self, CheckpointError> {
         let open = |file: &PathBuf| Source::open(file, HeaderLimit::LOCAL).map(Arc::new);
-        let sources: Vec<_> = files.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self::with(path, kind, files.iter().map(open).collect::<Result<_, _>>()?))
+    }
+
+    fn with(path: &Path, kind: Kind, sources: Vec<Arc<Source>>) -> Self {
         let mut tensors: Vec<(u32, u32)> = Vec::new();
         for (number, source) in (0..).zip(&sources) {
             tensors.extend((0..).zip(source.layout().tensors()).map(|(at, _)| (number, at)));
         }
         let name = |&(source, at): &(u32, u32)| named(&sources, source, at);
         tensors.sort_by(|a, b| name(a).cmp(name(b)));
-        Ok(Self { path: path.to_owned(), kind, is_indexed: false, sources, tensors })
+        Self { path: path.to_owned(), kind, is_indexed: false, sources, tensors }
     }
 
     /// Each shard holds exactly the tensors that the index says it holds.

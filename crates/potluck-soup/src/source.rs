@@ -2,12 +2,16 @@
 //!
 //! Nothing is mapped: a file that somebody cuts short while it is read ends in an error that names it, never in a
 //! signal. Whoever has read all that it wanted asks [`Source::check_unchanged`], so that what was made of a file
-//! that was rewritten meanwhile is not taken for a soup. Called by [`crate::checkpoint`] and by what mixes.
+//! that was rewritten meanwhile is not taken for a soup. Whoever streams a soup cannot ask at the end, since what was sent
+//! is gone: a [`Watch`] is asked before any byte is used. Called by [`crate::checkpoint`] and by what mixes.
 
+use std::fmt::Debug;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::layout::{HeaderLimit, Layout, LayoutError};
 
@@ -41,6 +45,15 @@ pub enum SourceError {
     Changed(PathBuf),
 }
 
+/// Asked before bytes of a file are used: whether they are those that the file is to have. Called from many threads.
+pub trait Watch: Debug + Send + Sync {
+    /// Lets a range of the file's bytes pass.
+    ///
+    /// # Errors
+    /// With what the read of them then fails.
+    fn check(&self, range: Range<u64>) -> io::Result<()>;
+}
+
 /// An open file of weights with its checked header.
 #[derive(Debug)]
 pub struct Source {
@@ -48,6 +61,7 @@ pub struct Source {
     file: File,
     layout: Layout,
     seen: Seen,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 /// What a write to a file changes.
@@ -81,7 +95,27 @@ impl Source {
             LayoutError::Read(source) => failed(source),
             source => SourceError::Layout { path: path.to_owned(), source },
         })?;
-        Ok(Self { path: path.to_owned(), file, layout, seen: Seen::of(&metadata) })
+        Ok(Self { path: path.to_owned(), file, layout, seen: Seen::of(&metadata), watch: None })
+    }
+
+    /// As [`Self::open`]; nothing of the file is used that `watch` does not let pass, its header included.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_watched(
+        path: &Path,
+        limit: HeaderLimit,
+        watch: Arc<dyn Watch>,
+    ) -> Result<Self, SourceError> {
+        let mut source = Self::open(path, limit)?;
+        // A header may be anybody's; that it was read does no harm.
+        watch.check(0..source.layout.data_start()).map_err(|error| source.unreadable(error))?;
+        source.watch = Some(watch);
+        Ok(source)
+    }
+
+    fn unreadable(&self, source: io::Error) -> SourceError {
+        SourceError::Read { path: self.path.clone(), source }
     }
 
     /// Where its tensors lie.
@@ -104,9 +138,13 @@ impl Source {
     /// # Errors
     /// [`SourceError::Read`], [`SourceError::Shrunk`].
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), SourceError> {
+        if let Some(watch) = &self.watch {
+            let end = offset.saturating_add(bytes.len() as u64);
+            watch.check(offset..end).map_err(|error| self.unreadable(error))?;
+        }
         self.file.read_exact_at(bytes, offset).map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => SourceError::Shrunk(self.path.clone()),
-            _ => SourceError::Read { path: self.path.clone(), source },
+            _ => self.unreadable(source),
         })
     }
 
@@ -160,6 +198,29 @@ mod tests {
         let source = Source::open(&path, HeaderLimit::BASE).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
         assert!(matches!(source.check_unchanged(), Err(SourceError::Changed(it)) if it == path));
+    }
+
+    /// Lets everything before a byte pass.
+    #[derive(Debug)]
+    struct Until(u64);
+
+    impl Watch for Until {
+        fn check(&self, range: Range<u64>) -> io::Result<()> {
+            if range.end <= self.0 { Ok(()) } else { Err(io::Error::other("beyond")) }
+        }
+    }
+
+    #[test]
+    fn what_is_watched_is_read_only_where_it_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path());
+        let open = |until| Source::open_watched(&path, HeaderLimit::BASE, Arc::new(Until(until)));
+        let plain = Source::open(&path, HeaderLimit::BASE).unwrap();
+        let data = plain.layout().data_start();
+        assert!(matches!(open(data - 1), Err(SourceError::Read { .. })));
+        let source = open(data + 4).unwrap();
+        source.read_exact_at(&mut [0; 4], data).unwrap();
+        assert!(matches!(source.read_exact_at(&mut [0; 5], data), Err(SourceError::Read { .. })));
     }
 
     #[test]

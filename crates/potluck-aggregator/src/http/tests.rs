@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::Settings;
 use crate::fixture::{Folder, admit};
 
 pub(super) struct Served {
@@ -21,9 +22,12 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) async fn start(folder: &Folder) -> Self {
-        let aggregator = folder.open();
+        Self::over(folder.open(), &folder.settings()).await
+    }
+
+    pub(super) async fn over(aggregator: Aggregator, settings: &Settings) -> Self {
         let any = "127.0.0.1:0".parse().unwrap();
-        let server = HttpServer::bind(any, &aggregator).await.unwrap();
+        let server = HttpServer::bind(any, &aggregator, &settings.kept_soups()).await.unwrap();
         let (end, ended) = watch::channel(());
         let address = server.local_addr();
         Self { address, aggregator, end, task: tokio::spawn(server.run(ended)) }
@@ -36,8 +40,14 @@ impl Served {
 
     /// The same with more headers, each of which ends its line.
     pub(super) async fn ask_with(&self, line: &str, headers: &str) -> (u16, String, Vec<u8>) {
+        let lines = format!("{line} HTTP/1.1\r\n{headers}");
+        self.ask_lines(lines.trim_end()).await
+    }
+
+    /// As [`Self::ask`], with lines of the head of one's own behind the first.
+    pub(super) async fn ask_lines(&self, lines: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{line} HTTP/1.1\r\nhost: log\r\nconnection: close\r\n{headers}\r\n");
+        let request = format!("{lines}\r\nhost: log\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();

@@ -11,7 +11,7 @@ use super::*;
 /// Limits that nobody reaches.
 fn endless() -> Manners {
     let long = Duration::from_secs(86_400);
-    Manners { callers: 2, patience: long, life: long, grace: long }
+    Manners { callers: 2, patience: long, life: long, floor: 1, grace: long }
 }
 
 const SHORT: Duration = Duration::from_millis(30);
@@ -90,9 +90,9 @@ async fn whoever_never_reads_is_cut() {
 
 #[tokio::test]
 async fn whoever_is_never_silent_is_asked_to_leave_and_then_cut() {
-    // One that leaves when it is asked, and one that does not.
+    // One that leaves when it is asked, and one that does not, and moves nothing.
     let polite = Manners { life: SHORT, ..endless() };
-    let deaf = Manners { life: SHORT, grace: SHORT, ..endless() };
+    let deaf = Manners { life: SHORT, patience: SHORT, ..endless() };
     let served = Attended::start(polite, echo).await;
     gone(&mut served.call().await).await;
     let served = Attended::start(deaf, |caller, leave| async move {
@@ -100,6 +100,44 @@ async fn whoever_is_never_silent_is_asked_to_leave_and_then_cut() {
         std::future::pending().await
     });
     gone(&mut served.await.call().await).await;
+}
+
+/// Sends zeros for as long as somebody takes them, and does not leave before there were `count` of them.
+async fn send(mut caller: Caller, leave: Leave, count: u64) {
+    leave.asked().await;
+    let mut sent = 0;
+    while sent < count {
+        match caller.write(&[0; 64 << 10]).await {
+            Ok(bytes) => sent += bytes as u64,
+            Err(_) => return,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_under_way_goes_on_past_the_life_while_it_moves() {
+    // Nothing but the shutdown's grace, which is over at once, bounds it from above.
+    let manners = Manners { life: SHORT, grace: Duration::ZERO, ..endless() };
+    let whole = 32 << 20;
+    let served = Attended::start(manners, move |caller, leave| send(caller, leave, whole)).await;
+    let mut caller = served.call().await;
+    let mut taken = 0;
+    let mut bytes = vec![0; 1 << 20];
+    let taking = async {
+        while let Ok(count @ 1..) = caller.read(&mut bytes).await {
+            taken += count as u64;
+        }
+    };
+    timeout(LIMIT, taking).await.unwrap();
+    assert!(taken >= whole, "{taken}");
+}
+
+#[tokio::test]
+async fn a_trickle_past_the_life_is_cut() {
+    // Whoever takes a byte at a time is never silent, and never done.
+    let manners = Manners { life: SHORT, patience: SHORT, floor: u64::MAX, ..endless() };
+    let served = Attended::start(manners, |caller, leave| send(caller, leave, u64::MAX)).await;
+    gone(&mut served.call().await).await;
 }
 
 #[tokio::test]

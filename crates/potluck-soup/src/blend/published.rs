@@ -1,7 +1,8 @@
 //! Soups as a federation publishes them: by `linear/1`, in one file, in the experts' own dtypes, under a recipe.
 //!
 //! The aggregator makes and keeps the file ([`blend`]); whoever only wants to know whether it is what was published
-//! makes the same bytes and keeps none of them ([`recompute`]).
+//! makes the same bytes and keeps none of them ([`recompute`]). Whoever serves it without writing it first takes the plan
+//! ([`planned`]), whose file is read from any byte on ([`SoupFile::read_at`](super::SoupFile::read_at)).
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub fn blend(
     threads: NonZeroUsize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Blended, BlendError> {
-    let soup = planned(recipe, experts)?;
+    let soup = planned(recipe, &opened(experts)?)?;
     let (file, total) = (&soup.files()[0], soup.bytes());
     progress(0, total);
     let mut moved = |done| progress(done, total);
@@ -56,7 +57,7 @@ pub fn recompute(
     threads: NonZeroUsize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Blended, BlendError> {
-    let soup = planned(recipe, experts)?;
+    let soup = planned(recipe, &opened(experts)?)?;
     let (file, total) = (&soup.files()[0], soup.bytes());
     progress(0, total);
     file.digest(making(threads), &mut |done| progress(done, total)).map(blended)
@@ -74,7 +75,12 @@ fn blended(made: Made) -> Blended {
     Blended { size: made.size, blake3, sha256 }
 }
 
-fn planned(recipe: &Recipe, experts: &[(PartyId, PathBuf)]) -> Result<Soup, BlendError> {
+/// Plans the soup of `recipe` in one file, over open experts: exactly the parties that the recipe names, in any order.
+/// No weight is read.
+///
+/// # Errors
+/// [`BlendError`], of the caller's and the experts' kind.
+pub fn planned(recipe: &Recipe, experts: &[(PartyId, Checkpoint)]) -> Result<Soup, BlendError> {
     if experts.is_empty() {
         return Err(BlendError::NoExperts);
     }
@@ -82,9 +88,8 @@ fn planned(recipe: &Recipe, experts: &[(PartyId, PathBuf)]) -> Result<Soup, Blen
     if let Some((party, _)) = experts.iter().find(|(party, _)| !needed(party)) {
         return Err(BlendError::Unneeded(party.clone()));
     }
-    let opened = opened(experts)?;
     let active = |ingredient: &Ingredient| {
-        let found = opened.iter().find(|(party, _)| *party == ingredient.party);
+        let found = experts.iter().find(|(party, _)| *party == ingredient.party);
         let (party, it) = found.ok_or_else(|| BlendError::Missing(ingredient.party.clone()))?;
         Ok((party.clone(), ingredient.ppm, it))
     };

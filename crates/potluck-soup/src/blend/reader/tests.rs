@@ -2,11 +2,11 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use potluck_core::Blake3;
+use potluck_core::{Blake3, PartyId, Recipe};
 use proptest::prelude::*;
 
 use super::*;
-use crate::blend::{Making, Shape, Soup, Wanted, linear};
+use crate::blend::{Making, Shape, Soup, Wanted, blend, linear, planned};
 use crate::checkpoint::Checkpoint;
 use crate::layout::Dtype;
 use crate::samples::{experts, f32s, halves};
@@ -76,6 +76,44 @@ fn only_what_lies_under_the_range_is_read() {
     assert_eq!(bytes, expected[..bytes.len()]);
     let error = reader.read(&mut [0; 1]).unwrap_err().to_string();
     assert!(error.contains("b.safetensors became shorter"), "{error}");
+}
+
+#[test]
+fn what_is_planned_reads_as_the_file_that_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let ramp = |scale: f32| (0..90_000).map(|i| i as f32 * scale).collect::<Vec<_>>();
+    let tensors = |scale| vec![f32s("w", &ramp(scale)), halves("b", Dtype::Bf16, &[0x3f80])];
+    let given = experts(folder.path(), &[tensors(1.0), tensors(-0.5)]);
+    for lambda in ["a=0.3,b=0.7", "b=1"] {
+        let manifest = |party: &PartyId| Some(Blake3::of(party.as_str().as_bytes()));
+        let recipe = Recipe::new(Blake3::of(b"base"), &lambda.parse().unwrap(), manifest).unwrap();
+        let mixed = |party: &PartyId| recipe.experts().iter().any(|it| it.party == *party);
+        let given: Vec<_> = given.iter().filter(|(party, _)| mixed(party)).cloned().collect();
+        let path = folder.path().join("published");
+        blend(&recipe, &given, &path, NonZeroUsize::MIN, &mut |_, _| {}).unwrap();
+        let bytes = std::fs::read(path).unwrap();
+
+        let open = |(party, path): &(_, std::path::PathBuf)| {
+            (PartyId::clone(party), Checkpoint::open(path).unwrap())
+        };
+        let soup = planned(&recipe, &given.iter().map(open).collect::<Vec<_>>()).unwrap();
+        let file = &soup.files()[0];
+        assert_eq!(file.length(), bytes.len() as u64);
+        let mut bench = Bench::default();
+        for tile in [1, 4099, 65_536, 1 << 20] {
+            let mut streamed = Vec::new();
+            for offset in (0..bytes.len()).step_by(tile) {
+                let mut piece = vec![0; tile.min(bytes.len() - offset)];
+                let read = file.read_at(&mut bench, offset as u64, &mut piece).unwrap();
+                assert_eq!(read, piece.len());
+                streamed.extend_from_slice(&piece);
+                if tile == 1 && offset > 300 {
+                    break;
+                }
+            }
+            assert_eq!(streamed, bytes[..streamed.len()]);
+        }
+    }
 }
 
 proptest! {

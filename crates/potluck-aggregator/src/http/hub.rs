@@ -1,0 +1,142 @@
+//! The federation as a repository of the Hugging Face Hub, for `transformers` and whatever else loads models by name.
+//!
+//! ```text
+//! GET  /api/models                                        the one repository
+//! GET  /api/models/NS/NAME[/revision/REV]                 what it is, and the files of a revision
+//! GET  /api/models/NS/NAME/tree/REV[/FOLDER]              its files with their sizes
+//! POST /api/models/NS/NAME/paths-info/REV                 of some of them
+//! GET  /api/models/NS/NAME/refs, …/commits/REV            revisions that have names
+//! GET  /NS/NAME/resolve/REV/FILE                          a file, from any byte on
+//! GET  /api/whoami-v2                                     who asks
+//! ```
+//!
+//! The repository is `FEDERATION/model`. A revision is a soup, an expert or the base ([`revision`]); its weights are mixed
+//! while they are sent ([`crate::streams`]). Nothing is taken. `docs/serving.md` tells users about it.
+
+mod card;
+mod commits;
+mod file;
+mod gate;
+mod info;
+mod range;
+mod revision;
+mod snapshot;
+mod trouble;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use self::commits::Commits;
+use self::revision::Revision;
+use self::snapshot::Snapshot;
+use self::trouble::Trouble;
+use super::Shared;
+use crate::server::Aggregator;
+use crate::streams::Streams;
+
+/// The repository's name, behind the federation's.
+const NAME: &str = "model";
+
+/// Where soups are kept that more than one asks for, and how many bytes of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSoups {
+    /// A folder of their own.
+    pub folder: PathBuf,
+    /// At most; 0 keeps none.
+    pub bytes: u64,
+}
+
+/// What is remembered between requests.
+#[derive(Debug)]
+pub(super) struct Hub {
+    streams: Arc<Streams>,
+    commits: Commits,
+}
+
+impl Hub {
+    pub(super) fn new(aggregator: &Aggregator, kept: &KeptSoups) -> Self {
+        let (store, threads) = (Arc::clone(&aggregator.store), aggregator.threads);
+        let streams = Streams::new(store, threads, &kept.folder, kept.bytes);
+        Self { streams: Arc::new(streams), commits: Commits::default() }
+    }
+}
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/models", get(info::all))
+        .route("/api/models/{name}", get(no_such_repository))
+        .route("/api/models/{namespace}/{name}", get(info::main))
+        .route("/api/models/{namespace}/{name}/revision/{revision}", get(info::of_revision))
+        .route("/api/models/{namespace}/{name}/tree/{revision}", get(info::tree))
+        .route("/api/models/{namespace}/{name}/tree/{revision}/{*folder}", get(info::tree_under))
+        .route("/api/models/{namespace}/{name}/paths-info/{revision}", post(info::paths))
+        .route("/api/models/{namespace}/{name}/refs", get(info::refs))
+        .route("/api/models/{namespace}/{name}/commits/{revision}", get(info::commits))
+        .route("/api/whoami-v2", get(whoami))
+        .route("/{name}/resolve/{revision}/{*file}", get(no_such_repository))
+        .route("/{namespace}/{name}/resolve/{revision}/{*file}", get(file::answer))
+}
+
+/// There are no tokens yet, so that whoever asks is nobody.
+async fn whoami() -> Trouble {
+    Trouble::new(StatusCode::UNAUTHORIZED, None, "Invalid username or password.")
+}
+
+/// A name without a namespace.
+async fn no_such_repository(State(shared): State<Arc<Shared>>) -> Trouble {
+    Trouble::no_repository(&repository(&shared))
+}
+
+/// A repository as it is asked for.
+#[derive(Debug, serde::Deserialize)]
+struct Asked {
+    namespace: String,
+    name: String,
+}
+
+/// A revision of one.
+#[derive(Debug, serde::Deserialize)]
+struct AskedRevision {
+    namespace: String,
+    name: String,
+    revision: String,
+}
+
+/// The repository's full name.
+fn repository(shared: &Shared) -> String {
+    format!("{}/{NAME}", shared.aggregator.standing().federation.charter().name())
+}
+
+/// The files of a revision, if who asks may read them.
+async fn opened(
+    shared: &Arc<Shared>,
+    headers: &HeaderMap,
+    AskedRevision { namespace, name, revision }: AskedRevision,
+) -> Result<Snapshot, Trouble> {
+    let standing = shared.aggregator.standing();
+    if namespace != standing.federation.charter().name().as_str() || name != NAME {
+        return Err(Trouble::no_repository(&repository(shared)));
+    }
+    let found = Revision::find(&revision, &standing, shared)?;
+    gate::may_read(shared, headers, found.audience(&standing))?;
+    let _turn = shared.reads.acquire().await.map_err(|error| Trouble::broken(&error))?;
+    let shared = Arc::clone(shared);
+    // Headers of files are read.
+    let open = move || Snapshot::of(found, &standing, &shared.hub);
+    tokio::task::spawn_blocking(open).await.map_err(|error| Trouble::broken(&error))?
+}
+
+/// What a handler gives: an answer, or the trouble in the client's own words.
+type Answer = Result<Response, Trouble>;
+
+/// The parts of a path of a revision.
+type AtRevision = Path<AskedRevision>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! What can be streamed: a soup that is mixed for it, or a stored file.
+
+use std::fmt::{self, Debug};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use potluck_core::{Blake3, Recipe};
+use potluck_soup::blend::{Bench, Soup, SoupFile};
+
+use super::TILE;
+use super::cache::{Cache, Kept};
+use super::stored::StoredFile;
+
+/// Why something cannot be streamed; all who wait for it hear the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure(Arc<dyn std::error::Error + Send + Sync>);
+
+impl Failure {
+    pub(super) fn of(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::in_full(&*self.0))
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Bytes that can be made from any tile on, always the same.
+pub(crate) trait Content: Debug + Send + Sync {
+    /// What tells it from every other content.
+    fn key(&self) -> Blake3;
+
+    /// Its length in bytes.
+    fn length(&self) -> u64;
+
+    /// Fills `bytes` with its tile `index`, on the caller's thread.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    fn fill(&self, bench: &mut Bench, index: u64, bytes: &mut [u8]) -> Result<(), Failure>;
+
+    /// Hears that one more asks for it.
+    fn asked(&self) {}
+}
+
+/// A file of the store.
+#[derive(Debug)]
+pub(super) struct StoredContent(Arc<StoredFile>);
+
+impl StoredContent {
+    pub(super) fn new(file: Arc<StoredFile>) -> Self {
+        Self(file)
+    }
+}
+
+impl Content for StoredContent {
+    fn key(&self) -> Blake3 {
+        self.0.blake3()
+    }
+
+    fn length(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn fill(&self, _: &mut Bench, index: u64, bytes: &mut [u8]) -> Result<(), Failure> {
+        self.0.read(bytes, index.saturating_mul(TILE as u64)).map_err(Failure::of)
+    }
+}
+
+/// A soup that is mixed while it is sent. Its first reader has it mixed and nothing else; once there is a second, its tiles
+/// are kept, as far as the cache has room.
+#[derive(Debug)]
+pub(crate) struct SoupContent {
+    recipe: Blake3,
+    /// In one file.
+    soup: Soup,
+    cache: Arc<Cache>,
+    readers: AtomicUsize,
+    kept: Mutex<std::sync::Weak<Kept>>,
+}
+
+impl SoupContent {
+    pub(super) fn new(recipe: Blake3, soup: Soup, cache: Arc<Cache>) -> Self {
+        Self { recipe, soup, cache, readers: AtomicUsize::new(0), kept: Mutex::default() }
+    }
+
+    fn file(&self) -> &SoupFile {
+        &self.soup.files()[0]
+    }
+
+    fn kept(&self) -> Option<Arc<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+}
+
+impl Content for SoupContent {
+    fn key(&self) -> Blake3 {
+        self.recipe
+    }
+
+    fn length(&self) -> u64 {
+        self.file().length()
+    }
+
+    fn fill(&self, bench: &mut Bench, index: u64, bytes: &mut [u8]) -> Result<(), Failure> {
+        let kept = self.kept();
+        if kept.as_ref().is_some_and(|kept| kept.read(index, bytes)) {
+            return Ok(());
+        }
+        let offset = index.saturating_mul(TILE as u64);
+        self.file().read_at(bench, offset, bytes).map_err(Failure::of)?;
+        if let Some(kept) = kept {
+            kept.write(index, bytes);
+        }
+        Ok(())
+    }
+
+    fn asked(&self) {
+        if self.readers.fetch_add(1, Ordering::Relaxed) > 0 {
+            let kept = self.cache.keep(self.recipe, self.length());
+            let kept = kept.as_ref().map_or_else(std::sync::Weak::new, Arc::downgrade);
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        }
+    }
+}
+
+/// Soups whose plans are held: what a browser, or 64 clients, ask for at a time. A plan is some hundred bytes for each tensor
+/// and expert.
+const PLANS: usize = 128;
+
+/// The plans of soups that were asked for last.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    held: Mutex<Vec<(u64, Arc<SoupContent>)>>,
+    clock: AtomicU64,
+}
+
+impl Plans {
+    /// The plan of a recipe, made by `plan` where it is not held.
+    pub(super) fn of(
+        &self,
+        recipe: &Recipe,
+        plan: impl FnOnce() -> Result<SoupContent, Failure>,
+    ) -> Result<Arc<SoupContent>, Failure> {
+        let (digest, now) = (recipe.digest(), self.clock.fetch_add(1, Ordering::Relaxed));
+        if let Some(found) = self.found(digest, now) {
+            return Ok(found);
+        }
+        let planned = Arc::new(plan()?);
+        // Another may have planned the same meanwhile: one of the two is kept, so that readers meet.
+        if let Some(found) = self.found(digest, now) {
+            return Ok(found);
+        }
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= PLANS {
+            let oldest = held.iter().enumerate().min_by_key(|(_, (used, _))| *used);
+            let oldest = oldest.map(|(at, _)| at);
+            oldest.map(|at| held.swap_remove(at));
+        }
+        held.push((now, Arc::clone(&planned)));
+        Ok(planned)
+    }
+
+    fn found(&self, recipe: Blake3, now: u64) -> Option<Arc<SoupContent>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let (used, found) = held.iter_mut().find(|(_, it)| it.recipe == recipe)?;
+        *used = now;
+        Some(Arc::clone(found))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Three tiles and a little, each byte the tile's number; it counts what is made.
+    #[derive(Debug, Default)]
+    pub(crate) struct Counted {
+        pub(crate) made: AtomicUsize,
+    }
+
+    impl Content for Counted {
+        fn key(&self) -> Blake3 {
+            Blake3::of(b"counted")
+        }
+
+        fn length(&self) -> u64 {
+            3 * TILE as u64 + 10
+        }
+
+        fn fill(&self, _: &mut Bench, index: u64, bytes: &mut [u8]) -> Result<(), Failure> {
+            self.made.fetch_add(1, Ordering::Relaxed);
+            bytes.fill(u8::try_from(index).unwrap());
+            Ok(())
+        }
+    }
+}
