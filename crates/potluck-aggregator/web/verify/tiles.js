@@ -4,7 +4,7 @@
 // verification sees; so does a record that is not the one that was logged.
 
 import { nodeHash } from "./merkle.js";
-import { refuse } from "./refused.js";
+import { refuse, Refused } from "./refused.js";
 
 const WIDTH = 256;
 
@@ -70,8 +70,20 @@ export class Tiles {
    * @returns {Promise<Uint8Array[]>}
    */
   async records(index) {
-    const { path, width } = tileOf("entries", index, this.size);
-    return parseBundle(await this.read(path, width * (2 + 0xffff)), width);
+    const tile = tileOf("entries", index, this.size);
+    const { bytes, isWhole } = await this.tileFile(tile, 2 + 0xffff);
+    return parseBundle(bytes, tile.width, isWhole);
+  }
+
+  /** A partial tile may be gone once the whole one is there, which begins with it (C2SP tlog-tiles). */
+  async tileFile({ path, width }, each) {
+    const whole = path.replace(/\.p\/.*$/, "");
+    try {
+      return { bytes: await this.read(path, width * each), isWhole: path === whole };
+    } catch (error) {
+      if (path === whole || !(error instanceof Refused)) throw error;
+      return { bytes: await this.read(whole, WIDTH * each), isWhole: true };
+    }
   }
 
   /**
@@ -140,12 +152,13 @@ export class Tiles {
    * @returns {Promise<Uint8Array>}
    */
   tile(level, index) {
-    const { path, width } = tileOf(level, index, this.size);
+    const tile = tileOf(level, index, this.size);
+    const { path, width } = tile;
     const known = this.kept.get(path);
     if (known !== undefined) return known;
-    const read = this.read(path, 32 * width).then((bytes) => {
-      if (bytes.length !== 32 * width) refuse(`the tile ${path} has not ${width} hashes`);
-      return bytes;
+    const read = this.tileFile(tile, 32).then(({ bytes, isWhole }) => {
+      const isRight = bytes.length === 32 * (isWhole ? WIDTH : width);
+      return isRight ? bytes : refuse(`the tile ${path} has not ${width} hashes`);
     });
     this.kept.set(path, read);
     return read;
@@ -155,10 +168,11 @@ export class Tiles {
 /**
  * The records of a bundle, each behind its length in two bytes, big-endian.
  * @param {Uint8Array} bundle
- * @param {number} width
+ * @param {number} width how many are wanted
+ * @param {boolean} isWhole whether more may follow them: a whole bundle was read where a partial one was asked for
  * @returns {Uint8Array[]}
  */
-export function parseBundle(bundle, width) {
+export function parseBundle(bundle, width, isWhole = false) {
   const records = [];
   let at = 0;
   for (let entry = 0; entry < width; entry += 1) {
@@ -167,7 +181,7 @@ export function parseBundle(bundle, width) {
     records.push(bundle.subarray(at + 2, at + 2 + length));
     at += 2 + length;
   }
-  if (at !== bundle.length) refuse(`the bundle goes on after its ${width} entries`);
+  if (at !== bundle.length && !(isWhole && width < WIDTH)) refuse(`the bundle goes on after its ${width} entries`);
   return records;
 }
 
