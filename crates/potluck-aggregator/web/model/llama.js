@@ -5,7 +5,7 @@
 // of its own. So logits agree to six digits or so and not to the bit, and the likeliest token is another one only where two
 // are that close. Weights are widened once, since converting each at every use would cost more than the sums.
 
-import { float32 } from "./safetensors.js";
+import { numbersOf } from "./numbers.js";
 import { refuse } from "../verify/refused.js";
 
 /**
@@ -54,7 +54,7 @@ export class Llama {
     const take = (name, ...sides) => {
       const tensor = tensors.get(name);
       if (tensor === undefined || tensor.shape.join() !== sides.join()) refuse(`the model's ${name} is not ${sides}`);
-      return Float64Array.from(float32(tensor));
+      return Float64Array.from(numbersOf(tensor));
     };
     this.embedding = take("model.embed_tokens.weight", vocabulary, hidden);
     this.head = shape.isTied ? this.embedding : take("lm_head.weight", vocabulary, hidden);

@@ -8,7 +8,8 @@
 import { equal, hex, utf8 } from "../verify/bytes.js";
 import { blake3 } from "../verify/hashes.js";
 import { refuse } from "../verify/refused.js";
-import { float32, NUMBERS, writeSoup } from "./safetensors.js";
+import { bytesOf, NUMBERS, numbersOf } from "./numbers.js";
+import { writeSoup } from "./safetensors.js";
 
 const MILLION = 1_000_000;
 
@@ -80,15 +81,13 @@ function mixed(inputs, ppm) {
     if (!inputs.every((it) => equal(it.bytes, bytes))) refuse(`the experts differ in ${name}, which is a constant`);
     return bytes.slice();
   }
-  const xs = inputs.map(float32);
-  if (xs.some((x) => !x.every(Number.isFinite))) refuse(`a number of ${name} is not finite`);
+  const xs = inputs.map(numbersOf);
   if (xs.length === 1) return bytes.slice();
-  const out = new Float32Array(xs[0].length);
+  const out = new Float64Array(xs[0].length);
   for (let at = 0; at < out.length; at += 1) {
     let sum = 0;
     for (let i = 0; i < xs.length; i += 1) sum += ppm[i] * xs[i][at];
     out[at] = sum / MILLION;
-    if (!Number.isFinite(out[at])) refuse(`a number of ${name} would be larger than F32 holds`);
   }
-  return new Uint8Array(out.buffer);
+  return bytesOf(out, dtype, name);
 }

@@ -13,9 +13,6 @@ export const WIDTHS = {
   F8_E4M3: 1, F8_E5M2: 1, I8: 1, U8: 1, BOOL: 1,
 };
 
-/** The formats that are trained and mixed; all others are compared and copied. */
-export const NUMBERS = ["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"];
-
 /**
  * @typedef {{name: string, dtype: keyof typeof WIDTHS, shape: number[], bytes: Uint8Array}} Tensor
  */
@@ -109,15 +106,4 @@ export function writeSoup(tensors, recipe) {
   const header = `{${[metadata, ...entries].join(",")}}`;
   const padded = utf8(header.padEnd(Math.ceil(header.length / 8) * 8, " "));
   return concat(littleEndian(padded.length, 8), padded, ...ordered.map(({ bytes }) => bytes));
-}
-
-/**
- * A tensor's numbers as JavaScript holds them.
- * @param {Tensor} tensor of F32
- * @returns {Float32Array}
- */
-export function float32(tensor) {
-  if (tensor.dtype !== "F32") refuse(`the tensor ${tensor.name} is ${tensor.dtype}; here only F32 is computed with`);
-  // A view needs an aligned place, which a tensor in a file need not have. Browsers run on little-endian machines.
-  return new Float32Array(tensor.bytes.slice().buffer);
 }
