@@ -196,6 +196,36 @@ fn exactly_the_sound_edges_verify() {
     assert_eq!(edges.iter().filter(|edge| edge.verifies()).count(), 43);
 }
 
+/// The edges for other implementations: keys that nobody may have, signatures by keys that somebody may, and their verdicts.
+fn written() -> String {
+    let mut text = String::new();
+    for key in small() {
+        text.push_str(&format!("refused {}\n", hex::encode(key.bytes)));
+    }
+    let enrolled = |edge: &&Edge| PublicKey::from_bytes(&edge.key.bytes).is_ok();
+    let (all, twelve) = (all_edges(), twelve());
+    for edge in all.iter().chain(&twelve).filter(enrolled) {
+        let verdict = if edge.verifies() { "valid" } else { "invalid" };
+        let fields = [edge.key.bytes.as_slice(), &edge.signature, &edge.message].map(hex::encode);
+        text.push_str(&format!("{verdict} {}\n", fields.join(" ")));
+    }
+    text
+}
+
+#[test]
+fn the_committed_edges_are_these() {
+    assert!(include_str!("../../../../tests/vectors/ed25519/edges.txt") == written());
+}
+
+/// `cargo test -p potluck-core -- --ignored write_the_edges_anew`
+#[test]
+#[ignore = "it writes the vectors that other tests read"]
+#[expect(clippy::disallowed_methods, reason = "vectors are files, and nothing else here reads or writes one")]
+fn write_the_edges_anew() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/ed25519");
+    std::fs::write(folder.join("edges.txt"), written()).unwrap();
+}
+
 /// 22 keys by 22 nonces, each with and without a residue where it can be, and once more for the other hash.
 const EDGES: usize = 1112;
 
