@@ -5,6 +5,7 @@
 //! hub      /api/models/…, /NS/NAME/resolve/…      transformers, and whatever else loads models by name
 //! health   /healthz                               whoever keeps the process running
 //! api      /api/v1/…                              dashboards, scripts
+//! pages    /, /front, /rounds, …                  a committee with a browser
 //! ```
 //!
 //! Plain HTTP/1.1: what is served verifies itself, and a proxy in front adds TLS where that is wanted. Nothing is
@@ -14,6 +15,7 @@ mod api;
 mod health;
 mod hub;
 mod log;
+mod pages;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -91,6 +93,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .merge(hub::routes())
         .merge(health::routes())
         .merge(api::routes())
+        .merge(pages::routes(api::routes().with_state(Arc::clone(&shared))))
         .fallback(async || words(StatusCode::NOT_FOUND, "nothing is served under that name\n"))
         .method_not_allowed_fallback(async || {
             words(StatusCode::METHOD_NOT_ALLOWED, "this is only read here\n")

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn what_is_known_decides() {
         let asked = |pairs: &[(axum::http::HeaderName, &'static str)]| {
-            let pair = |(name, value): &(_, _)| {
+            let pair = |(name, value): &(HeaderName, &str)| {
                 (axum::http::HeaderName::clone(name), HeaderValue::from_static(value))
             };
             asked(&pairs.iter().map(pair).collect(), 10, "\"a\"")

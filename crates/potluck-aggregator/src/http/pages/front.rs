@@ -1,0 +1,101 @@
+//! `/front`: what there is to choose from. The picture is the browser's; the table has all of it.
+
+use axum::Extension;
+use axum::extract::Query;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::answers::{Federation, Front, LambdaOf, Point};
+use super::{Api, Page, ask, layout, words};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    round: Option<u64>,
+}
+
+pub(super) async fn page(Extension(api): Extension<Api>, Query(which): Query<Which>) -> Page {
+    let federation: Federation = ask(&api, "/api/v1/federation").await?;
+    let path = which
+        .round
+        .map_or_else(|| "/api/v1/front".to_owned(), |round| format!("/api/v1/front?round={round}"));
+    let front: Front = ask(&api, &path).await?;
+    let mut model = None;
+    if let Some(point) = front.points.first() {
+        let path = format!("/api/v1/lambda?lambda={}", point.lambda.text);
+        model = ask::<LambdaOf>(&api, &path).await.ok().map(|it| it.load.model);
+    }
+    let is_known = front.points.iter().any(|point| point.is_evaluated);
+    let content = html! {
+        h1 { "Front" }
+        p.lead {
+            @match front.round {
+                Some(round) if is_known => {
+                    "What each party gains by each mixture that was tried out in "
+                    a href={ "/rounds/" (round) } { "round " (round) }
+                    ", and what is expected of those between."
+                }
+                _ => { "Nobody has tried out mixtures yet. These are the experts that there are to mix." }
+            }
+        }
+        @if is_known {
+            p.soft { "0 % is what a party has without a deal, 100 % the best that it found at first." }
+        }
+        div #explorer data-round=[front.round] data-repository=[model] {}
+        @if !front.points.is_empty() {
+            h2 { "Every point" }
+            (table(&front))
+        }
+    };
+    Ok(layout::page(&federation, "/front", "Front", Some("front/page.js"), content))
+}
+
+fn table(front: &Front) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                caption { "Gains with two standard errors. A predicted gain comes of a curve through what was tried out." }
+                thead {
+                    tr {
+                        th scope="col" { "mixture" }
+                        th scope="col" { "shares" }
+                        th scope="col" { "known by" }
+                        @for party in &front.parties { th.number scope="col" { (party) " gains" } }
+                    }
+                }
+                tbody {
+                    @for point in &front.points {
+                        tr.chosen[point.what == "agreed"] {
+                            th scope="row" { (name(point)) }
+                            td { (words::mixture(&point.lambda)) }
+                            td { @if point.is_evaluated { "trying it out" } @else { "prediction" } }
+                            @for party in &front.parties { td.number { (gain(point, party)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn name(point: &Point) -> String {
+    let number = point.candidate.map(|it| format!("candidate {}", it + 1));
+    match (point.what.as_str(), &point.party, number) {
+        ("expert", Some(party), _) => format!("expert of {party}"),
+        ("agreed", _, Some(number)) => format!("{number}, agreed"),
+        ("agreed", ..) => "agreed".to_owned(),
+        ("entitlement", ..) => "the fallback".to_owned(),
+        (_, _, number) => number.unwrap_or_else(|| point.lambda.text.clone()),
+    }
+}
+
+fn gain(point: &Point, party: &str) -> String {
+    let Some(gain) = point.gains.iter().find(|gain| gain.party == party) else {
+        return "–".to_owned();
+    };
+    match gain.error {
+        Some(error) => {
+            format!("{} ± {}", words::gain(gain.mean), words::gain(2 * i64::from(error)))
+        }
+        None => words::gain(gain.mean),
+    }
+}
