@@ -5,6 +5,7 @@
 //! example.
 
 mod hub;
+mod http;
 mod limits;
 mod transport;
 mod x509;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 pub use hub::Hub;
+pub use http::Http;
 pub use limits::Limits;
 pub use transport::{Rule, Transport};
 pub use x509::{X509, X509Error};
@@ -135,8 +137,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where to listen for those who come with certificates, if that is wanted.
     pub x509: Option<X509>,
-    /// Where the log's files, and soups as on the Hugging Face Hub, are served, if they are.
-    pub http: Option<SocketAddr>,
+    /// Where and how it is served over HTTP, if it is.
+    pub http: Option<Http>,
     /// How soups are served there.
     pub hub: Hub,
     /// Witnesses that are asked for their cosignatures.
@@ -194,6 +196,16 @@ pub enum SettingsError {
         /// What should.
         source: NoWitnessUrl,
     },
+    /// A setting of the HTTP server that cannot be.
+    #[error("{}: http.{key} {wrong}", path.display())]
+    Http {
+        /// The settings' file.
+        path: PathBuf,
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        wrong: String,
+    },
     /// A limit that cannot be.
     #[error("{}: limits.{key} {wrong}", path.display())]
     Limit {
@@ -231,12 +243,6 @@ struct Witnesses {
     urls: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Http {
-    listen: SocketAddr,
-}
-
 fn default_store() -> PathBuf {
     PathBuf::from("store")
 }
@@ -255,7 +261,7 @@ impl Settings {
             dir: arguments.dir.clone(),
             listen: arguments.listen.unwrap_or(file.listen),
             x509: file.x509.map(|x509| x509.in_folder(&arguments.dir)),
-            http: file.http.map(|http| http.listen),
+            http: file.http,
             hub: file.hub,
             witnesses: witnesses(&path, &file.witnesses)?,
             // A path in the file is relative to the file, one on the command line to where it was written.
@@ -275,6 +281,9 @@ fn parse(path: &Path, text: &str) -> Result<File, SettingsError> {
         let message = error.message().lines().next().unwrap_or_default().to_owned();
         SettingsError::Malformed { path: path.to_owned(), line, message }
     })?;
+    if let Some((key, wrong)) = file.http.as_ref().and_then(Http::fault) {
+        return Err(SettingsError::Http { path: path.to_owned(), key, wrong });
+    }
     match file.limits.fault() {
         Some((key, wrong)) => Err(SettingsError::Limit { path: path.to_owned(), key, wrong }),
         None => Ok(file),

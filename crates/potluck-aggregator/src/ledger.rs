@@ -198,6 +198,11 @@ impl Ledger {
         &self.files
     }
 
+    /// Whether the log's folder is far behind, or written no more.
+    pub fn is_behind(&self) -> bool {
+        self.behind.is_far()
+    }
+
     /// Waits until the log's folder has all that was recorded before. Blocking.
     pub fn settle(&self) {
         self.behind.settle();

@@ -21,6 +21,8 @@ pub mod catalogue;
 pub mod history;
 pub mod ledger;
 
+pub mod counts;
+pub mod tokens;
 pub mod uploads;
 
 pub mod submission;

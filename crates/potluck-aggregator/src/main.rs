@@ -68,9 +68,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
             None => server,
         };
-        let http = match settings.http {
-            Some(listen) => {
-                Some(HttpServer::bind(listen, &aggregator, &settings.kept_soups()).await?)
+        let http = match &settings.http {
+            Some(http) => {
+                Some(HttpServer::bind(http, &aggregator, &settings.kept_soups()).await?)
             }
             None => None,
         };

@@ -15,6 +15,7 @@
 //! request, but an answer under way may be of any length: it goes on for as long as it moves at more than a trickle.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,9 +73,9 @@ pub async fn attend<S, F>(
             // Dropped without loss: it completes at once when it is asked again.
             _ = ended.changed() => break,
             // Dropped without loss: a permit goes back, and who knocks keeps waiting in the listener.
-            Some((stream, place)) = next(&listener, &places) => {
+            Some((stream, address, place)) = next(&listener, &places) => {
                 let moved = Arc::new(AtomicU64::new(0));
-                let caller = Caller::new(stream, manners.patience, Arc::clone(&moved));
+                let caller = Caller::new(stream, address, manners.patience, Arc::clone(&moved));
                 let (asked, leave) = watch::channel(());
                 let serving = serve(caller, Leave(leave));
                 let bounds = Bounds { manners: manners.clone(), moved, ended: ended.clone() };
@@ -96,11 +97,11 @@ pub async fn attend<S, F>(
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Some((stream, place)),
+            Ok((stream, address)) => return Some((stream, address, place)),
             Err(error) => {
                 tracing::debug!(%error, "a caller was not let in");
                 sleep(PAUSE).await;
@@ -170,14 +171,25 @@ impl Leave {
 /// A caller's connection, which fails once nothing has moved on it for too long.
 pub struct Caller {
     stream: TcpStream,
+    address: SocketAddr,
     patience: Duration,
     silence: Pin<Box<Sleep>>,
     moved: Arc<AtomicU64>,
 }
 
 impl Caller {
-    fn new(stream: TcpStream, patience: Duration, moved: Arc<AtomicU64>) -> Self {
-        Self { stream, patience, silence: Box::pin(sleep(patience)), moved }
+    fn new(
+        stream: TcpStream,
+        address: SocketAddr,
+        patience: Duration,
+        moved: Arc<AtomicU64>,
+    ) -> Self {
+        Self { stream, address, patience, silence: Box::pin(sleep(patience)), moved }
+    }
+
+    /// Where it calls from.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Counts what moved.

@@ -5,6 +5,7 @@
 //! rounds  agreements  soups  front    what was negotiated, what came of it, what there was to choose from
 //! ledger/entries                      what was said, in sentences, and each entry whole with its proof
 //! lambda                              one λ: its normal form, its recipe, how to load it
+//! events                              what happens, as it happens
 //! openapi.json                        all of this, described by the code that answers
 //! ```
 //!
@@ -18,6 +19,7 @@ mod answer;
 mod ask;
 mod charter;
 mod entries;
+mod events;
 mod federation;
 mod front;
 mod lambda;
@@ -88,6 +90,7 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(lambda::lambda))
         .routes(routes!(entries::entries))
         .routes(routes!(entries::entry))
+        .routes(routes!(events::events))
         .routes(routes!(document))
 }
 

@@ -26,8 +26,8 @@ impl Served {
     }
 
     pub(super) async fn over(aggregator: Aggregator, settings: &Settings) -> Self {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let server = HttpServer::bind(any, &aggregator, &settings.kept_soups()).await.unwrap();
+        let any = Http::at("127.0.0.1:0".parse().unwrap());
+        let server = HttpServer::bind(&any, &aggregator, &settings.kept_soups()).await.unwrap();
         let (end, ended) = watch::channel(());
         let address = server.local_addr();
         Self { address, aggregator, end, task: tokio::spawn(server.run(ended)) }

@@ -201,6 +201,7 @@ impl Bargain {
 fn audience(audience: Audience) -> &'static str {
     match audience {
         Audience::Parties => "parties",
+        Audience::TokenHolders => "token_holders",
         Audience::Anyone => "anyone",
     }
 }

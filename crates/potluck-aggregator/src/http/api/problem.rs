@@ -77,6 +77,13 @@ impl Problem {
         Self { retry_after: Some(seconds), ..problem }
     }
 
+    /// All places are taken.
+    pub(in crate::http) fn busy(detail: impl Into<String>) -> Self {
+        let title = "All places are taken";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title, detail.into());
+        Self { retry_after: Some(30), ..problem }
+    }
+
     /// Who asks must say with a token who it is.
     pub(in crate::http) fn unauthenticated(code: &'static str, detail: impl Into<String>) -> Self {
         let title = "A token is needed";

@@ -10,10 +10,8 @@ use crate::fixture::{Folder, admit};
 use crate::server::Aggregator;
 
 async fn get(folder: &Folder, aggregator: &Aggregator, path: &str) -> (StatusCode, String) {
-    let hub = crate::http::hub::Hub::new(aggregator, &folder.settings().kept_soups());
-    let reads = tokio::sync::Semaphore::new(1);
-    let bodies = crate::http::api::Bodies::default();
-    let shared = Arc::new(Shared { aggregator: aggregator.clone(), reads, bodies, hub });
+    let http = crate::config::Http::at("127.0.0.1:0".parse().unwrap());
+    let shared = Arc::new(Shared::over(aggregator, &http, &folder.settings().kept_soups()));
     let request = Request::get(path).body(Body::empty()).unwrap();
     let answer = crate::http::routes(shared).oneshot(request).await.unwrap();
     let (status, headers) = (answer.status(), answer.headers().clone());
