@@ -44,7 +44,17 @@ impl Federation {
     pub fn found_by(shape: Shape, tables: &str) -> Result<Self> {
         let home = tempfile::tempdir()?;
         checkpoint::write_base(&home.path().join("base"), shape)?;
-        Self::found_in(home, shape, tables)
+        Self::found_in(home, shape, &format!("{CHARTER}{tables}"))
+    }
+
+    /// As [`Self::found`], by a charter that lets only the parties read experts and soups.
+    ///
+    /// # Errors
+    /// Where the programs fail.
+    pub fn closed(shape: Shape) -> Result<Self> {
+        let home = tempfile::tempdir()?;
+        checkpoint::write_base(&home.path().join("base"), shape)?;
+        Self::found_in(home, shape, &CHARTER.replace("'anyone'", "'parties'"))
     }
 
     /// Founds one over the files of a folder, with every party admitted; `tables` are the charter's further ones.
@@ -59,15 +69,15 @@ impl Federation {
             let file = file?;
             fs::copy(file.path(), base.join(file.file_name()))?;
         }
-        let federation = Self::found_in(home, checkpoint::SMALL, tables)?;
+        let federation = Self::found_in(home, checkpoint::SMALL, &format!("{CHARTER}{tables}"))?;
         federation.admit_all();
         Ok(federation)
     }
 
     /// Founds one over the folder `base` of its home.
-    fn found_in(home: tempfile::TempDir, shape: Shape, tables: &str) -> Result<Self> {
+    fn found_in(home: tempfile::TempDir, shape: Shape, text: &str) -> Result<Self> {
         let (base, charter) = (home.path().join("base"), home.path().join("charter.toml"));
-        fs::write(&charter, format!("{CHARTER}{tables}"))?;
+        fs::write(&charter, text)?;
         let operator = home.path().join("operator");
         let founded = potluck(&[
             "new".as_ref(),

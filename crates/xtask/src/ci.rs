@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::interchange::TRL;
+use crate::interchange::{HUB, TRL, Tools};
 use crate::toolchain::{Toolchain, bare_cargo, root, run, target_dir};
 use crate::{test, tidy};
 
@@ -20,7 +20,8 @@ pub(crate) fn run_all() -> Result<()> {
     step("docs", || docs(&toolchain))?;
     step("fuzz targets", fuzz_targets)?;
     step("test", || test::run_all(test::Args::default()))?;
-    step("TRL", trl)
+    step("TRL", || beside(&TRL, "TRL", test::run_trl))?;
+    step("Hub", || beside(&HUB, "the clients of the Hub", test::run_hub))
 }
 
 fn clippy(toolchain: &Toolchain) -> Result<()> {
@@ -45,14 +46,14 @@ fn docs(toolchain: &Toolchain) -> Result<()> {
     run(&mut doc)
 }
 
-/// Beside another trainer, whose packages are gigabytes: where they cannot be fetched, that is said loudly and is no failure
-/// of ours.
-fn trl() -> Result<()> {
-    if let Err(error) = TRL.ensure() {
-        eprintln!("warning: SKIPPED the tests beside TRL: {error:#}");
+/// Beside other people's programs, whose packages are gigabytes: where they cannot be fetched, that is said loudly and is no
+/// failure of ours.
+fn beside(tools: &Tools, name: &str, tests: fn() -> Result<()>) -> Result<()> {
+    if let Err(error) = tools.ensure() {
+        eprintln!("warning: SKIPPED the tests beside {name}: {error:#}");
         return Ok(());
     }
-    test::run_trl()
+    tests()
 }
 
 /// One step between a headline and the time that it took.

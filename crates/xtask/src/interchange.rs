@@ -38,6 +38,13 @@ pub(crate) const TRL: Tools = Tools {
     what: "TRL with PyTorch (some 2.5 GB, 5 GB on the disk, once)",
 };
 
+/// The clients of the Hugging Face Hub, with what loads a model.
+pub(crate) const HUB: Tools = Tools {
+    variable: "POTLUCK_HUB_PYTHON",
+    requirements: "tests/interchange/trl.txt",
+    what: "huggingface_hub and transformers, with TRL and PyTorch (some 2.5 GB, 5 GB on the disk, once)",
+};
+
 impl Tools {
     /// Returns the Python that has the tools: the user's, or ours, which is made if it is not there.
     ///
@@ -97,8 +104,8 @@ mod tests {
     #[test]
     fn every_tool_is_pinned() {
         let verifiers = ["model-signing==1.1.1", "pyOpenSSL==", "securesystemslib==", "sigstore=="];
-        let trl = ["peft==", "torch==", "transformers==", "trl=="];
-        for (tools, named) in [(VERIFIERS, verifiers), (TRL, trl)] {
+        let trl = ["huggingface_hub==", "peft==", "torch==", "transformers==", "trl=="];
+        for (tools, named) in [(VERIFIERS, &verifiers[..]), (TRL, &trl), (HUB, &trl)] {
             let list = fs::read_to_string(root().join(tools.requirements)).unwrap();
             let tools = list.lines().filter(|line| !line.starts_with('#'));
             assert!(tools.clone().all(|line| line.contains("==")), "{list}");

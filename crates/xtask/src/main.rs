@@ -32,6 +32,8 @@ enum Verb {
     Test(test::Args),
     /// Train with TRL from PyPI, and push what it leaves; fetches some 2.5 GB, once
     TestTrl,
+    /// Load models with the clients of the Hugging Face Hub from a federation; fetches what test-trl does
+    TestHub,
     /// Run exactly what CI runs
     Ci,
     /// Check the walls of the architecture
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(args),
         Verb::Test(args) => test::run_all(args),
         Verb::TestTrl => test::run_trl(),
+        Verb::TestHub => test::run_hub(),
         Verb::Ci => ci::run_all(),
         Verb::Tidy(args) => tidy::run(args),
         Verb::Bench(args) => bench::run(&args),

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::demo;
-use crate::interchange::{TRL, VERIFIERS};
+use crate::interchange::{HUB, TRL, Tools, VERIFIERS};
 use crate::toolchain::{Toolchain, run};
 
 /// What to test.
@@ -39,11 +39,23 @@ pub(crate) fn run_all(args: Args) -> Result<()> {
 /// # Errors
 /// When TRL cannot be installed, or when the build or the test fails.
 pub(crate) fn run_trl() -> Result<()> {
+    run_beside(&TRL, "own_trainer::")
+}
+
+/// Runs the tests that ask as the clients of the Hugging Face Hub do, with those themselves.
+///
+/// # Errors
+/// When they cannot be installed, or when the build or a test fails.
+pub(crate) fn run_hub() -> Result<()> {
+    run_beside(&HUB, "hub::")
+}
+
+fn run_beside(tools: &Tools, tests: &str) -> Result<()> {
     let toolchain = Toolchain::set_up()?;
     let programs = toolchain.build_programs()?;
     let mut test = toolchain.cargo();
-    test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", "own_trainer::"]);
-    run(test.env(TRL.variable, TRL.ensure()?).env("POTLUCK_BIN_DIR", programs))
+    test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", tests]);
+    run(test.env(tools.variable, tools.ensure()?).env("POTLUCK_BIN_DIR", programs))
 }
 
 fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {

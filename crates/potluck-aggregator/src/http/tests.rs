@@ -33,7 +33,8 @@ impl Served {
         Self { address, aggregator, end, task: tokio::spawn(server.run(ended)) }
     }
 
-    /// Sends the first line of a request as it is; the status, the head in lower case, and the body.
+    /// Sends the first line of a request as it is; the status, the head with names in lower case, and
+    /// the body.
     pub(super) async fn ask(&self, line: &str) -> (u16, String, Vec<u8>) {
         self.ask_with(line, "").await
     }
@@ -52,7 +53,12 @@ impl Served {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_lowercase();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        let line = |line: &str| match line.split_once(": ") {
+            Some((name, value)) => format!("{}: {value}\n", name.to_lowercase()),
+            None => format!("{line}\n"),
+        };
+        let head: String = head.lines().map(line).collect();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, head, answer[end + 4..].to_vec())
     }

@@ -84,7 +84,7 @@ impl Stream {
     }
 
     /// Asks for tiles as far ahead as it may.
-    fn ask(&mut self) {
+    pub(super) fn ask(&mut self) {
         let share = self.seat.0.share();
         // The first is needed whatever the share, and comes with the others.
         while self.ahead.len() < share && self.next.saturating_mul(TILE as u64) < self.end {

@@ -56,7 +56,8 @@ async fn who_asks_at_once_shares_the_work() {
     let content: Arc<dyn Content> = Arc::<Counted>::clone(&counted);
     let mut all: Vec<_> =
         (0..8).map(|_| streams.stream(Arc::clone(&content), 0, content.length())).collect();
-    // In step: what one has asked for, the others find.
+    // What one has asked for, the others find, for as long as one of them still needs it.
+    all.iter_mut().for_each(Stream::ask);
     for tile in 0..4 {
         let mut made = Vec::new();
         for stream in &mut all {

@@ -3,7 +3,6 @@
 use potluck_core::{Author, Body, Sha256};
 use serde_json::Value;
 
-use super::*;
 use crate::fixture::{Folder, operator};
 use crate::http::tests::Served;
 
