@@ -220,9 +220,13 @@ fn the_committed_edges_are_these() {
 /// `cargo test -p potluck-core -- --ignored write_the_edges_anew`
 #[test]
 #[ignore = "it writes the vectors that other tests read"]
-#[expect(clippy::disallowed_methods, reason = "vectors are files, and nothing else here reads or writes one")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "vectors are files, and nothing else here reads or writes one"
+)]
 fn write_the_edges_anew() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/ed25519");
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/ed25519");
     std::fs::write(folder.join("edges.txt"), written()).unwrap();
 }
 
