@@ -53,7 +53,12 @@ impl Page {
             import(path).then((module) => module.run(argument))\
             .then(done, (error) => done({ error: String(error.stack ?? error) }));";
         let answer = self.client.execute_async(script, vec![json!(path), argument]).await.unwrap();
-        assert_eq!(answer.get("error"), None, "{path}: {}", answer["error"].as_str().unwrap_or("?"));
+        assert_eq!(
+            answer.get("error"),
+            None,
+            "{path}: {}",
+            answer["error"].as_str().unwrap_or("?")
+        );
         answer
     }
 
@@ -76,11 +81,21 @@ where
     };
     let site = Site::serve(made).await;
     // A container has no room for a sandbox, and often a small /dev/shm. What is loaded here is our own.
-    let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=900,900"];
+    let arguments = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=900,900",
+    ];
     let mut wanted = serde_json::Map::new();
     wanted.insert("goog:chromeOptions".to_owned(), json!({ "args": arguments }));
     wanted.insert("timeouts".to_owned(), json!({ "script": 300_000 }));
-    let client = ClientBuilder::new(HttpConnector::new()).capabilities(wanted).connect(&driver.address).await.unwrap();
+    let client = ClientBuilder::new(HttpConnector::new())
+        .capabilities(wanted)
+        .connect(&driver.address)
+        .await
+        .unwrap();
     client.goto(&site.url(page)).await.unwrap();
     // In a task of its own, so that the browser is closed where an assertion fails, too.
     let ended = tokio::spawn(test(Page { client: client.clone() })).await;

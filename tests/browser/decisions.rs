@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use potluck_bargain::{
-    Alpha, Bounds, Candidate, Exclusion, MILLION, Party, Phantoms, Rule, Score, Shares, Table, choose, design, phantom,
-    weighted_mean,
+    Alpha, Bounds, Candidate, Exclusion, MILLION, Party, Phantoms, Rule, Score, Shares, Table,
+    choose, design, phantom, weighted_mean,
 };
 use serde_json::{Value, json};
 use support::random::Random;
@@ -44,7 +44,8 @@ async fn the_page_decides_as_the_ledger_does() {
 
 fn cases() -> Value {
     let mut random = Random::new(8);
-    let lattices: Vec<_> = (1..=6).map(|n| design::lattice(n).unwrap().iter().map(ppm).collect::<Vec<_>>()).collect();
+    let lattices: Vec<_> =
+        (1..=6).map(|n| design::lattice(n).unwrap().iter().map(ppm).collect::<Vec<_>>()).collect();
     json!({
         "entitlements": (0..150).map(|number| entitlement(&mut random, number)).collect::<Vec<_>>(),
         "lattices": lattices,
@@ -70,10 +71,15 @@ fn point(random: &mut Random, floors: &[u32]) -> Shares {
     let inner = Shares::from_weights(&weights).unwrap();
     let left = u128::from(MILLION - floors.iter().sum::<u32>());
     let scaled = inner.ppm().iter().zip(floors);
-    let scaled = scaled.map(|(&share, &floor)| u128::from(floor) * u128::from(MILLION) + left * u128::from(share));
+    let scaled = scaled
+        .map(|(&share, &floor)| u128::from(floor) * u128::from(MILLION) + left * u128::from(share));
     let shares = Shares::from_weights(&scaled.collect::<Vec<_>>()).unwrap();
     // Rounding can bring a share to one millionth below its floor; such a ballot the ledger would refuse.
-    if shares.ppm().iter().zip(floors).all(|(share, floor)| share >= floor) { shares } else { point(random, floors) }
+    if shares.ppm().iter().zip(floors).all(|(share, floor)| share >= floor) {
+        shares
+    } else {
+        point(random, floors)
+    }
 }
 
 fn entitlement(random: &mut Random, number: usize) -> Value {
@@ -98,7 +104,8 @@ fn entitlement(random: &mut Random, number: usize) -> Value {
         None => weighted_mean(&borrowed).unwrap(),
         Some(phantoms) => phantom::decide(phantoms, &borrowed, &floors).unwrap(),
     };
-    let ballots = ballots.iter().map(|(weight, shares)| json!({"weight": weight, "shares": shares.ppm()}));
+    let ballots =
+        ballots.iter().map(|(weight, shares)| json!({"weight": weight, "shares": shares.ppm()}));
     json!({"rule": name, "floors": floors, "ballots": ballots.collect::<Vec<_>>(), "lambda": decided.ppm()})
 }
 
@@ -107,7 +114,8 @@ fn bargain(random: &mut Random, number: usize) -> Value {
     let design = design::lattice(usize::try_from(parties).unwrap()).unwrap();
     let scores = |random: &mut Random, spread: u64| -> Vec<Score> {
         let row = |_: &Shares| Score {
-            micro: i64::try_from(random.below(spread)).unwrap() - i64::try_from(spread / 8).unwrap(),
+            micro: i64::try_from(random.below(spread)).unwrap()
+                - i64::try_from(spread / 8).unwrap(),
             accept: !random.once_in(12),
         };
         design.iter().map(row).collect()
@@ -137,7 +145,8 @@ fn bargain(random: &mut Random, number: usize) -> Value {
         ("alpha_sixteen", Rule::Alpha(Alpha::Whole(16))),
     ];
     let ((name, rule), veto) = (rules[number % rules.len()], number / 6 % 2 == 1);
-    let candidates = design.iter().map(|lambda| Candidate { lambda: lambda.clone(), is_sound: true });
+    let candidates =
+        design.iter().map(|lambda| Candidate { lambda: lambda.clone(), is_sound: true });
     let whole = Table::new(candidates.collect(), table.clone(), bounds.clone()).unwrap();
     let decision = choose(&whole, rule, veto, &fallback);
     let excluded = decision.excluded.iter().map(|(candidate, why)| {

@@ -1,8 +1,8 @@
 //! Rounds of many charters, played at random, and decided again by a page from the ledger alone.
 
 use potluck_core::entry::{
-    Ballot, CloseRound, Commit, CommitScores, Nominate, OpenRound, Publish, Ratify, Reveal, RevealScores, Row, Stance,
-    ballot_commitment, commitment,
+    Ballot, CloseRound, Commit, CommitScores, Nominate, OpenRound, Publish, Ratify, Reveal,
+    RevealScores, Row, Stance, ballot_commitment, commitment,
 };
 use potluck_core::federation::{Phase, Round};
 use potluck_core::{Author, Blake3, Body, Charter, Lambda, PartyId};
@@ -31,7 +31,15 @@ async fn the_page_comes_to_the_agreements_of_the_ledger() {
     }
     // The play must meet every way in which a round can end, or it shows little.
     let all = Value::from(expected.clone()).to_string();
-    for way in ["chosen", "no_candidate", "no_quorum", "not_ratified", "\"void\":true", "\"deal\":null", "struck"] {
+    for way in [
+        "chosen",
+        "no_candidate",
+        "no_quorum",
+        "not_ratified",
+        "\"void\":true",
+        "\"deal\":null",
+        "struck",
+    ] {
         assert!(all.contains(way), "no round ended by {way}");
     }
     on_page(made.path(), "pages/blank.html", |page| async move {
@@ -93,7 +101,9 @@ fn charter(random: &mut Random, number: u64) -> Charter {
             random.below(4),
         ));
     }
-    text.push_str("[agreement]\nratify_permille = 500\nratify_seconds = 100\nvalid_seconds = 5000\n");
+    text.push_str(
+        "[agreement]\nratify_permille = 500\nratify_seconds = 100\nvalid_seconds = 5000\n",
+    );
     Charter::from_toml(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -124,10 +134,14 @@ impl Play {
         let missing: Vec<_> = self.round().missing(&charter, time).into_iter().cloned().collect();
         match phase {
             Phase::Over => return false,
-            Phase::Close => self.teller.say(&Author::Operator, Body::CloseRound(CloseRound { round })).unwrap(),
+            Phase::Close => {
+                self.teller.say(&Author::Operator, Body::CloseRound(CloseRound { round })).unwrap()
+            }
             Phase::Publish => self.publish(round),
             // Who waits long enough comes too late.
-            _ if self.round().ends(&charter).is_some() && self.random.once_in(9) => self.teller.time += 200,
+            _ if self.round().ends(&charter).is_some() && self.random.once_in(9) => {
+                self.teller.time += 200
+            }
             _ if missing.is_empty() => self.teller.time += 200,
             phase => {
                 let party = missing[self.random.below(missing.len() as u64) as usize].clone();
@@ -153,7 +167,10 @@ impl Play {
         Some(match phase {
             Phase::Commit => {
                 let lambda = self.proposal(round, party);
-                Body::Commit(Commit { round, commitment: commitment(id, round, party, &nonce, &lambda) })
+                Body::Commit(Commit {
+                    round,
+                    commitment: commitment(id, round, party, &nonce, &lambda),
+                })
             }
             Phase::Reveal => {
                 let is_sealed = self.teller.federation.charter().rounds().sealed;
@@ -161,7 +178,8 @@ impl Play {
                 Body::Reveal(Reveal { round, lambda, nonce: is_sealed.then_some(nonce) })
             }
             Phase::Nominate => {
-                let batch = u32::try_from(self.round().bargain.as_ref()?.batches.len()).unwrap() + 1;
+                let batch =
+                    u32::try_from(self.round().bargain.as_ref()?.batches.len()).unwrap() + 1;
                 let salt = self.random.bits();
                 let lambda = (!self.random.once_in(3)).then(|| self.lambda(&mut Random::new(salt)));
                 Body::Nominate(Nominate { round, batch, lambda })
@@ -216,7 +234,10 @@ impl Play {
     fn ballot(&self, round: u64, party: &PartyId) -> Option<(u32, Ballot)> {
         let (number, batch) = self.round().bargain.as_ref()?.batch()?;
         let rules = self.teller.federation.charter().bargain()?;
-        let seed = party.as_str().bytes().fold(round + 97 * u64::from(number), |sum, byte| sum * 31 + u64::from(byte));
+        let seed = party
+            .as_str()
+            .bytes()
+            .fold(round + 97 * u64::from(number), |sum, byte| sum * 31 + u64::from(byte));
         let mut random = Random::new(seed);
         let row = |_: &usize| Row {
             score: i64::try_from(random.below(1_000_000)).unwrap() - 150_000,

@@ -21,7 +21,10 @@ async fn the_page_mixes_the_known_soups_to_the_byte() {
         assert_eq!(found["wrong"], json!([]));
         assert_eq!(found["right"], json!(names));
         assert_eq!(found["believed"], json!([]), "a malformed file was read");
-        assert_eq!(page.run("/pages/logits.js", Value::Null).await, json!({"wrong": [], "right": 20}));
+        assert_eq!(
+            page.run("/pages/logits.js", Value::Null).await,
+            json!({"wrong": [], "right": 20})
+        );
     })
     .await;
 }

@@ -15,7 +15,9 @@ async fn the_page_walks_the_committed_ledger_and_believes_no_other() {
     let made = tempfile::tempdir().unwrap();
     let text = |value: &Value| value.as_str().unwrap().as_bytes().to_vec();
     let entries = story["entries"].as_array().unwrap();
-    let entries = entries.iter().map(|it| Entry::parse(&text(&it["record"]), &text(&it["envelope"])).unwrap());
+    let entries = entries
+        .iter()
+        .map(|it| Entry::parse(&text(&it["record"]), &text(&it["envelope"])).unwrap());
     let entries: Vec<_> = entries.collect();
     let records: Vec<_> = entries.iter().map(|entry| entry.record().to_vec()).collect();
     write_tiles(made.path(), &records);
@@ -26,9 +28,13 @@ async fn the_page_walks_the_committed_ledger_and_believes_no_other() {
         let found = page.run("/pages/stories.js", argument).await;
         assert_eq!(found["size"], 18);
         assert_eq!(found["federation"], story["federation"]);
-        let kinds: Vec<_> = entries.iter().map(|entry| entry.envelope().domain().kind.as_str()).collect();
+        let kinds: Vec<_> =
+            entries.iter().map(|entry| entry.envelope().domain().kind.as_str()).collect();
         assert_eq!(found["kinds"], json!(kinds));
-        assert_eq!(found["cosigners"], json!([{"name": "potluck/vectors/a", "time": 1_767_229_200}]));
+        assert_eq!(
+            found["cosigners"],
+            json!([{"name": "potluck/vectors/a", "time": 1_767_229_200}])
+        );
         assert_eq!(found["agreed"], json!([{"a": 500_000, "b": 500_000}]));
         assert_eq!(found["believed"], json!([]));
         assert!(found["refused"].as_u64().unwrap() > 300, "{found}");

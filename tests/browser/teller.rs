@@ -1,14 +1,14 @@
 //! A federation that is told entry by entry, signed by its members, with time at the teller's word.
 
+use potluck_core::Envelope;
 use potluck_core::entry::{Admit, Genesis, Submission};
 use potluck_core::envelope::Domain;
 use potluck_core::federation::genesis_entry;
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{
-    Author, Blake3, Body, Charter, Entry, Federation, FileEntry, Keys, Kind, Manifest, PartyId, PrivateKey, Refusal,
-    Sha256, Statement,
+    Author, Blake3, Body, Charter, Entry, Federation, FileEntry, Keys, Kind, Manifest, PartyId,
+    PrivateKey, Refusal, Sha256, Statement,
 };
-use potluck_core::Envelope;
 use potluck_log::NoteSigner;
 
 /// The seed of each key is the BLAKE3 of its name.
@@ -51,10 +51,13 @@ impl Teller {
         let envelope = Envelope::sign(domain, statement.to_payload(), &key("operator")).unwrap();
         let time = 1_767_225_600;
         let first = genesis_entry(&envelope, time).unwrap();
-        let mut teller = Self { federation: Federation::found(&first).unwrap(), entries: vec![first], time };
+        let mut teller =
+            Self { federation: Federation::found(&first).unwrap(), entries: vec![first], time };
         for party in parties {
             let keys = Keys::signing(key(party.as_str()).public());
-            teller.say(&Author::Operator, Body::Admit(Admit { party: party.clone(), keys })).unwrap();
+            teller
+                .say(&Author::Operator, Body::Admit(Admit { party: party.clone(), keys }))
+                .unwrap();
             let submission = Submission {
                 base: Blake3::of(b"base"),
                 manifest: Manifest::new(vec![weights(party.as_str())]).unwrap(),
@@ -81,7 +84,8 @@ impl Teller {
             body,
         };
         let signer = key(&author.to_string());
-        let envelope = potluck_interchange::seal(&self.federation, &statement, &signer, self.time).unwrap();
+        let envelope =
+            potluck_interchange::seal(&self.federation, &statement, &signer, self.time).unwrap();
         let entry = self.federation.authenticate(&envelope)?.into_entry(self.time);
         self.federation.apply(self.federation.size(), &entry)?;
         self.entries.push(entry);

@@ -13,7 +13,11 @@ fn what_is_not_ours_is_what_was_pinned() {
     let list = std::fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
     let listed: BTreeMap<String, String> = list
         .lines()
-        .map(|line| line.split_once("  ").map(|(digest, path)| (path.to_owned(), digest.to_owned())).unwrap())
+        .map(|line| {
+            line.split_once("  ")
+                .map(|(digest, path)| (path.to_owned(), digest.to_owned()))
+                .unwrap()
+        })
         .collect();
     let mut found = BTreeMap::new();
     for library in ["noble-ed25519", "noble-hashes"] {
@@ -25,8 +29,11 @@ fn what_is_not_ours_is_what_was_pinned() {
         }
     }
     assert_eq!(found, listed);
-    assert!(listed.contains_key("noble-hashes/LICENSE") && listed.contains_key("noble-ed25519/LICENSE"));
-    let others: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(
+        listed.contains_key("noble-hashes/LICENSE") && listed.contains_key("noble-ed25519/LICENSE")
+    );
+    let others: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(others.len(), 4, "{others:?}");
 }
 
@@ -37,13 +44,17 @@ fn no_module_asks_another_host_or_makes_code_from_text() {
     assert!(modules.len() > 20, "{modules:?}");
     for path in modules.iter().filter(|path| !path.starts_with(web().join("vendor"))) {
         let text = std::fs::read_to_string(path).unwrap();
-        for forbidden in ["http://", "https://", "eval(", "new Function", "innerHTML", "document.write"] {
+        for forbidden in
+            ["http://", "https://", "eval(", "new Function", "innerHTML", "document.write"]
+        {
             // Names of formats are addresses, too: they are compared, and never fetched.
             let text = text.replace("https://in-toto.io/Statement/v1", "");
             let text = text.replace("https://model_signing/signature/v1.0", "");
             assert!(!text.contains(forbidden), "{}: {forbidden}", path.display());
         }
-        for line in text.lines().filter(|line| line.starts_with("import ") || line.contains(" from \"")) {
+        for line in
+            text.lines().filter(|line| line.starts_with("import ") || line.contains(" from \""))
+        {
             assert!(line.contains("\"./") || line.contains("\"../"), "{}: {line}", path.display());
         }
     }
