@@ -26,7 +26,8 @@ fn read(path: &str) -> String {
 
 /// The names of the files in a folder of `deploy/`, in order.
 fn names(folder: &str) -> Vec<String> {
-    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let name =
+        |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let mut names: Vec<_> = fs::read_dir(deployed(folder)).unwrap().map(name).collect();
     names.sort();
     names

@@ -27,3 +27,5 @@ mod inspect;
 mod kill;
 mod faults;
 mod bad_input;
+
+mod deploy;

@@ -122,9 +122,9 @@ impl Catalogue {
     /// Who may read a blob, if the ledger speaks of it.
     pub fn listed(&self, blob: Blake3, access: &Access) -> Option<Listed> {
         let mention = self.blobs.get(&blob)?;
-        let open = |named: bool, audience: Audience| named && audience == Audience::Anyone;
-        let anyone = open(mention.input, access.experts) || open(mention.soup, access.soups);
-        let audience = if anyone { Audience::Anyone } else { Audience::Parties };
+        let input = mention.input.then_some(access.experts);
+        let soup = mention.soup.then_some(access.soups);
+        let audience = input.max(soup).unwrap_or(Audience::Parties);
         Some(Listed { audience, size: mention.size })
     }
 

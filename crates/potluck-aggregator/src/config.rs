@@ -4,6 +4,7 @@
 //! here: the log's key is a file of the federation's folder. `configs/aggregator.toml` is the commented
 //! example.
 
+mod http;
 mod limits;
 mod transport;
 mod x509;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+pub use http::Http;
 pub use limits::Limits;
 pub use transport::{Rule, Transport};
 pub use x509::{X509, X509Error};
@@ -190,8 +192,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where to listen for those who come with certificates, if that is wanted.
     pub x509: Option<X509>,
-    /// Where the log's files are served to anybody, if they are.
-    pub http: Option<SocketAddr>,
+    /// Where and how it is served over HTTP, if it is.
+    pub http: Option<Http>,
     /// Witnesses that are asked for their cosignatures.
     pub witnesses: Vec<WitnessUrl>,
     /// Where ledger and files are kept.
@@ -242,6 +244,16 @@ pub enum SettingsError {
         /// What should.
         source: NoWitnessUrl,
     },
+    /// A setting of the HTTP server that cannot be.
+    #[error("{}: http.{key} {wrong}", path.display())]
+    Http {
+        /// The settings' file.
+        path: PathBuf,
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        wrong: String,
+    },
     /// A limit that cannot be.
     #[error("{}: limits.{key} {wrong}", path.display())]
     Limit {
@@ -277,12 +289,6 @@ struct Witnesses {
     urls: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Http {
-    listen: SocketAddr,
-}
-
 fn default_store() -> PathBuf {
     PathBuf::from("store")
 }
@@ -301,7 +307,7 @@ impl Settings {
             dir: arguments.dir.clone(),
             listen: arguments.listen.unwrap_or(file.listen),
             x509: file.x509.map(|x509| x509.in_folder(&arguments.dir)),
-            http: file.http.map(|http| http.listen),
+            http: file.http,
             witnesses: witnesses(&path, &file.witnesses)?,
             // A path in the file is relative to the file, one on the command line to where it was written.
             store: arguments.store.clone().unwrap_or_else(|| arguments.dir.join(file.store)),
@@ -320,6 +326,9 @@ fn parse(path: &Path, text: &str) -> Result<File, SettingsError> {
         let message = error.message().lines().next().unwrap_or_default().to_owned();
         SettingsError::Malformed { path: path.to_owned(), line, message }
     })?;
+    if let Some((key, wrong)) = file.http.as_ref().and_then(Http::fault) {
+        return Err(SettingsError::Http { path: path.to_owned(), key, wrong });
+    }
     match file.limits.fault() {
         Some((key, wrong)) => Err(SettingsError::Limit { path: path.to_owned(), key, wrong }),
         None => Ok(file),

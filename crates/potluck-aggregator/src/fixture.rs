@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use potluck_core::entry::{
-    Admit, Genesis, OpenRound, Publish, Reveal, RotateKey, Submission, possession_text,
+    Admit, Ballot, CommitScores, Genesis, Nominate, OpenRound, Publish, Reveal, RevealScores,
+    RotateKey, Row, Submission, ballot_commitment, possession_text,
 };
 use potluck_core::envelope::Domain;
 use potluck_core::manifest::WEIGHTS;
@@ -243,13 +244,61 @@ impl Aggregator {
 
     /// Two experts in and a λ agreed.
     pub(crate) fn agree(&self) {
+        self.agree_on(["agency=1,readers=0", "agency=0,readers=1"]);
+    }
+
+    /// Two experts in and these proposed.
+    fn agree_on(&self, proposed: [&str; 2]) {
         for (turn, name) in (1..).zip(PARTIES) {
             self.say(Author::Operator, admit(name)).unwrap();
             self.push_expert(name, &expert(turn)).unwrap();
         }
         self.say(Author::Operator, open_round(1)).unwrap();
-        self.say(party("agency"), reveal(1, "agency=1,readers=0")).unwrap();
-        self.say(party("readers"), reveal(1, "agency=0,readers=1")).unwrap();
+        for (name, lambda) in PARTIES.into_iter().zip(proposed) {
+            self.say(party(name), reveal(1, lambda)).unwrap();
+        }
+    }
+
+    /// Under a charter with a bargain: the proposals are in, and all that is asked for is scored, until there is an agreement.
+    /// A party's gain falls with the distance from its own expert.
+    pub(crate) fn bargain(&self) {
+        self.agree_on(["agency=0.8,readers=0.2", "agency=0.1,readers=0.9"]);
+        let nonce = Blake3::from_bytes([7; 32]);
+        loop {
+            let federation = self.standing().federation.clone();
+            let round = &federation.rounds()[0];
+            let Some(bargain) = round.bargain.as_ref().filter(|_| round.agreement.is_none()) else {
+                return;
+            };
+            let Some((batch, candidates)) = bargain.batch() else {
+                let nominate = Nominate { round: 1, batch: 2, lambda: None };
+                let nominate = |name| self.say(party(name), Body::Nominate(nominate.clone()));
+                for name in PARTIES {
+                    nominate(name).unwrap();
+                }
+                continue;
+            };
+            let ballot = |name: &str| {
+                let row = |&number: &usize| {
+                    let share = bargain.candidates[number].ppm()[&name.parse().unwrap()];
+                    let lack = i64::from(1_000_000 - share) / 1000;
+                    Row { score: 1_000_000 - lack * lack * 11 / 10, error: 12_000, accept: true }
+                };
+                let rows = candidates.candidates.iter().map(row).collect();
+                Ballot { prompts: candidates.prompts(400), rows }
+            };
+            for name in PARTIES {
+                let (id, place) = (federation.id(), (1, batch));
+                let of = name.parse().unwrap();
+                let commitment = ballot_commitment(id, place, &of, &nonce, &ballot(name));
+                let commit = CommitScores { round: 1, batch, commitment };
+                self.say(party(name), Body::CommitScores(commit)).unwrap();
+            }
+            for name in PARTIES {
+                let reveal = RevealScores { round: 1, batch, ballot: ballot(name), nonce };
+                self.say(party(name), Body::RevealScores(reveal)).unwrap();
+            }
+        }
     }
 
     pub(crate) fn publication(&self) -> Publish {

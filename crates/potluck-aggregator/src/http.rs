@@ -2,36 +2,52 @@
 //!
 //! ```text
 //! log      /checkpoint, /tile/…, /envelope/…      monitors and mirrors
-//! health   /healthz                               whoever keeps the process running
+//! health   /healthz, /readyz, /metrics            whoever keeps the process running, and watches it
+//! api      /api/v1/…                              dashboards, scripts
 //! ```
 //!
 //! Plain HTTP/1.1: what is served verifies itself, and a proxy in front adds TLS where that is wanted. Nothing is
 //! taken.
 
+mod access;
+mod api;
 mod health;
+mod limit;
 mod log;
+mod metrics;
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_RANGE, ETAG, IF_NONE_MATCH, LINK, RANGE, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use potluck_net::BindError;
 use potluck_net::tcp::{Caller, Leave, Manners, attend};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tower::Service as _;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::config::Http;
 use crate::server::Aggregator;
 
 /// Files that are read at once: more would only wait for the disk.
 const READS: usize = 16;
+
+/// Callers who watch what happens: each keeps a connection, of which there are not many more.
+const WATCHERS: usize = 64;
 
 /// A server over HTTP, bound and not yet running.
 pub struct HttpServer {
@@ -43,19 +59,53 @@ pub struct HttpServer {
 struct Shared {
     aggregator: Aggregator,
     reads: Semaphore,
+    bodies: api::Bodies,
+    /// How many may watch what happens at a time.
+    watchers: Arc<Semaphore>,
+    limit: limit::Limit,
+    metrics: metrics::Metrics,
+    /// Pages of which origins may read answers.
+    origins: Vec<HeaderValue>,
+    /// Whose other end is gone once it is to stop.
+    ended: OnceLock<watch::Receiver<()>>,
+}
+
+impl Shared {
+    fn over(aggregator: &Aggregator, http: &Http) -> Self {
+        Self {
+            aggregator: aggregator.clone(),
+            reads: Semaphore::new(READS),
+            bodies: api::Bodies::default(),
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
+            limit: limit::Limit::of(http),
+            metrics: metrics::Metrics::default(),
+            // Each was read as an origin.
+            origins: http.cors.iter().filter_map(|origin| origin.parse().ok()).collect(),
+            ended: OnceLock::new(),
+        }
+    }
 }
 
 impl HttpServer {
-    /// Binds a TCP socket.
+    /// Binds a TCP socket at this address, with the settings that hold where nothing is said.
     ///
     /// # Errors
     /// [`BindError`].
     pub async fn bind(listen: SocketAddr, aggregator: &Aggregator) -> Result<Self, BindError> {
+        Self::bind_with(&Http::at(listen), aggregator).await
+    }
+
+    /// Binds a TCP socket.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub async fn bind_with(http: &Http, aggregator: &Aggregator) -> Result<Self, BindError> {
+        let listen = http.listen;
         let failed = |source| BindError::Socket { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (aggregator, reads) = (aggregator.clone(), Semaphore::new(READS));
-        Ok(Self { listener, address, shared: Arc::new(Shared { aggregator, reads }) })
+        let shared = Arc::new(Shared::over(aggregator, http));
+        Ok(Self { listener, address, shared })
     }
 
     /// Where it listens: with the port that the system chose, where port 0 was asked for.
@@ -66,6 +116,8 @@ impl HttpServer {
     /// Serves until the other end of `ended` is gone, then lets the answers under way finish.
     pub async fn run(self, ended: watch::Receiver<()>) {
         let manners = Manners::default();
+        // It runs once.
+        let _ = self.shared.ended.set(ended.clone());
         let (routes, patience) = (routes(self.shared), manners.patience);
         let serve = |caller, leave| serve(caller, leave, patience, routes.clone());
         attend(self.listener, manners, ended, serve).await;
@@ -73,15 +125,31 @@ impl HttpServer {
 }
 
 fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let router = Router::new()
         .merge(log::routes())
         .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(api::routes())
         .fallback(async || words(StatusCode::NOT_FOUND, "nothing is served under that name\n"))
         .method_not_allowed_fallback(async || {
             words(StatusCode::METHOD_NOT_ALLOWED, "this is only read here\n")
         })
-        .layer(axum::middleware::map_response(as_it_is))
-        .with_state(shared)
+        .layer(from_fn_with_state(Arc::clone(&shared), limit::limited))
+        .layer(map_response(as_it_is));
+    let router = match shared.origins.as_slice() {
+        [] => router,
+        origins => router.layer(others(origins)),
+    };
+    router.layer(from_fn_with_state(Arc::clone(&shared), metrics::counted)).with_state(shared)
+}
+
+/// What pages of these origins may do in a browser: read.
+fn others(origins: &[HeaderValue]) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins.iter().cloned()))
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers([AUTHORIZATION, IF_NONE_MATCH, RANGE])
+        .expose_headers([ETAG, LINK, RETRY_AFTER, CONTENT_RANGE])
 }
 
 /// No browser shall take a statement of somebody's for a page of ours.
@@ -92,11 +160,16 @@ async fn as_it_is(mut response: Response) -> Response {
 }
 
 async fn serve(caller: Caller, leave: Leave, patience: Duration, routes: Router) {
+    let from = limit::From(caller.address());
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(from);
+        routes.clone().call(request)
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(patience)
-            .serve_connection(TokioIo::new(caller), TowerToHyperService::new(routes))
+            .serve_connection(TokioIo::new(caller), answer)
     );
     tokio::select! {
         // It holds the connection: polled again below unless it has completed.

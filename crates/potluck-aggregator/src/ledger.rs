@@ -198,6 +198,11 @@ impl Ledger {
         &self.files
     }
 
+    /// Whether the log's folder is far behind, or written no more.
+    pub fn is_behind(&self) -> bool {
+        self.behind.is_far()
+    }
+
     /// Waits until the log's folder has all that was recorded before. Blocking.
     pub fn settle(&self) {
         self.behind.settle();
@@ -238,6 +243,24 @@ impl Ledger {
         let covered = standing.federation.size().saturating_sub(from);
         entries.truncate(usize::try_from(covered).unwrap_or(usize::MAX));
         Ok(Page { checkpoint: standing.checkpoint.to_string(), cosigned, entries })
+    }
+
+    /// The entry at `index` of `standing`, with the proof that it stands under that checkpoint; nothing where there are
+    /// fewer.
+    ///
+    /// # Errors
+    /// `internal` where the store or the log's tiles cannot be read.
+    pub fn shown(
+        &self,
+        standing: &Standing,
+        index: u64,
+    ) -> Result<Option<(Entry, Recorded)>, Refusal> {
+        if index >= standing.checkpoint.size() {
+            return Ok(None);
+        }
+        let Some(entry) = self.store.entry(index).map_err(unreadable)? else { return Ok(None) };
+        let recorded = standing.receipt(index, entry.record().to_vec(), &self.files)?;
+        Ok(Some((entry, recorded)))
     }
 
     /// A fresh receipt, if this very envelope was recorded.

@@ -5,7 +5,7 @@
 //! durable, and nothing is served before its entry is under a signed checkpoint.
 //!
 //! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`log_keys`], [`start`]), what it
-//! keeps ([`fault`], [`store`], [`catalogue`], [`ledger`]), what it does ([`submission`], [`round`], [`sweep`]), and how the
+//! keeps ([`fault`], [`store`], [`catalogue`], [`history`], [`ledger`]), what it does ([`submission`], [`round`], [`sweep`]), and how the
 //! network calls it ([`server`], [`http`]); last, whom it asks itself
 //! ([`outside`]), and how it is asked whether it is ready ([`ready`]). `main.rs` is the program.
 
@@ -18,8 +18,11 @@ pub mod fault;
 pub mod store;
 
 pub mod catalogue;
+pub mod history;
 pub mod ledger;
 
+pub mod counts;
+pub mod tokens;
 pub mod uploads;
 
 pub mod submission;

@@ -73,8 +73,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
             None => server,
         };
-        let http = match settings.http {
-            Some(listen) => Some(HttpServer::bind(listen, &aggregator).await?),
+        let http = match &settings.http {
+            Some(http) => Some(HttpServer::bind_with(http, &aggregator).await?),
             None => None,
         };
         // Signals are listened for before anybody hears that there is something to stop.

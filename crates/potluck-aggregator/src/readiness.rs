@@ -13,7 +13,7 @@ use crate::failure::Failure;
 pub(crate) fn run(arguments: &ReadyArguments) -> Result<ExitCode, Failure> {
     let listen = match arguments.http {
         Some(given) => given,
-        None => Settings::gather(&arguments.as_server())?.http.ok_or(Failure::NoHttp)?,
+        None => Settings::gather(&arguments.as_server())?.http.ok_or(Failure::NoHttp)?.listen,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let said = runtime.block_on(ask(listen))?;

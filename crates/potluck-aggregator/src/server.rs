@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use potluck_core::charter::{Access, Audience};
@@ -16,6 +17,7 @@ use potluck_net::{Blended, LedgerPage, Offer, PeerStatus, Receipt, Service, Stat
 
 use tokio::sync::watch;
 
+use crate::counts::Counts;
 use crate::fault::Fault;
 use crate::in_full;
 use crate::ledger::{Ledger, Page, Standing};
@@ -23,6 +25,7 @@ use crate::log_keys::LogKeys;
 use crate::round::publish;
 use crate::store::Store;
 use crate::submission;
+use crate::tokens::Tokens;
 use crate::uploads::Uploads;
 
 /// A federation that is open and can be served. Clones are handles to the same one.
@@ -36,13 +39,32 @@ pub struct Aggregator {
     pub(crate) blending: Arc<Mutex<()>>,
     /// Uploads under way.
     pub(crate) uploads: Arc<Uploads>,
+    /// What readers over HTTP may hold in the place of a key.
+    pub(crate) tokens: Arc<Tokens>,
+    /// What was counted since the start.
+    pub(crate) counts: Arc<Counts>,
 }
 
 impl Aggregator {
     /// Puts the parts together. `threads` is what one blend may use.
     pub fn new(ledger: Ledger, store: Store, fault: Arc<Fault>, threads: NonZeroUsize) -> Self {
         let (ledger, store) = (Arc::new(ledger), Arc::new(store));
-        Self { ledger, store, fault, threads, blending: Arc::default(), uploads: Arc::default() }
+        Self {
+            ledger,
+            store,
+            fault,
+            threads,
+            blending: Arc::default(),
+            uploads: Arc::default(),
+            tokens: Arc::default(),
+            counts: Arc::default(),
+        }
+    }
+
+    /// With the tokens that are kept in this file.
+    #[must_use]
+    pub fn with_tokens(self, file: &Path) -> Self {
+        Self { tokens: Arc::new(Tokens::kept_in(file)), ..self }
     }
 
     /// The ledger as it stands.
@@ -118,12 +140,12 @@ impl Service for Aggregator {
     /// Whose line it is, the line says; who hands it in does not matter.
     fn cosign(&self, peer: &PublicKey, checkpoint: &str) -> Result<(), Refusal> {
         let _span = tracing::info_span!("cosign", peer = %peer.id().short()).entered();
-        told(self.ledger.cosign(checkpoint))
+        told(&self.counts, self.ledger.cosign(checkpoint))
     }
 
     fn append(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Receipt, Refusal> {
         let _span = entry_span("append", peer, envelope).entered();
-        told(submission::append(self, envelope))
+        told(&self.counts, submission::append(self, envelope))
     }
 
     fn status(
@@ -132,18 +154,18 @@ impl Service for Aggregator {
         connections: &[(PublicKey, usize)],
     ) -> Result<Status, Refusal> {
         let _span = tracing::info_span!("status", peer = %peer.id().short()).entered();
-        told(self.view(peer, connections))
+        told(&self.counts, self.view(peer, connections))
     }
 
     fn submit(&self, peer: &PublicKey, envelope: &Envelope) -> Result<Offer, Refusal> {
         let _span = entry_span("submit", peer, envelope).entered();
-        told(submission::offer(self, peer, envelope))
+        told(&self.counts, submission::offer(self, peer, envelope))
     }
 
     fn fetch(&self, peer: &PublicKey, blob: &Blake3) -> Result<StoredBlob, Refusal> {
         let (peer_id, blob_id) = (peer.id().short(), blob.short());
         let _span = tracing::info_span!("fetch", peer = %peer_id, blob = %blob_id).entered();
-        told(self.find(peer, *blob))
+        told(&self.counts, self.find(peer, *blob))
     }
 
     fn blend(
@@ -153,7 +175,7 @@ impl Service for Aggregator {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Blended, Refusal> {
         let _span = tracing::info_span!("blend", peer = %peer.id().short(), round).entered();
-        told(publish::blend(self, peer, round, progress))
+        told(&self.counts, publish::blend(self, peer, round, progress))
     }
 }
 
@@ -205,7 +227,7 @@ impl Aggregator {
         let listed = listed.ok_or_else(|| {
             Refusal::new(Code::NotFound, format!("the ledger speaks of no file {}", blob.short()))
         })?;
-        if listed.audience == Audience::Parties && federation.peer(peer.id()).is_none() {
+        if listed.audience != Audience::Anyone && federation.peer(peer.id()).is_none() {
             let sentence = "the charter lets only the parties and the operator read this file";
             return Err(Refusal::new(Code::NotPermitted, sentence));
         }
@@ -244,9 +266,10 @@ fn entry_span(request: &'static str, peer: &PublicKey, envelope: &Envelope) -> t
     )
 }
 
-/// Leaves a line in the log for each refusal.
-pub(crate) fn told<T>(answer: Result<T, Refusal>) -> Result<T, Refusal> {
+/// Leaves a line in the log for each refusal, and counts it.
+pub(crate) fn told<T>(counts: &Counts, answer: Result<T, Refusal>) -> Result<T, Refusal> {
     if let Err(refusal) = &answer {
+        counts.refused(refusal.code);
         tracing::info!(code = %refusal.code, sentence = refusal.sentence, "refused");
     }
     answer

@@ -74,7 +74,8 @@ impl Aggregator {
         let fault = Arc::new(Fault::default());
         let files = Arc::new(Folder::new(&settings.store.join("log")));
         let ledger = Ledger::open(Box::new(entries), files, &genesis, keys, Arc::clone(&fault))?;
-        Ok(Self::new(ledger, store, fault, settings.threads))
+        let aggregator = Self::new(ledger, store, fault, settings.threads);
+        Ok(aggregator.with_tokens(&settings.dir.join(potluck_wire::token::FILE)))
     }
 }
 

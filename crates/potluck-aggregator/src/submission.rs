@@ -134,13 +134,13 @@ impl Upload for Intake {
 
     fn compare(&mut self, hashes: &mut dyn Read) -> Result<(), Refusal> {
         let _span = self.span.clone().entered();
-        told(self.awaited.compare(hashes))
+        told(&self.aggregator.counts, self.awaited.compare(hashes))
     }
 
     fn receive(self: Box<Self>, content: &mut dyn Read) -> Result<Receipt, Refusal> {
         let Self { aggregator, envelope, awaited, span } = *self;
         let _span = span.entered();
-        told(hand_in(&aggregator, &envelope, awaited, content))
+        told(&aggregator.counts, hand_in(&aggregator, &envelope, awaited, content))
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Uploads(Mutex<Numbered>);
 #[derive(Debug, Default)]
 struct Numbered {
     begun: u64,
+    /// Bytes that were verified and written since the start.
+    received: u64,
     under_way: BTreeMap<u64, Upload>,
 }
 
@@ -67,6 +69,12 @@ impl Uploads {
         self.lock().under_way.values().map(|upload| upload.status(now)).collect()
     }
 
+    /// How many began since the start, and how many bytes were verified.
+    pub fn totals(&self) -> (u64, u64) {
+        let all = self.lock();
+        (all.begun, all.received)
+    }
+
     /// What is locked is whole between any two statements, so that a panic elsewhere cannot have torn it.
     fn lock(&self) -> MutexGuard<'_, Numbered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -77,7 +85,9 @@ impl UnderWay {
     /// So many more bytes are verified and written.
     pub fn verified(&self, bytes: u64) {
         let now = Instant::now();
-        if let Some(upload) = self.all.lock().under_way.get_mut(&self.number) {
+        let mut all = self.all.lock();
+        all.received = all.received.saturating_add(bytes);
+        if let Some(upload) = all.under_way.get_mut(&self.number) {
             upload.take(bytes, now);
         }
     }

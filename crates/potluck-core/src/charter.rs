@@ -122,12 +122,14 @@ impl Rule {
     }
 }
 
-/// Who may read something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Who may read something; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// The admitted parties and the operator.
     Parties,
+    /// These, and whoever holds a token that the operator made.
+    TokenHolders,
     /// Anybody who asks.
     Anyone,
 }

@@ -47,7 +47,8 @@ macro_rules! kinds {
                 match self { $(Self::$variant => $text,)* }
             }
 
-            pub(crate) fn parse(text: &str) -> Option<Self> {
+            /// The kind of this name.
+            pub fn parse(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$variant),)* _ => None }
             }
         }

@@ -17,12 +17,14 @@ mod amend;
 mod authenticate;
 pub mod bargain;
 mod check;
+mod holding;
 mod log_key;
 mod members;
 mod membership;
 mod ratify;
 mod round;
 mod snapshot;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -32,12 +34,14 @@ pub use self::agree::Agreement;
 pub use self::amend::Amendment;
 use self::amend::Amendments;
 pub use self::authenticate::{Authentic, genesis_entry};
+pub use self::holding::Holding;
 pub use self::log_key::LogKey;
 pub use self::members::{Invitation, Member, Members, Retired};
 pub use self::membership::{MAX_REASON, witness_name};
 pub use self::ratify::Said;
 pub use self::round::{Phase, Round};
 pub use self::snapshot::{MAX_SNAPSHOT, SnapshotError};
+pub use self::words::sentence;
 use crate::admission::{Code, Refusal};
 use crate::charter::Charter;
 use crate::entry::{

@@ -97,6 +97,11 @@ impl TlogProof {
         self.index
     }
 
+    /// The way from the record up to the root, unchecked.
+    pub fn inclusion(&self) -> &InclusionProof {
+        &self.inclusion
+    }
+
     /// Checks that the log whose key is `log` has `record` under the proof's checkpoint.
     ///
     /// The checkpoint's signature is checked first, then the way from the record to its root.

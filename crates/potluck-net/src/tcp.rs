@@ -13,6 +13,7 @@
 //! caller who stops reading is as silent as one who stops sending.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -65,8 +66,8 @@ pub async fn attend<S, F>(
             // Dropped without loss: it completes at once when it is asked again.
             _ = ended.changed() => break,
             // Dropped without loss: a permit goes back, and who knocks keeps waiting in the listener.
-            Some((stream, place)) = next(&listener, &places) => {
-                let caller = Caller::new(stream, manners.patience);
+            Some((stream, address, place)) = next(&listener, &places) => {
+                let caller = Caller::new(stream, address, manners.patience);
                 let (asked, leave) = watch::channel(());
                 let serving = serve(caller, Leave(leave));
                 callers.spawn(attended(serving, asked, manners.clone(), ended.clone(), place));
@@ -87,11 +88,11 @@ pub async fn attend<S, F>(
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Some((stream, place)),
+            Ok((stream, address)) => return Some((stream, address, place)),
             Err(error) => {
                 tracing::debug!(%error, "a caller was not let in");
                 sleep(PAUSE).await;
@@ -133,13 +134,19 @@ impl Leave {
 /// A caller's connection, which fails once nothing has moved on it for too long.
 pub struct Caller {
     stream: TcpStream,
+    address: SocketAddr,
     patience: Duration,
     silence: Pin<Box<Sleep>>,
 }
 
 impl Caller {
-    fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, silence: Box::pin(sleep(patience)) }
+    fn new(stream: TcpStream, address: SocketAddr, patience: Duration) -> Self {
+        Self { stream, address, patience, silence: Box::pin(sleep(patience)) }
+    }
+
+    /// Where it calls from.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What came of a step: where it waits, only as long as the silence may last.

@@ -18,6 +18,7 @@ pub mod ranges;
 pub mod receipt;
 pub mod status;
 pub mod session;
+pub mod token;
 
 pub use message::{Blended, Compared, LedgerPage, Reply, Request, Wanted};
 pub use ranges::Ranges;

@@ -33,7 +33,10 @@ fn a_trainer_has_no_network_and_shares_its_outbox_alone() {
     for party in PARTIES {
         let pusher = &compose["services"][party];
         let trainer = &compose["services"][format!("{party}-trainer")];
-        assert_eq!((&trainer["network_mode"], &trainer["networks"]), (&"none".into(), &Value::Null));
+        assert_eq!(
+            (&trainer["network_mode"], &trainer["networks"]),
+            (&"none".into(), &Value::Null)
+        );
         let (own, outbox) = (party.to_owned(), format!("{party}-outbox"));
         let private = format!("{party}-private");
         assert_eq!(volumes(pusher), these([(own, true), (outbox.clone(), false)]));

@@ -96,7 +96,8 @@ fn the_board_speaks_of_metrics_that_exist() {
 
 #[test]
 fn names_are_found_in_expressions() {
-    let found = named("sum by (code) (rate(potluck_a_total{code=~\"potluck_b\"}[5m])) > up / potluck_c");
+    let found =
+        named("sum by (code) (rate(potluck_a_total{code=~\"potluck_b\"}[5m])) > up / potluck_c");
     assert_eq!(found, ["potluck_a_total", "potluck_c", "up"].map(String::from).into());
 }
 

@@ -12,15 +12,15 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::fixture::{Folder, admit};
 
-struct Served {
+pub(super) struct Served {
     address: SocketAddr,
-    aggregator: Aggregator,
+    pub(super) aggregator: Aggregator,
     end: watch::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Served {
-    async fn start(folder: &Folder) -> Self {
+    pub(super) async fn start(folder: &Folder) -> Self {
         let aggregator = folder.open();
         let any = "127.0.0.1:0".parse().unwrap();
         let server = HttpServer::bind(any, &aggregator).await.unwrap();
@@ -30,9 +30,14 @@ impl Served {
     }
 
     /// Sends the first line of a request as it is; the status, the head in lower case, and the body.
-    async fn ask(&self, line: &str) -> (u16, String, Vec<u8>) {
+    pub(super) async fn ask(&self, line: &str) -> (u16, String, Vec<u8>) {
+        self.ask_with(line, "").await
+    }
+
+    /// The same with more headers, each of which ends its line.
+    pub(super) async fn ask_with(&self, line: &str, headers: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{line} HTTP/1.1\r\nhost: log\r\nconnection: close\r\n\r\n");
+        let request = format!("{line} HTTP/1.1\r\nhost: log\r\nconnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
@@ -42,7 +47,7 @@ impl Served {
         (status, head, answer[end + 4..].to_vec())
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         drop(self.end);
         self.task.await.unwrap();
     }

@@ -83,6 +83,12 @@ impl Behind {
         }
     }
 
+    /// Whether so much waits that committers may soon have to.
+    pub(super) fn is_far(&self) -> bool {
+        let state = self.shared.lock();
+        state.ended || state.entries.len() >= MOST / 2
+    }
+
     /// Returns when all that was handed over before is written, or never will be.
     pub(super) fn settle(&self) {
         let mut state = self.shared.lock();

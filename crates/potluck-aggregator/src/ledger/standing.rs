@@ -13,6 +13,7 @@ use potluck_wire::Receipt;
 
 use super::signers::Signers;
 use crate::catalogue::Catalogue;
+use crate::history::History;
 use crate::in_full;
 use crate::submission::record::Recorded;
 
@@ -24,6 +25,8 @@ pub struct Standing {
     pub federation: Federation,
     /// Which bytes it speaks of.
     pub catalogue: Arc<Catalogue>,
+    /// What led to it. It may be ahead: only what is below the checkpoint's size is of this standing.
+    pub history: Arc<History>,
     /// The signed checkpoint.
     pub checkpoint: SignedCheckpoint,
     /// Who may cosign it.
@@ -38,7 +41,7 @@ impl Standing {
     /// Signs what stands at `root`, of whose tree `edge` is, and whose last leaf `latest` proves.
     pub(super) fn signed(
         federation: Federation,
-        catalogue: Arc<Catalogue>,
+        (catalogue, history): (Arc<Catalogue>, Arc<History>),
         witnesses: Arc<Vec<CosignerKey>>,
         (root, latest, edge): (Hash, InclusionProof, TileEdge),
         signers: &Signers,
@@ -46,7 +49,7 @@ impl Standing {
         let origin = signers.verifier_key().name().clone();
         let (size, state) = (federation.size(), *federation.digest().as_bytes());
         let checkpoint = signers.sign(Checkpoint { origin, size, root, state });
-        Self { federation, catalogue, checkpoint, witnesses, latest, edge }
+        Self { federation, catalogue, history, checkpoint, witnesses, latest, edge }
     }
 
     /// Its tree. Of the files, only the tiles that are full are read.

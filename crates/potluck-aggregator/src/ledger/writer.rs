@@ -11,6 +11,7 @@ use super::signers::Signers;
 use super::standing::{Standing, witnesses};
 use super::{LogFiles, unreadable};
 use crate::catalogue::Catalogue;
+use crate::history::History;
 use crate::store::ledger::LedgerStore;
 use crate::submission::record::Warrant;
 
@@ -19,6 +20,7 @@ use crate::submission::record::Warrant;
 pub(super) struct Writer {
     federation: Federation,
     catalogue: Arc<Catalogue>,
+    history: Arc<History>,
     frontier: Frontier,
     /// That the latest entry stands in the tree.
     latest: InclusionProof,
@@ -41,11 +43,21 @@ impl Writer {
     /// The writer after the entry that founds `federation`.
     pub(super) fn new(federation: Federation, first: &Entry) -> Result<Self, TreeFull> {
         let catalogue = Arc::new(Catalogue::of(&federation));
+        let history = Arc::new(History::of(&federation, first));
         let (named, keys) = (federation.witnesses(), Arc::new(witnesses(&federation)));
         let (frontier, edge, filled) = (Frontier::new(), TileEdge::new(), Vec::new());
         let latest = frontier.next_inclusion();
-        let mut writer =
-            Self { federation, catalogue, frontier, latest, edge, filled, named, witnesses: keys };
+        let mut writer = Self {
+            federation,
+            catalogue,
+            history,
+            frontier,
+            latest,
+            edge,
+            filled,
+            named,
+            witnesses: keys,
+        };
         writer.grow(first)?;
         Ok(writer)
     }
@@ -94,6 +106,7 @@ impl Writer {
         self.grow(entry).map_err(|error| {
             Refusal::new(potluck_core::Code::Internal, format!("the ledger is full: {error}"))
         })?;
+        self.history.note(&self.federation, entry, effects);
         if Catalogue::is_touched_by(effects) {
             Arc::make_mut(&mut self.catalogue).take_in(&self.federation, effects);
         }
@@ -107,9 +120,10 @@ impl Writer {
             self.witnesses = Arc::new(witnesses(&self.federation));
             self.named = named;
         }
-        let (catalogue, witnesses) = (Arc::clone(&self.catalogue), Arc::clone(&self.witnesses));
+        let told = (Arc::clone(&self.catalogue), Arc::clone(&self.history));
+        let witnesses = Arc::clone(&self.witnesses);
         let tree = (self.frontier.root(), self.latest.clone(), self.edge.clone());
-        Standing::signed(self.federation.clone(), catalogue, witnesses, tree, signers)
+        Standing::signed(self.federation.clone(), told, witnesses, tree, signers)
     }
 
     /// Puts the tiles that were filled among the files, where receipts find them.

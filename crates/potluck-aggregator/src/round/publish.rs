@@ -118,6 +118,7 @@ fn soup_of(
     let store = &aggregator.store;
     store.blobs.adopt(&path, &file).map_err(|error| fault("store a soup", &error))?;
     store.soups.remember(recipe.digest(), &file).map_err(|e| fault("remember a soup", &e))?;
+    aggregator.counts.blended();
     tracing::info!(recipe = %recipe.digest().short(), soup = %file.blake3.short(), "blended");
     Ok(file)
 }

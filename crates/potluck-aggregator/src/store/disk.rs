@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use potluck_core::{Code, Refusal};
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{Access, FallocateFlags, StatVfsMountFlags, access, fallocate, statvfs};
 use rustix::io::Errno;
 
 /// What the ledger must find before an entry is begun, in bytes: an entry and its commit, many times over. A write
@@ -76,6 +76,13 @@ impl Disk {
     /// What the file system says.
     pub fn left(&self) -> io::Result<u64> {
         Ok((self.free)(&self.folder)?.saturating_sub(self.spare))
+    }
+
+    /// Whether it takes writes at all.
+    pub fn is_writable(&self) -> bool {
+        let is_mounted_so = statvfs(&self.folder)
+            .is_ok_and(|system| !system.f_flag.contains(StatVfsMountFlags::RDONLY));
+        is_mounted_so && access(&self.folder, Access::WRITE_OK).is_ok()
     }
 
     /// Asks whether so many bytes fit.

@@ -126,6 +126,22 @@ impl Round {
         }
     }
 
+    /// How it stands at the log's `time`, in one word for programs.
+    pub fn state(&self, charter: &Charter, time: u64) -> &'static str {
+        match self.phase(charter, time) {
+            Phase::Commit => "committing",
+            Phase::Reveal => "open",
+            Phase::Nominate => "nominating",
+            Phase::Score => "scoring",
+            Phase::Show => "showing",
+            Phase::Ratify => "ratifying",
+            Phase::Close => "late",
+            Phase::Publish => "agreed",
+            Phase::Over if self.is_void => "void",
+            Phase::Over => "published",
+        }
+    }
+
     /// The log's time after which nobody can ratify any more; nothing without a deadline.
     pub fn ratifications_end(&self, charter: &Charter) -> Option<u64> {
         self.decided.map(|it| it.saturating_add(charter.agreement().ratify_seconds))

@@ -1,6 +1,5 @@
 //! `potluck ledger`: what stands in the ledger, and what it amounts to.
 
-use potluck_core::entry::Stance;
 use potluck_core::federation::Effect;
 use potluck_core::{Author, Federation};
 use serde_json::{Map, Value, json};
@@ -67,33 +66,7 @@ fn author(line: &Line<'_>) -> String {
 
 /// What an entry brought about, in words.
 fn effects(effects: &[Effect]) -> Vec<String> {
-    let words = |effect: &Effect| match effect {
-        Effect::Admitted(party) => format!("{party} is in"),
-        Effect::Invited(party) => format!("{party} is invited"),
-        Effect::Suspended(party) => format!("{party} is suspended"),
-        Effect::Reinstated(party) => format!("{party} is no longer suspended"),
-        Effect::KeyChanged(author, role) => format!("{author} has a new {role} key"),
-        Effect::KeyRevoked(author, role) => format!("the {role} key of {author} is void"),
-        Effect::Vouched(author) => format!("a vote for a new key of {author}"),
-        Effect::Submitted(party) => format!("the expert of {party} is in"),
-        Effect::Opened(round) => format!("round {round} is open"),
-        Effect::Committed(party) => format!("{party} is committed"),
-        Effect::Waiting => "the round goes on to its next step".to_owned(),
-        Effect::Nominated(party) => format!("{party} nominated, or passed"),
-        Effect::Scored(party) => format!("{party} showed its scores"),
-        Effect::Stood(party, Stance::Ratify) => format!("{party} ratifies"),
-        Effect::Stood(party, Stance::Abstain) => format!("{party} abstains"),
-        Effect::Stood(party, Stance::Dissent) => format!("{party} objects"),
-        Effect::Withdrawn(party) => format!("{party} took its expert back"),
-        Effect::Proposed(charter) => format!("charter {} is put to the vote", charter.short()),
-        Effect::Endorsed(party) => format!("{party} endorsed a new charter"),
-        Effect::Amended(version) => format!("version {version} of the charter is in force"),
-        Effect::Revealed(party) => format!("{party} proposed"),
-        Effect::Agreed(agreement) => format!("agreed on {}", agreement.lambda),
-        Effect::Voided(round) => format!("round {round} was closed without an agreement"),
-        Effect::Published(round) => format!("the soup of round {round} is published"),
-    };
-    effects.iter().map(words).collect()
+    effects.iter().map(Effect::words).collect()
 }
 
 fn as_json(ledger: &Ledger, entries: Vec<Value>) -> Value {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use potluck_core::entry::Stance;
+pub(super) use potluck_core::federation::Holding as Standing;
 use potluck_core::federation::bargain::{Bargaining, Deal, NoDeal, Outcome, Purpose, Reason};
 use potluck_core::federation::{Agreement, Round};
 use potluck_core::{Charter, Federation, PartyId};
@@ -32,42 +33,6 @@ pub(super) struct Facts<'a> {
     pub(super) license: Option<&'a str>,
 }
 
-/// Whether an agreement holds, by the ledger's last entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It waits for ratifications.
-    Unratified,
-    /// It waits for its soup.
-    Unpublished,
-    /// It holds.
-    InForce,
-    /// Its time is over.
-    Expired,
-    /// A party took its expert back.
-    Withdrawn,
-    /// A later round's soup has its place.
-    Replaced(u64),
-}
-
-impl Standing {
-    /// Its name for programs.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Unratified => "unratified",
-            Self::Unpublished => "unpublished",
-            Self::InForce => "in_force",
-            Self::Expired => "expired",
-            Self::Withdrawn => "withdrawn",
-            Self::Replaced(_) => "replaced",
-        }
-    }
-
-    /// Whether it held once, and does no more.
-    pub(super) fn has_lapsed(self) -> bool {
-        matches!(self, Self::Expired | Self::Withdrawn | Self::Replaced(_))
-    }
-}
-
 impl<'a> Facts<'a> {
     /// The charter by which the round went.
     pub(super) fn charter(&self) -> &'a Charter {
@@ -79,25 +44,10 @@ impl<'a> Facts<'a> {
         Some((self.round.bargain.as_ref()?, self.agreement.deal.as_ref()?))
     }
 
-    /// Whether it holds.
+    /// Whether it holds, by the ledger's last entry.
     pub(super) fn standing(&self) -> Standing {
-        let later = |round: &&Round| round.soup.is_some() && round.number > self.round.number;
-        let later = self.federation.rounds().iter().rev().find(later);
-        let is_expired =
-            self.agreement.expires.is_some_and(|expires| self.federation.time() > expires);
-        if self.round.withdrawn.is_some() {
-            Standing::Withdrawn
-        } else if let Some(later) = later {
-            Standing::Replaced(later.number)
-        } else if is_expired {
-            Standing::Expired
-        } else if self.round.soup.is_some() {
-            Standing::InForce
-        } else if self.round.is_unratified(self.charter()) {
-            Standing::Unratified
-        } else {
-            Standing::Unpublished
-        }
+        let time = self.federation.time();
+        self.federation.holding(self.round, self.agreement, self.charter(), time)
     }
 
     /// λ in words.

@@ -51,6 +51,7 @@ pub(super) fn meaning(charter: &Charter) -> Vec<String> {
     });
     let who = |audience| match audience {
         Audience::Parties => "the parties and the operator",
+        Audience::TokenHolders => "the parties, the operator and holders of their tokens",
         Audience::Anyone => "anybody",
     };
     let access = charter.access();
@@ -195,7 +196,7 @@ pub(super) fn warnings(charter: &Charter) -> Vec<Warning> {
         let text = "without a quorum of witnesses, a log that tells two stories is found only when two readers compare";
         warn("no-witnesses", text.to_owned());
     }
-    if charter.access().experts == Audience::Parties {
+    if charter.access().experts != Audience::Anyone {
         let text = "only parties can recompute a soup, since others cannot read the experts";
         warn("closed-audit", text.to_owned());
     }

@@ -178,18 +178,7 @@ fn as_json(federation: &Federation, now: u64) -> Value {
             "in_force": null, "withdrawn": null,
         });
     };
-    let state = match round.phase(charter, now) {
-        Phase::Commit => "committing",
-        Phase::Reveal => "open",
-        Phase::Nominate => "nominating",
-        Phase::Score => "scoring",
-        Phase::Show => "showing",
-        Phase::Ratify => "ratifying",
-        Phase::Close => "late",
-        Phase::Publish => "agreed",
-        Phase::Over if round.is_void => "void",
-        Phase::Over => "published",
-    };
+    let state = round.state(charter, now);
     let soup = round.soup.as_ref().map(|soup| {
         json!({
             "index": soup.index, "recipe": soup.recipe.digest(), "blake3": soup.file.blake3,
