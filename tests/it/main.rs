@@ -28,3 +28,5 @@ mod inspect;
 mod kill;
 mod faults;
 mod bad_input;
+
+mod deploy;

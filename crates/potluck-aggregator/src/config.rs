@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
-pub use hub::Hub;
 pub use http::Http;
+pub use hub::Hub;
 pub use limits::Limits;
 pub use transport::{Rule, Transport};
 pub use x509::{X509, X509Error};
@@ -32,6 +32,8 @@ use crate::outside::{NoWitnessUrl, WitnessUrl};
 pub const FILE: &str = "aggregator.toml";
 
 /// Serves a federation: verifies, logs, blends and hands out
+///
+/// Example: potluck-aggregator --dir kitchen --listen 0.0.0.0:4433
 #[derive(Debug, Parser)]
 #[command(name = "potluck-aggregator", version, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -59,9 +61,28 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Task {
     /// Re-hash every file of a stopped aggregator's store, and mend what can be mended
+    ///
+    /// Example: potluck-aggregator check --dir kitchen --repair-from mirror
     Check(CheckArguments),
     /// Look whether an aggregator could run here, and say what to mend: folder, disk, addresses, clock, limits
+    ///
+    /// Example: potluck-aggregator doctor --dir kitchen
     Doctor(DoctorArguments),
+    /// Ask the running aggregator whether it is ready: exit code 0 where it is, 1 where not
+    ///
+    /// Asks at the address of `[http]` in aggregator.toml, and prints what it said. For health checks in containers, where
+    /// there is no other program that could ask.
+    ///
+    /// Example: potluck-aggregator ready --dir kitchen
+    Ready(ReadyArguments),
+    /// Print completions for a shell
+    ///
+    /// Example: potluck-aggregator completions bash > ~/.local/share/bash-completion/completions/potluck-aggregator
+    Completions(CompletionsArguments),
+    /// Write the manual pages into a folder, one for each command
+    ///
+    /// Example: potluck-aggregator man --out /usr/local/share/man/man1
+    Man(ManArguments),
 }
 
 /// What is checked, and where right bytes may be.
@@ -117,6 +138,43 @@ impl DoctorArguments {
         let (dir, listen, store) = (self.dir.clone(), self.listen, self.store.clone());
         Arguments { task: None, dir, listen, store, log_format: LogFormat::Text, json: self.json }
     }
+}
+
+/// Which server is asked.
+#[derive(Debug, Args)]
+pub struct ReadyArguments {
+    /// The federation's folder, as `potluck new` made it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Ask at this address and TCP port instead of the one in aggregator.toml
+    #[arg(long, value_name = "ADDR", env = "POTLUCK_HTTP")]
+    pub http: Option<SocketAddr>,
+    /// Print the error that ends the program as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ReadyArguments {
+    /// The arguments of the server that is asked.
+    pub fn as_server(&self) -> Arguments {
+        let (dir, json, log_format) = (self.dir.clone(), self.json, LogFormat::Text);
+        Arguments { task: None, dir, listen: None, store: None, log_format, json }
+    }
+}
+
+/// For which shell.
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Where pages go.
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// The folder, made if it is not there; pages that are there are replaced
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// How the log is written.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use potluck_aggregator::StartError;
 use potluck_aggregator::config::{SettingsError, X509Error};
 use potluck_aggregator::ledger::OpenError;
+use potluck_aggregator::ready::NotReady;
 use potluck_aggregator::store::{LockError, StoreError};
 use potluck_net::{BindError, ConnectError};
 
@@ -21,6 +22,10 @@ pub(crate) enum Failure {
     Certificates(#[from] X509Error),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    #[error("there is no [http] in aggregator.toml at which the server could be asked")]
+    NoHttp,
     #[error("the system gave no thread, signal or output")]
     System(#[from] io::Error),
     #[error("the store failed: {0}")]
@@ -69,6 +74,8 @@ impl Failure {
             Self::Start(StartError::Ledger(_)) => ("ledger", 4),
             Self::Certificates(_) | Self::Bind(BindError::Pki(_)) => ("certificates", 3),
             Self::Bind(_) => ("listen", 1),
+            Self::NotReady(_) => ("not-ready", 1),
+            Self::NoHttp => ("no-http", 3),
             Self::System(_) => ("system", 1),
             Self::Store(_) => ("store", 1),
             Self::NoStore(_) => ("no-store", 3),
@@ -94,6 +101,7 @@ impl Failure {
                 "certs/README.md says how they are made: the certificate is that of keys/log.pem",
             ),
             Self::NoStore(_) => Some("--dir names the federation's folder, --store its store"),
+            Self::NoHttp => Some("add `[http]` with `listen`, or say where with --http"),
             Self::Store(_) => Some("mend the disk, then start again: nothing acknowledged is lost"),
             _ => None,
         }

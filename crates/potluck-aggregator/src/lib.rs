@@ -7,7 +7,7 @@
 //! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`log_keys`], [`start`]), what it
 //! keeps ([`fault`], [`store`], [`catalogue`], [`history`], [`ledger`]), what it does ([`submission`], [`round`], [`sweep`]), and how the
 //! network calls it ([`server`], `streams`, [`http`]); last, whom it asks itself
-//! ([`outside`]). `main.rs` is the program.
+//! ([`outside`]), and how it is asked whether it is ready ([`ready`]). `main.rs` is the program.
 
 pub mod config;
 pub mod home;
@@ -41,7 +41,9 @@ mod streams;
 
 pub mod http;
 
+mod exchange;
 pub mod outside;
+pub mod ready;
 
 #[cfg(test)]
 mod fixture;

@@ -27,6 +27,8 @@ use tracing_subscriber::EnvFilter;
 mod checking;
 mod doctoring;
 mod failure;
+mod manual;
+mod readiness;
 
 use self::failure::Failure;
 
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
             write_log(LogFormat::Text, "error");
             (doctoring::run(doctor).map_err(Failure::from), doctor.json)
         }
+        Some(Task::Ready(ready)) => (readiness::run(ready), ready.json),
+        Some(Task::Completions(completions)) => (manual::complete(completions), false),
+        Some(Task::Man(man)) => (manual::write(man), false),
         None => (run(&arguments).map(|()| ExitCode::SUCCESS), arguments.json),
     };
     ended.unwrap_or_else(|failure| failure.print(json))
@@ -69,9 +74,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             None => server,
         };
         let http = match &settings.http {
-            Some(http) => {
-                Some(HttpServer::bind(http, &aggregator, &settings.kept_soups()).await?)
-            }
+            Some(http) => Some(HttpServer::bind(http, &aggregator, &settings.kept_soups()).await?),
             None => None,
         };
         // Signals are listened for before anybody hears that there is something to stop.

@@ -16,11 +16,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
+use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
 use potluck_core::Refusal;
 use potluck_log::AddCheckpoint;
 use tokio::net::TcpStream;
@@ -28,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::exchange::{ExchangeError, exchange};
 use crate::server::Aggregator;
 
 /// How long the ledger may go on growing before its checkpoint is handed on: a burst is one request.
@@ -88,9 +87,7 @@ enum AskError {
     #[error("the witness cannot be reached")]
     Unreached(#[source] io::Error),
     #[error("the exchange with the witness broke off")]
-    Http(#[from] hyper::Error),
-    #[error("the witness's answer cannot be read: {0}")]
-    Answer(Box<dyn std::error::Error + Send + Sync>),
+    Http(#[from] ExchangeError),
     #[error("the witness did not answer in time")]
     Late,
     #[error("the witness refused: {status}: {sentence}")]
@@ -200,28 +197,13 @@ async fn keep(aggregator: &Aggregator, note: String) -> Result<(), AskError> {
 
 async fn post(url: &WitnessUrl, body: String) -> Result<(StatusCode, Bytes), AskError> {
     let host = url.host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, url.port)).await.map_err(AskError::Unreached)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::post(format!("{}/add-checkpoint", url.path))
         .header(HOST, format!("{}:{}", url.host, url.port))
         .header(CONTENT_TYPE, "text/plain; charset=utf-8")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| AskError::Unmade(error.to_string()))?;
-    let exchange = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        Ok((status, body.map_err(AskError::Answer)?.to_bytes()))
-    };
-    tokio::pin!(exchange);
-    tokio::select! {
-        answer = &mut exchange => answer,
-        // It drives the exchange, and ends before it only where the witness closes at once.
-        ended = connection => {
-            ended?;
-            exchange.await
-        }
-    }
+    let stream = TcpStream::connect((host, url.port)).await.map_err(AskError::Unreached)?;
+    Ok(exchange(stream, request, MAX_ANSWER).await?)
 }
 
 #[cfg(test)]

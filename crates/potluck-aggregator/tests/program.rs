@@ -73,6 +73,17 @@ impl Running {
         (running, address.trim_end().to_owned())
     }
 
+    /// Where it serves files over HTTP, as its log says.
+    fn http(&mut self) -> String {
+        let mut log = BufReader::new(self.0.stderr.take().unwrap()).lines();
+        let serving = log.find_map(|line| {
+            let line = line.unwrap();
+            line.split_once(" http=")
+                .map(|it| it.1.split(' ').next().unwrap_or_default().to_owned())
+        });
+        serving.unwrap()
+    }
+
     fn signal(&mut self, name: &str) -> ExitStatus {
         let sent = Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap();
         assert!(sent.success());
@@ -122,15 +133,55 @@ fn the_logs_files_are_served_over_http_and_made_right_at_the_start() {
     fs::remove_dir_all(checkpoint.parent().unwrap()).unwrap();
 
     let (mut second, _) = Running::start(folder.path());
-    let mut log = BufReader::new(second.0.stderr.take().unwrap()).lines();
-    let serving = log.find_map(|line| line.unwrap().split_once(" http=").map(|it| it.1.to_owned()));
-    let address = serving.unwrap().split(' ').next().unwrap().to_owned();
+    let address = second.http();
     let mut stream = std::net::TcpStream::connect(&address).unwrap();
     stream.write_all(b"GET /checkpoint HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&note), "{answer}");
     assert!(second.signal("-TERM").success());
+}
+
+#[test]
+fn whether_it_is_ready_can_be_asked_by_the_program_itself() {
+    let folder = folder();
+    let ready = |http: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_potluck-aggregator"));
+        command.arg("ready").arg("--dir").arg(folder.path()).args(http).env_remove("POTLUCK_HTTP");
+        let output = command.output().unwrap();
+        let said = |bytes| String::from_utf8::<Vec<u8>>(bytes).unwrap();
+        (output.status.code().unwrap(), said(output.stdout), said(output.stderr))
+    };
+    let (code, _, error) = ready(&[]);
+    assert_eq!(code, 3);
+    assert!(error.contains("no [http] in aggregator.toml") && error.contains("hint: "), "{error}");
+
+    let settings = "listen = '127.0.0.1:0'\n[http]\nlisten = '127.0.0.1:0'\n";
+    fs::write(folder.path().join("aggregator.toml"), settings).unwrap();
+    let (mut running, _) = Running::start(folder.path());
+    let http = running.http();
+    let (code, said, error) = ready(&["--http", &http]);
+    assert_eq!((code, error.as_str()), (0, ""), "{said}");
+    assert!(!said.trim().is_empty());
+    assert!(running.signal("-TERM").success());
+    let (code, said, error) = ready(&["--http", &http]);
+    assert_eq!((code, said.as_str()), (1, ""));
+    assert!(error.starts_with(&format!("error: no aggregator answers at {http}")), "{error}");
+}
+
+#[test]
+fn manual_pages_and_completions_are_made_from_the_arguments() {
+    let out = tempfile::tempdir().unwrap();
+    let program = || Command::new(env!("CARGO_BIN_EXE_potluck-aggregator"));
+    let wrote = program().args(["man", "--out"]).arg(out.path()).status().unwrap();
+    assert!(wrote.success());
+    for (page, what) in
+        [("potluck-aggregator.1", "POTLUCK_LISTEN"), ("potluck-aggregator-ready.1", "Example")]
+    {
+        assert!(fs::read_to_string(out.path().join(page)).unwrap().contains(what), "{page}");
+    }
+    let script = program().args(["completions", "bash"]).output().unwrap();
+    assert!(String::from_utf8(script.stdout).unwrap().contains("doctor"));
 }
 
 #[test]

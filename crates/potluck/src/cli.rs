@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Inspect(command::inspect::Args),
     Diff(command::diff::Args),
     Completions(command::completions::Args),
+    Man(command::man::Args),
 }
 
 /// Prints help, a version, or what is wrong with the arguments, and gives the exit code.

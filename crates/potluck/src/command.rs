@@ -39,6 +39,7 @@ mod lapse;
 mod table;
 mod target;
 pub(crate) mod completions;
+pub(crate) mod man;
 
 use std::num::NonZeroUsize;
 
@@ -65,6 +66,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Diff(args) => diff::run(&args, output),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, output),
         // Those that speak with an aggregator.
         Command::Charter(args) => online(charter::run(&args, output), output),
         Command::Status(args) => online(status::run(&args, output), output),

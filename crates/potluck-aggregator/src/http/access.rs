@@ -23,9 +23,9 @@ use crate::tokens::Unbelieved;
 /// What somebody wants to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// A published soup, or the mixture of any λ.
+    /// A published soup.
     Soups,
-    /// The base or an expert.
+    /// The base, an expert, or the mixture of any λ: some mixtures give the experts away.
     Experts,
     /// How the server stands.
     Status,
@@ -123,7 +123,7 @@ pub(super) fn may_read(shared: &Shared, headers: &HeaderMap, wanted: Wanted) -> 
 }
 
 /// The token that a request came with, believed.
-fn bearer(shared: &Shared, headers: &HeaderMap) -> Result<Option<Kept>, Denied> {
+pub(super) fn bearer(shared: &Shared, headers: &HeaderMap) -> Result<Option<Kept>, Denied> {
     match token(headers) {
         None => Ok(None),
         Some(None) => Err(Denied::Malformed),

@@ -16,7 +16,6 @@
 mod card;
 mod commits;
 mod file;
-mod gate;
 mod info;
 mod range;
 mod revision;
@@ -28,20 +27,23 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use serde_json::json;
 
 use self::commits::Commits;
 use self::revision::Revision;
 use self::snapshot::Snapshot;
 use self::trouble::Trouble;
 use super::Shared;
+use super::access::{bearer, may_read};
 use crate::server::Aggregator;
 use crate::streams::Streams;
 
 /// The repository's name, behind the federation's.
-const NAME: &str = "model";
+pub(super) const NAME: &str = "model";
 
 /// Where soups are kept that more than one asks for, and how many bytes of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +85,20 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/{namespace}/{name}/resolve/{revision}/{*file}", get(file::answer))
 }
 
-/// There are no tokens yet, so that whoever asks is nobody.
-async fn whoami() -> Trouble {
-    Trouble::new(StatusCode::UNAUTHORIZED, None, "Invalid username or password.")
+/// Whose token it is: the party that it was made for, else a guest.
+async fn whoami(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
+    let Some(kept) = bearer(&shared, &headers)? else {
+        let sentence = "this request came without a token";
+        return Err(Trouble::new(StatusCode::UNAUTHORIZED, None, sentence));
+    };
+    let name = kept.party.map_or_else(|| format!("guest-{}", kept.id), |party| party.to_string());
+    let scopes: Vec<_> = kept.scopes.iter().map(ToString::to_string).collect();
+    // Of this, the clients show the name, and the command line the organisations.
+    let told = json!({
+        "type": "user", "id": kept.id, "name": name, "fullname": kept.note, "orgs": [],
+        "auth": {"type": "access_token", "accessToken": {"displayName": kept.id, "role": scopes.join(" ")}},
+    });
+    Ok(([(CONTENT_TYPE, "application/json")], told.to_string()).into_response())
 }
 
 /// A name without a namespace.
@@ -124,7 +137,7 @@ async fn opened(
         return Err(Trouble::no_repository(&repository(shared)));
     }
     let found = Revision::find(&revision, &standing, shared)?;
-    gate::may_read(shared, headers, found.audience(&standing))?;
+    may_read(shared, headers, found.wanted())?;
     let _turn = shared.reads.acquire().await.map_err(|error| Trouble::broken(&error))?;
     let shared = Arc::clone(shared);
     // Headers of files are read.

@@ -2,7 +2,7 @@
 
 use super::{assert_snapshot, potluck, text};
 
-const COMMANDS: [&[&str]; 34] = [
+const COMMANDS: [&[&str]; 35] = [
     &["charter", "check"],
     &["charter", "show"],
     &["charter", "amend"],
@@ -36,6 +36,7 @@ const COMMANDS: [&[&str]; 34] = [
     &["evidence", "compare"],
     &["mix"],
     &["completions"],
+    &["man"],
     &[],
 ];
 

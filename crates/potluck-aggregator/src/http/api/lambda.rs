@@ -40,7 +40,7 @@ struct LambdaOf {
 #[derive(Debug, Serialize, ToSchema)]
 struct Load {
     /// The name of the model
-    #[schema(example = "potluck/news")]
+    #[schema(example = "news/model")]
     model: String,
     /// The revision
     revision: String,
@@ -68,7 +68,7 @@ pub(super) async fn lambda(asked: Asked<Which>) -> Response {
 fn view(seen: &Seen<'_>, lambda: &Lambda, recipe: &Recipe) -> LambdaOf {
     let (digest, revision) = (recipe.digest(), normal(lambda));
     let name = seen.federation().charter().name();
-    let model = format!("potluck/{name}");
+    let model = format!("{name}/{}", crate::http::hub::NAME);
     let published = seen.past.soup(&digest.to_string());
     let published = published.filter(|it| *it <= seen.federation().rounds().len() as u64);
     LambdaOf {

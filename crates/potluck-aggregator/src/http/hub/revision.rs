@@ -16,12 +16,12 @@ use std::fmt;
 use std::str::FromStr as _;
 
 use axum::http::HeaderValue;
-use potluck_core::charter::Audience;
 use potluck_core::federation::{Round, Soup};
 use potluck_core::{Blake3, Federation, FileEntry, Lambda, Manifest, PartyId, Recipe};
 
 use super::Trouble;
 use crate::http::Shared;
+use crate::http::access::Wanted;
 use crate::ledger::Standing;
 
 /// The name of a revision's content: the first 160 bits of a digest, as Git's commits are written.
@@ -177,13 +177,12 @@ impl Revision {
         Commit::of(self.digest(federation))
     }
 
-    /// Who may read it. A soup that was not published is as good as the experts themselves, since some of them give away
-    /// the others.
-    pub(super) fn audience(&self, standing: &Standing) -> Audience {
-        let access = standing.federation.charter().access();
+    /// What one must be allowed to read for it. A soup that was not published is as good as the experts themselves, since
+    /// some of them give away the others.
+    pub(super) fn wanted(&self) -> Wanted {
         match self {
-            Self::Soup(_, Some(_)) if access.soups == Audience::Anyone => Audience::Anyone,
-            _ => access.experts,
+            Self::Soup(_, Some(_)) => Wanted::Soups,
+            _ => Wanted::Experts,
         }
     }
 }

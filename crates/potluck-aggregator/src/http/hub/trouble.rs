@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::revision::Commit;
+use crate::http::access::Denied;
 
 /// Whose commit an answer is of.
 pub(super) const X_REPO_COMMIT: HeaderName = HeaderName::from_static("x-repo-commit");
@@ -56,6 +57,12 @@ impl Trouble {
         tracing::error!(%error, "a revision cannot be served");
         let sentence = "the aggregator cannot read what this revision is made of; its operator sees why in the log";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, None, sentence)
+    }
+}
+
+impl From<Denied> for Trouble {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.status(), Some("GatedRepo"), denied.to_string())
     }
 }
 
