@@ -293,7 +293,10 @@ macro_rules! all_tiles {
             while row < rows {
                 match (rows - row).min($most) {
                     $($rows => {
-                        let from = std::array::from_fn(|r| &$x[(row + r) * $depth..][..$depth]);
+                        let mut from = [&$x[..0]; $rows];
+                        for (r, from) in from.iter_mut().enumerate() {
+                            *from = &$x[(row + r) * $depth..][..$depth];
+                        }
                         let sums = $tile::<$rows>(from, panel);
                         for (r, sums) in sums.iter().enumerate() {
                             let to = &mut $out[(row + r) * $stride + first..][..width];

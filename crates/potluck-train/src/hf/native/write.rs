@@ -22,6 +22,11 @@ const ROWS: usize = 8;
 /// Tokens of prompts that are read at once.
 const READ: usize = 64;
 
+/// As many as libtorch may use.
+fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1).clamp(1, rayon::current_num_threads())
+}
+
 /// A prompt that was read.
 struct Read {
     pages: Arc<Pages>,
@@ -96,10 +101,10 @@ impl Native {
         works: &mut Vec<Work>,
         sampling: Option<&Sampling>,
     ) {
-        let threads = (open.len() / ROWS).clamp(1, rayon::current_num_threads());
+        let threads = (open.len() / ROWS).clamp(1, threads());
         works.resize_with(works.len().max(threads), Work::default);
         let each = open.len().div_ceil(threads);
-        let is_shared = threads < rayon::current_num_threads();
+        let is_shared = threads < self::threads();
         let part = |(writers, work): (&mut [Writer], &mut Work)| {
             let last: Vec<[i64; 1]> = writers.iter().map(|writer| [writer.next.0]).collect();
             let mut texts: Vec<Next> = writers
@@ -134,7 +139,7 @@ impl Native {
             parts.push(part);
             rest = others;
         }
-        let is_shared = parts.len() < rayon::current_num_threads();
+        let is_shared = parts.len() < threads();
         let each = |prompts: &&[&[i64]]| self.read_part(prompts, turns, is_shared);
         parts.par_iter().flat_map_iter(each).collect()
     }

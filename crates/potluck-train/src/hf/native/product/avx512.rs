@@ -1,4 +1,7 @@
 //! Tiles in AVX-512, whose registers hold eight rows of 32 sums.
+//!
+//! No closure here is handed to a function of the library: that would be built without these instructions,
+//! and could take neither in.
 
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
@@ -38,7 +41,6 @@ pub(super) fn bf16_panels(
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn tile<const R: usize>(rows: [&[f32]; R], panel: &[[f32; COLUMNS]]) -> [[f32; COLUMNS]; R] {
-    let rows = rows.map(|row| &row[..panel.len()]);
     let mut sums = [[_mm512_setzero_ps(); 2]; R];
     for (at, weights) in panel.iter().enumerate() {
         let (left, right) = weights.split_at(LANES);
@@ -49,13 +51,12 @@ fn tile<const R: usize>(rows: [&[f32]; R], panel: &[[f32; COLUMNS]]) -> [[f32; C
             sums[1] = _mm512_fmadd_ps(x, right, sums[1]);
         }
     }
-    sums.map(|sums| stored(sums))
+    stored(sums)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn pair_tile<const R: usize>(rows: [&[u32]; R], panel: &[[u32; COLUMNS]]) -> [[f32; COLUMNS]; R] {
-    let rows = rows.map(|row| &row[..panel.len()]);
     let mut sums = [[_mm512_setzero_ps(); 2]; R];
     for (at, weights) in panel.iter().enumerate() {
         let (left, right) = weights.split_at(LANES);
@@ -66,7 +67,7 @@ fn pair_tile<const R: usize>(rows: [&[u32]; R], panel: &[[u32; COLUMNS]]) -> [[f
             sums[1] = _mm512_dpbf16_ps(sums[1], x, right);
         }
     }
-    sums.map(|sums| stored(sums))
+    stored(sums)
 }
 
 #[inline]
@@ -94,11 +95,13 @@ fn as_pairs(bits: __m512i) -> __m512bh {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn stored(sums: [__m512; 2]) -> [f32; COLUMNS] {
-    let mut values = [0f32; COLUMNS];
-    for (values, sums) in values.chunks_exact_mut(LANES).zip(sums) {
-        // SAFETY: `chunks_exact_mut` gives sixteen numbers, which are written, at any alignment.
-        unsafe { _mm512_storeu_ps(values.as_mut_ptr(), sums) };
+fn stored<const R: usize>(sums: [[__m512; 2]; R]) -> [[f32; COLUMNS]; R] {
+    let mut values = [[0f32; COLUMNS]; R];
+    for (values, sums) in values.iter_mut().zip(sums) {
+        for (values, sums) in values.chunks_exact_mut(LANES).zip(sums) {
+            // SAFETY: `chunks_exact_mut` gives sixteen numbers, which are written, at any alignment.
+            unsafe { _mm512_storeu_ps(values.as_mut_ptr(), sums) };
+        }
     }
     values
 }
