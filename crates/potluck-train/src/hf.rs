@@ -8,6 +8,7 @@
 //! A folder comes from anybody. [`Architecture`] refuses by name what it does not know, [`Plan`]
 //! says what tensors there must be, and only when every header agrees is memory for weights taken.
 //! [`Scorer`] is a model with a head for scores: one of these decoders, or an encoder.
+//! [`Sampler`] is what writes: a copy of a decoder, on a CPU in code of our own ([`Native`]).
 //! Families: Llama (with SmolLM), Mistral, Qwen2, Qwen3, Gemma 2, GPT-2, GPT-NeoX. All arithmetic
 //! is in F32; `tests/hf.rs` holds it against `transformers`' own logits and greedy tokens.
 

@@ -1,4 +1,4 @@
-//! Continuations of prompts, many at once.
+//! Continuations of prompts, many at once, by libtorch; on a CPU a [`super::Sampler`] does without.
 //!
 //! Each distinct prompt is read once, whatever the number of its continuations. A row that has ended
 //! is dropped once half of all have. What a row draws depends on its prompt, its stream of random
@@ -73,7 +73,7 @@ impl Decoder {
         Ok(rows.into_iter().map(|row| row.tokens).collect())
     }
 
-    /// Continues each prompt until it ends. A [`Decoder::snapshot`] is the fastest to do it with.
+    /// Continues each prompt until it ends. A [`Decoder::sampler`] is faster.
     ///
     /// # Errors
     /// [`PromptError`].

@@ -1,10 +1,15 @@
 //! Tokens through all layers.
 
+use rayon::prelude::*;
+
 use super::attention::{View, attend};
 use super::pages::{Cache, Format};
 use super::product::Scratch;
 use super::rows::{activate, add, bend, gate, norm, norm_in_place, turn};
 use super::{Layer, Native};
+
+/// So many tokens share out attention among threads, if they may.
+const WORTH_SHARING: usize = 16;
 
 /// The next tokens of a text.
 pub(super) struct Next<'a> {
@@ -129,7 +134,7 @@ impl Native {
         work.normed.resize(work.x.len(), 0.0);
         norm(model.norm, &layer.before_attention, &work.x, &mut work.normed);
         layer.projection.product(&work.normed, &mut work.heads, &mut work.scratch, is_shared);
-        self.attention(number, texts, positions, turns, work);
+        self.attention(number, texts, positions, turns, work, is_shared);
         layer.out.product(&work.mixed, &mut work.part, &mut work.scratch, is_shared);
         if let Some(scales) = &layer.after_attention {
             norm_in_place(model.norm, scales, &mut work.part);
@@ -171,20 +176,57 @@ impl Native {
         positions: &[usize],
         turns: &Turns,
         work: &mut Work,
+        is_shared: bool,
+    ) {
+        let attention = &self.architecture.attention;
+        let (format, width) = (self.format(), attention.head_width as usize);
+        let (queries, keys) = (attention.heads as usize * width, format.heads * width);
+        self.place(number, texts, positions, turns, &mut work.heads);
+        // Every key is in its place: now tokens may be taken in any order.
+        let owners =
+            texts.iter().flat_map(|text| std::iter::repeat_n(&*text.cache, text.tokens.len()));
+        let owners: Vec<&Cache> = owners.collect();
+        let window = attention.windows[number].map(|window| window as usize);
+        let cap = attention.cap.map(|cap| cap as f32);
+        let look = |scores: &mut Vec<f32>, token: usize, row: &[f32], mixed: &mut [f32]| {
+            let end = positions[token] + 1;
+            let first = window.map_or(0, |window| end.saturating_sub(window));
+            let view = View::new(owners[token], format, number, first..end, cap);
+            attend(&view, &row[..queries], scores, mixed);
+        };
+        work.mixed.resize(positions.len() * queries, 0.0);
+        let row = queries + 2 * keys;
+        if is_shared && positions.len() >= WORTH_SHARING {
+            let rows =
+                work.heads.par_chunks_exact(row).zip(work.mixed.par_chunks_exact_mut(queries));
+            rows.enumerate().for_each_init(Vec::new, |scores, (token, (row, mixed))| {
+                look(scores, token, row, mixed);
+            });
+        } else {
+            let rows = work.heads.chunks_exact(row).zip(work.mixed.chunks_exact_mut(queries));
+            for (token, (row, mixed)) in rows.enumerate() {
+                look(&mut work.scores, token, row, mixed);
+            }
+        }
+    }
+
+    /// Turns and scales each token's queries, which stay in `heads`; turns its keys and puts them, and its
+    /// values, in their places.
+    fn place(
+        &self,
+        number: usize,
+        texts: &mut [Next],
+        positions: &[usize],
+        turns: &Turns,
+        heads: &mut [f32],
     ) {
         let (layer, attention) = (&self.layers[number], &self.architecture.attention);
         let (format, width) = (self.format(), attention.head_width as usize);
         let (queries, keys) = (attention.heads as usize * width, format.heads * width);
         let scale = self.architecture.score_scale(number) as f32;
-        let window = attention.windows[number].map(|window| window as usize);
-        work.mixed.resize(positions.len() * queries, 0.0);
-        let mut rows = work
-            .heads
-            .chunks_exact_mut(queries + 2 * keys)
-            .zip(work.mixed.chunks_exact_mut(queries))
-            .zip(positions);
+        let mut rows = heads.chunks_exact_mut(queries + 2 * keys).zip(positions);
         for text in texts {
-            for ((row, mixed), &position) in rows.by_ref().take(text.tokens.len()) {
+            for (row, &position) in rows.by_ref().take(text.tokens.len()) {
                 let (turned, value) = row.split_at_mut(queries + keys);
                 if let Some([of_queries, of_keys]) = &layer.head_norms {
                     let (q, k) = turned.split_at_mut(queries);
@@ -196,15 +238,11 @@ impl Native {
                     turn(turned, width, cosines, sines);
                 }
                 let (query, key) = turned.split_at_mut(queries);
+                query.iter_mut().for_each(|x| *x *= scale);
                 let pairs = key.chunks_exact(width).zip(value.chunks_exact(width));
                 for (head, (key, value)) in pairs.enumerate() {
                     text.cache.write(position, (number, head), [key, value], format);
                 }
-                query.iter_mut().for_each(|x| *x *= scale);
-                let first = window.map_or(0, |window| (position + 1).saturating_sub(window));
-                let cap = attention.cap.map(|cap| cap as f32);
-                let view = View::new(text.cache, format, number, first..position + 1, cap);
-                attend(&view, query, &mut work.scores, mixed);
             }
         }
     }

@@ -63,7 +63,7 @@ fn logits_are_those_of_libtorch() {
                 .zip(read.iter().zip(lengths))
                 .map(|(cache, (&from, until))| Next { tokens: &whole[from..until], cache })
                 .collect();
-            native.logits(&mut texts, &turns, &mut work, false);
+            native.logits(&mut texts, &turns, &mut work, read[3] == 0);
             let rows = work.logits.chunks_exact(native.head().outputs());
             for (length, logits) in lengths.into_iter().zip(rows) {
                 let far = (Tensor::from_slice(logits) - expected(length)).abs().max();
@@ -121,6 +121,44 @@ fn a_row_is_what_it_is_alone() {
             assert_eq!(&write(row..row + 1)[0], expected);
         }
     }
+}
+
+#[test]
+fn a_long_prompt_is_read_in_pieces() {
+    for case in ["llama3", "mistral", "qwen3", "gemma2"] {
+        let decoder = open(case);
+        let native = Native::of(&decoder, Kind::Float).unwrap();
+        let (long, short) = (text(150), text(3));
+        let ending = || Ending { limit: 9, ends: &[], is_over: None };
+        let prompts = [long.as_slice(), short.as_slice()];
+        let theirs = decoder.generate(&prompts, ending(), Choosing::Greedy).unwrap();
+        let own = native.generate(&prompts, ending(), Choosing::Greedy).unwrap();
+        for (own, theirs) in own.iter().zip(&theirs) {
+            assert_eq!(own.tokens, theirs.tokens, "{case}");
+            for (own, theirs) in own.log_probs.iter().zip(&theirs.log_probs) {
+                assert!((own - theirs).abs() < 1e-4, "{case}: {own} {theirs}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused() {
+    let native = Native::of(&open("gpt2"), Kind::Float).unwrap();
+    let refuse = |prompts: &[&[i64]], limit| {
+        let ending = Ending { limit, ends: &[], is_over: None };
+        native.generate(prompts, ending, Choosing::Greedy).unwrap_err().to_string()
+    };
+    assert!(refuse(&[], 1).contains("empty"));
+    assert!(refuse(&[&[3, 40]], 1).contains("token 40"));
+    assert!(refuse(&[&[3; 30]], 3).contains("33 tokens; the model has 32"));
+    let sampling = Sampling::default();
+    let ending = Ending { limit: 1, ends: &[], is_over: None };
+    let error = native.generate(&[&[3]], ending, Choosing::Drawn(&sampling, Vec::new()));
+    assert!(error.unwrap_err().to_string().contains("0 streams"));
+    let ending = Ending { limit: 0, ends: &[], is_over: None };
+    assert!(native.generate(&[&[3]], ending, Choosing::Greedy).unwrap()[0].tokens.is_empty());
+    assert!(Native::of(&open("gpt2"), Kind::Half).is_none());
 }
 
 /// In bfloat16 both sides round, each in its places.
