@@ -54,13 +54,13 @@ pub(super) fn erf(x: f32) -> f32 {
     let p = 0.170_872_77;
     let p = p * t - 0.822_152_2;
     let p = p * t + 1.488_515_9;
-    let p = p * t - 1.135_203_98;
+    let p = p * t - 1.135_204;
     let p = p * t + 0.278_868_07;
     let p = p * t - 0.186_288_06;
     let p = p * t + 0.096_784_18;
     let p = p * t + 0.374_091_96;
-    let p = p * t + 1.000_023_68;
-    let rest = t * exp(-size * size - 1.265_512_23 + t * p);
+    let p = p * t + 1.000_023_7;
+    let rest = t * exp(-size * size - 1.265_512_2 + t * p);
     (1.0 - rest).copysign(x)
 }
 

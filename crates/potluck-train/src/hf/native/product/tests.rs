@@ -77,22 +77,3 @@ fn a_packed_row_is_what_was_packed() {
         }
     }
 }
-
-/// What processors without AVX-512 do.
-#[test]
-fn plain_tiles_are_the_same() {
-    let (inputs, outputs) = (37, 70);
-    let (weights, x) = (numbers(inputs * outputs, 1), numbers(5 * inputs, 2));
-    let matrix = Matrix::pack(&weights, inputs, None, Precision::F32);
-    let mut expected = Vec::new();
-    matrix.product(&x, &mut expected, &mut Scratch::default(), false);
-    let Panels::F32(panels) = &matrix.panels else { unreachable!("packed in F32") };
-    let mut out = vec![0f32; 5 * outputs];
-    let (x, panels, none) = (x.as_slice(), panels.as_slice(), None::<&[f32]>);
-    let run = |out: &mut [f32]| {
-        all_tiles!(x, inputs, panels, out, outputs, outputs, none, split_tile; 2: 1 2);
-    };
-    run(&mut out);
-    let far = out.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(far < 1e-5, "{far:e}");
-}

@@ -8,34 +8,20 @@ use std::arch::x86_64::{
     _mm512_loadu_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use super::COLUMNS;
+use super::{COLUMNS, Job};
 
 const LANES: usize = COLUMNS / 2;
 
 /// [`super::f32_panels`].
 #[target_feature(enable = "avx512f")]
-pub(super) fn f32_panels(
-    x: &[f32],
-    depth: usize,
-    panels: &[[f32; COLUMNS]],
-    out: &mut [f32],
-    [width, stride]: [usize; 2],
-    bias: Option<&[f32]>,
-) {
-    all_tiles!(x, depth, panels, out, width, stride, bias, tile; 8: 1 2 3 4 5 6 7 8);
+pub(super) fn f32_panels(job: &Job<f32>, out: &mut [f32]) {
+    all_tiles!(job, out, tile; 8: 1 2 3 4 5 6 7 8);
 }
 
 /// [`super::bf16_panels`].
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) fn bf16_panels(
-    x: &[u32],
-    depth: usize,
-    panels: &[[u32; COLUMNS]],
-    out: &mut [f32],
-    [width, stride]: [usize; 2],
-    bias: Option<&[f32]>,
-) {
-    all_tiles!(x, depth, panels, out, width, stride, bias, pair_tile; 8: 1 2 3 4 5 6 7 8);
+pub(super) fn bf16_panels(job: &Job<u32>, out: &mut [f32]) {
+    all_tiles!(job, out, pair_tile; 8: 1 2 3 4 5 6 7 8);
 }
 
 #[inline]
