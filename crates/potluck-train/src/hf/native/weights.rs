@@ -83,7 +83,7 @@ impl Source<'_> {
 
     /// One map whose outputs are those of `maps`, one after the other.
     fn joined(&self, maps: &[&Linear]) -> Matrix {
-        let rows = maps.iter().flat_map(|map| floats(&self.weight(map))).collect::<Vec<_>>();
+        let rows = maps.iter().map(|map| floats(&self.weight(map))).collect::<Vec<_>>().concat();
         let biases: Option<Vec<Vec<f32>>> = maps.iter().map(|map| self.bias(map)).collect();
         self.packed(&rows, maps[0], biases.map(|biases| biases.concat()))
     }
