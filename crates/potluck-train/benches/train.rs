@@ -105,14 +105,14 @@ fn generate(
     let prompts = prompts(decoder.architecture().vocabulary, batch, PROMPT, 1);
     let prompts: Vec<&[i64]> = prompts.iter().map(Vec::as_slice).collect();
     let sampling = Sampling::default();
-    let snapshot = decoder.snapshot(kind);
+    let sampler = decoder.sampler(kind);
     let mut number = 0;
     let mut found = timed(repeats, || {
         number += 1;
         let streams = (0..batch as u64).map(|row| Stream::of("row", &[number, row])).collect();
         let ending = Ending { limit: NEW, ends: &[], is_over: None };
         let choosing = Choosing::Drawn(&sampling, streams);
-        let all = snapshot.generate(&prompts, ending, choosing);
+        let all = sampler.generate(&prompts, ending, choosing);
         assert!(all.is_ok_and(|all| all.iter().all(|it| it.tokens.len() == NEW)));
     });
     found["tokens"] = json!(batch * NEW);

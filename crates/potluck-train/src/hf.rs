@@ -8,6 +8,7 @@
 //! A folder comes from anybody. [`Architecture`] refuses by name what it does not know, [`Plan`]
 //! says what tensors there must be, and only when every header agrees is memory for weights taken.
 //! [`Scorer`] is a model with a head for scores: one of these decoders, or an encoder.
+//! [`Sampler`] is what writes: a copy of a decoder, on a CPU in code of our own ([`Native`]).
 //! Families: Llama (with SmolLM), Mistral, Qwen2, Qwen3, Gemma 2, GPT-2, GPT-NeoX. All arithmetic
 //! is in F32; `tests/hf.rs` holds it against `transformers`' own logits and greedy tokens.
 
@@ -30,6 +31,8 @@ mod fresh;
 mod packed;
 mod sampling;
 mod generate;
+mod native;
+mod sampler;
 mod save;
 mod peft;
 mod encoder;
@@ -41,6 +44,7 @@ pub use decoder::Decoder;
 pub use folder::{Folder, OpenError};
 pub use generate::{Choosing, Continuation, Ending, IsOver};
 pub use lora::{Lora, LoraError, LoraSettings};
+pub use native::Native;
 pub(crate) use packed::log_probs;
 pub use packed::{Group, Packed};
 pub use peft::AdapterError;
@@ -48,6 +52,7 @@ pub use plan::Plan;
 pub use recomputed::Recomputed;
 pub use rope::{Rope, Scaling};
 pub use rows::Rows;
+pub use sampler::Sampler;
 pub use sampling::{Sampling, SamplingError};
 pub use save::SaveError;
 pub(crate) use save::write_tensors;

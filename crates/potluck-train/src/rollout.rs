@@ -38,7 +38,7 @@ pub fn complete(
     };
     let ending = Ending { limit: MOST_TOKENS, ends: &[special.eos], is_over: None };
     decoder
-        .snapshot(Kind::Float)
+        .sampler(Kind::Float)
         .generate(prompts, ending, choosing)
         .expect("the tokenizer makes tokens of the model's vocabulary, at least one a prompt")
 }

@@ -80,7 +80,7 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Answer, Failure> {
     let ending =
         Ending { limit: args.tokens as usize, ends: words.ends(), is_over: Some(&mut is_over) };
     let rows = decoder
-        .snapshot(Kind::Float)
+        .sampler(Kind::Float)
         .generate(&prompts, ending, choosing)
         .map_err(|error| BadInput::new(error.to_string()))?;
 

@@ -55,6 +55,30 @@ impl Batch {
     /// # Errors
     /// [`PromptError`].
     pub fn new(model: &Architecture, prompts: &[&[i64]], room: usize) -> Result<Self, PromptError> {
+        Self::check(model, prompts, room)?;
+        let length = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or_default();
+        let (mut tokens, mut positions, mut padding) = (Vec::new(), Vec::new(), Vec::new());
+        for prompt in prompts {
+            let pad = length - prompt.len();
+            tokens.extend(std::iter::repeat_n(0, pad).chain(prompt.iter().copied()));
+            positions.extend(std::iter::repeat_n(0, pad).chain(0..prompt.len() as i64));
+            padding.push(pad as i64);
+        }
+        let size = [prompts.len() as i64, length as i64];
+        let rows = Rows::causal(
+            Tensor::from_slice(&tokens).view(size),
+            Tensor::from_slice(&positions).view(size),
+        );
+        let marks = padding.iter().any(|&pad| pad > 0).then(|| marks(&padding, size[1]));
+        Ok(Self { rows: Rows { marks, ..rows }, padding })
+    }
+
+    /// Whether `model` can read `prompts` and up to `room` tokens after each.
+    pub(super) fn check(
+        model: &Architecture,
+        prompts: &[&[i64]],
+        room: usize,
+    ) -> Result<(), PromptError> {
         if prompts.is_empty() {
             return Err(PromptError::Empty(0));
         }
@@ -73,20 +97,7 @@ impl Batch {
         {
             return Err(PromptError::Long { length: length.saturating_add(room), longest });
         }
-        let (mut tokens, mut positions, mut padding) = (Vec::new(), Vec::new(), Vec::new());
-        for prompt in prompts {
-            let pad = length - prompt.len();
-            tokens.extend(std::iter::repeat_n(0, pad).chain(prompt.iter().copied()));
-            positions.extend(std::iter::repeat_n(0, pad).chain(0..prompt.len() as i64));
-            padding.push(pad as i64);
-        }
-        let size = [prompts.len() as i64, length as i64];
-        let rows = Rows::causal(
-            Tensor::from_slice(&tokens).view(size),
-            Tensor::from_slice(&positions).view(size),
-        );
-        let marks = padding.iter().any(|&pad| pad > 0).then(|| marks(&padding, size[1]));
-        Ok(Self { rows: Rows { marks, ..rows }, padding })
+        Ok(())
     }
 
     /// On another device.

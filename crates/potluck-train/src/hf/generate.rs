@@ -1,4 +1,4 @@
-//! Continuations of prompts, many at once.
+//! Continuations of prompts, many at once, by libtorch; on a CPU a [`super::Sampler`] does without.
 //!
 //! Each distinct prompt is read once, whatever the number of its continuations. A row that has ended
 //! is dropped once half of all have. What a row draws depends on its prompt, its stream of random
@@ -73,7 +73,7 @@ impl Decoder {
         Ok(rows.into_iter().map(|row| row.tokens).collect())
     }
 
-    /// Continues each prompt until it ends. A [`Decoder::snapshot`] is the fastest to do it with.
+    /// Continues each prompt until it ends. A [`Decoder::sampler`] is faster.
     ///
     /// # Errors
     /// [`PromptError`].
@@ -85,22 +85,7 @@ impl Decoder {
     ) -> Result<Vec<Continuation>, PromptError> {
         let (distinct, prompt_of) = distinct(prompts);
         let batch = Batch::new(self.architecture(), &distinct, ending.limit)?.to(self.device());
-        let streams = match choosing {
-            Choosing::Greedy => vec![None; prompts.len()],
-            Choosing::Drawn(_, ref streams) if streams.len() != prompts.len() => {
-                let (streams, prompts) = (streams.len(), prompts.len());
-                return Err(PromptError::Streams { prompts, streams });
-            }
-            Choosing::Drawn(_, ref streams) => streams.iter().cloned().map(Some).collect(),
-        };
-        let sampling = match choosing {
-            Choosing::Greedy => None,
-            Choosing::Drawn(sampling, _) => Some(sampling),
-        };
-        let mut open: Vec<Row> = (0..)
-            .zip(prompts.iter().zip(streams))
-            .map(|(place, (prompt, stream))| Row::new(place, prompt, stream))
-            .collect();
+        let (mut open, sampling) = rows_of(prompts, choosing)?;
         let mut done = Vec::new();
         if ending.limit > 0 {
             let _guard = tch::no_grad_guard();
@@ -136,8 +121,27 @@ impl Decoder {
     }
 }
 
+/// A row for each prompt, and how its tokens are drawn; nothing where the likeliest are taken.
+pub(super) fn rows_of<'a>(
+    prompts: &[&'a [i64]],
+    choosing: Choosing<'a>,
+) -> Result<(Vec<Row<'a>>, Option<&'a Sampling>), PromptError> {
+    let (streams, sampling) = match choosing {
+        Choosing::Greedy => (vec![None; prompts.len()], None),
+        Choosing::Drawn(_, streams) if streams.len() != prompts.len() => {
+            let (streams, prompts) = (streams.len(), prompts.len());
+            return Err(PromptError::Streams { prompts, streams });
+        }
+        Choosing::Drawn(sampling, streams) => {
+            (streams.into_iter().map(Some).collect(), Some(sampling))
+        }
+    };
+    let rows = (0..).zip(prompts.iter().zip(streams));
+    Ok((rows.map(|(place, (prompt, stream))| Row::new(place, prompt, stream)).collect(), sampling))
+}
+
 /// The distinct prompts, and for each prompt which of them it is.
-fn distinct<'a>(prompts: &[&'a [i64]]) -> (Vec<&'a [i64]>, Vec<i64>) {
+pub(super) fn distinct<'a>(prompts: &[&'a [i64]]) -> (Vec<&'a [i64]>, Vec<i64>) {
     let (mut all, mut found) = (Vec::new(), HashMap::new());
     let which = prompts
         .iter()
@@ -152,11 +156,11 @@ fn distinct<'a>(prompts: &[&'a [i64]]) -> (Vec<&'a [i64]>, Vec<i64>) {
 }
 
 /// A continuation that is being written.
-struct Row<'a> {
-    place: usize,
-    prompt: &'a [i64],
+pub(super) struct Row<'a> {
+    pub(super) place: usize,
+    pub(super) prompt: &'a [i64],
     stream: Option<Stream>,
-    written: Continuation,
+    pub(super) written: Continuation,
 }
 
 impl<'a> Row<'a> {
@@ -165,7 +169,12 @@ impl<'a> Row<'a> {
         Self { place, prompt, stream, written }
     }
 
-    fn add(&mut self, token: i64, log_prob: f32, ending: &mut Ending) {
+    /// Its next random number.
+    pub(super) fn unit(&mut self) -> f64 {
+        self.stream.as_mut().map_or(0.0, Stream::unit)
+    }
+
+    pub(super) fn add(&mut self, token: i64, log_prob: f32, ending: &mut Ending) {
         let written = &mut self.written;
         written.tokens.push(token);
         written.log_probs.push(log_prob);
@@ -187,7 +196,7 @@ fn choose(rows: &mut [Row], logits: &Tensor, sampling: Option<&Sampling>, ending
     let mut values = values;
     let vocabulary = values.len() / rows.len();
     for (row, values) in rows.iter_mut().zip(values.chunks_exact_mut(vocabulary)) {
-        let unit = row.stream.as_mut().map_or(0.0, Stream::unit);
+        let unit = row.unit();
         if row.written.has_ended {
             continue;
         }

@@ -251,7 +251,7 @@ mod tests {
             let sampling = Sampling::default();
             let ending = Ending { limit: 9, ends: &[2], is_over: None };
             let written = decoder
-                .snapshot(Kind::Float)
+                .sampler(Kind::Float)
                 .generate(&prompts, ending, Choosing::Drawn(&sampling, streams))
                 .unwrap();
             let group = |rows: std::ops::Range<usize>| Group {

@@ -1,8 +1,9 @@
-//! A decoder to sample with: what is trained beside its matrices added to them, maps that read the
+//! A decoder without gradients: what is trained beside its matrices added to them, maps that read the
 //! same input joined into one, all in the kind in which products are computed.
 //!
-//! It is made anew for each batch that is sampled and costs one pass over the weights, which is little
-//! beside a rollout; a decoder in training keeps its matrices apart, as files have them.
+//! It is what a divergence is measured from, and on a GPU what is sampled with; for each batch that is
+//! sampled it is made anew, at the cost of one pass over the weights. A decoder in training keeps its
+//! matrices apart, as files have them.
 
 use tch::{Kind, Tensor};
 
@@ -11,7 +12,7 @@ use super::plan::{FeedForward, Layer, Linear, Plan, Projection};
 use super::wide::{WIDE, Wide};
 
 impl Decoder {
-    /// A copy to sample with, products in `kind`. What need not be changed shares its memory.
+    /// A copy without gradients, products in `kind`. What need not be changed shares its memory.
     pub fn snapshot(&self, kind: Kind) -> Self {
         let mut snapshot = self.joined(kind, true);
         snapshot.wide = Wide::of(&snapshot, WIDE);

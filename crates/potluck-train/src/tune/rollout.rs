@@ -49,7 +49,7 @@ pub(super) fn roll_out(
     group: usize,
     seeds: [u64; 2],
 ) -> Result<Vec<Written>, PromptError> {
-    let snapshot = policy.snapshot(kind);
+    let sampler = policy.sampler(kind);
     let tokens: Vec<&[i64]> =
         prompts.iter().flat_map(|it| std::iter::repeat_n(it.tokens.as_slice(), group)).collect();
     let [seed, step] = seeds;
@@ -62,7 +62,7 @@ pub(super) fn roll_out(
     };
     let ending =
         Ending { limit: settings.max_tokens, ends: words.ends(), is_over: Some(&mut is_over) };
-    let all = snapshot.generate(&tokens, ending, Choosing::Drawn(sampling, streams))?;
+    let all = sampler.generate(&tokens, ending, Choosing::Drawn(sampling, streams))?;
     let written = |it: Continuation| {
         let text = words.text(&it.tokens);
         Written { tokens: it.tokens, log_probs: it.log_probs, text, is_finished: it.has_ended }

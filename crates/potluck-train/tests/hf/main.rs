@@ -8,7 +8,7 @@ mod program;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use potluck_train::hf::{Batch, Folder, OpenError};
+use potluck_train::hf::{Batch, Folder, OpenError, Sampler};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
@@ -102,6 +102,10 @@ fn logits_and_greedy_tokens_equal_those_of_transformers() {
         let distance = expected.distance(&snapshot.logits(&batch));
         assert!(distance <= TOLERANCE, "{name}: a logit of the snapshot differs by {distance:e}");
         let greedy = snapshot.greedy(&expected.prompts(), longest.max(8), &[END]).unwrap();
+        assert_eq!(greedy, expected.greedy, "{name}");
+        let sampler = decoder.sampler(Kind::Float);
+        assert!(matches!(sampler, Sampler::Native(_)), "{name}");
+        let greedy = sampler.greedy(&expected.prompts(), longest.max(8), &[END]).unwrap();
         assert_eq!(greedy, expected.greedy, "{name}");
     }
 }
