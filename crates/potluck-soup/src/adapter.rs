@@ -27,6 +27,10 @@ mod agreement;
 mod stack;
 mod linear;
 mod factors;
+mod packed;
+
+mod change;
+pub mod inspect;
 
 mod product;
 mod tied;
@@ -42,6 +46,7 @@ pub use self::factors::factors;
 pub use self::linear::linear;
 pub use self::merge::merge;
 pub use self::opened::Adapter;
+pub use self::packed::{agree, config_of, expert, packed};
 pub(crate) use self::tied::{Tying, is_embedding, is_output};
 use crate::blend::{BlendError, Soup};
 use crate::layout::Dtype;
