@@ -20,6 +20,7 @@ mod agreement;
 mod audit;
 mod interchange;
 mod own_trainer;
+mod adapters;
 mod mix;
 
 mod inspect;
