@@ -13,7 +13,8 @@
 //! separately, as the code of Rewarded Soups does, cross terms included. [`merge()`] adds Δ to a base.
 //!
 //! λ is taken as it is: nothing is normalised, and no tensor that only some adapters have is left out silently.
-//! `docs/formats.md` specifies the three. Modules stand in the order in which to read them.
+//! In a federation whose experts are adapters, each is one file with its configuration in the header ([`packed()`]), and
+//! [`mod@inspect`] judges it. `docs/formats.md` specifies all of them. Modules stand in the order in which to read them.
 
 pub mod config;
 pub mod pattern;

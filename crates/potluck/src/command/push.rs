@@ -33,12 +33,14 @@ use crate::session::{MemberSession, Said};
 /// Sign and hand in an expert (party)
 ///
 /// FOLDER is what this trainer or any other left: model.safetensors, shards with their index, or a LoRA adapter as PEFT
-/// writes it; and perhaps card.json, of which base_blake3 and reward_commitment are read. An adapter is merged into the base,
-/// or handed in as it is where the charter has [adapters]; of shards one file is made; other dtypes, wrappers' prefixes of names and tied copies become as the base has them, all
-/// without loading a checkpoint whole. That needs the base: --base, or where `potluck pull` leaves it. What others need to verify the expert without Potluck is kept beside the receipt; see
-/// `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file anew that did not change;
-/// weights that the ledger speaks of already, whoever's, are not sent again; of a new version, what the base or the party's
-/// expert in force has at the same place is not sent either; pushing what is in already changes nothing.
+/// writes it; and perhaps card.json, of which base_blake3 and reward_commitment are read. An adapter is merged into the
+/// base, or handed in as it is where the charter has `[adapters]`; of shards one file is made; other dtypes, wrappers'
+/// prefixes of names and tied copies become as the base has them, all without loading a checkpoint whole. That needs
+/// the base: --base, or where `potluck pull` leaves it. What others need to verify the expert without Potluck is kept
+/// beside the receipt; see `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file
+/// anew that did not change; weights that the ledger speaks of already, whoever's, are not sent again; of a new
+/// version, what the base or the party's expert in force has at the same place is not sent either; pushing what is in
+/// already changes nothing.
 ///
 /// Examples: potluck push --dir mine mine/outbox; potluck push --dir mine --base base trl-output
 #[derive(Debug, clap::Args)]

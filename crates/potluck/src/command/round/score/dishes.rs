@@ -1,8 +1,8 @@
 //! The models that a batch is about, as folders that an evaluator can read: the base, and candidates mixed from the experts.
 //!
 //! Experts are fetched once. Each candidate is mixed beside the base's other files, scored and removed, so that the disk holds
-//! one at a time; its bytes are those that a published soup of the same λ has. Where experts are adapters, it is the base with what
-//! they change added, so that an evaluator need not know of it.
+//! one at a time; its bytes are those that a published soup of the same λ has. Where experts are adapters, it is the base with
+//! what they change added, so that an evaluator need not know of it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
