@@ -3,14 +3,18 @@
     python own_trainer.py base MODEL BASE        MODEL's weights in BF16, with a tokenizer, as a base that is shared
     python own_trainer.py train BASE OUT         two steps of RLOO; OUT is what TRL leaves: an adapter
     python own_trainer.py merge BASE OUT WHOLE   what PEFT makes of the two, in F32 and in shards
+    python own_trainer.py vary OUT OTHER         another adapter of the same kind, of another rank scale
+    python own_trainer.py compare BASE SOUP ONE OTHER   whether SOUP's change is 0.3 of ONE's and 0.7 of OTHER's
 """
 
+import json
 import sys
 from pathlib import Path
 
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from trl import RLOOConfig, RLOOTrainer
@@ -57,5 +61,36 @@ def merge(base: str, adapter: str, out: str) -> None:
     assert (Path(out) / "model.safetensors.index.json").exists()
 
 
+def vary(adapter: str, out: str) -> None:
+    """What another party could have trained: the same modules, other factors, rsLoRA with another alpha."""
+    torch.manual_seed(2)
+    tensors = {
+        name: tensor + 0.05 * torch.randn_like(tensor)
+        for name, tensor in load_file(Path(adapter) / "adapter_model.safetensors").items()
+    }
+    Path(out).mkdir()
+    save_file(tensors, Path(out) / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = json.loads((Path(adapter) / "adapter_config.json").read_text())
+    config |= {"use_rslora": True, "lora_alpha": 3}
+    (Path(out) / "adapter_config.json").write_text(json.dumps(config))
+
+
+def compare(base: str, soup: str, one: str, other: str) -> None:
+    def weights(adapter: str | None) -> dict[str, torch.Tensor]:
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float64)
+        if adapter:
+            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        return model.state_dict()
+
+    plain, mixed, first, second = weights(None), weights(soup), weights(one), weights(other)
+    moved = 0.0
+    for name, weight in plain.items():
+        wanted = 0.3 * (first[name] - weight) + 0.7 * (second[name] - weight)
+        found = mixed[name] - weight
+        assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-6), (name, (found - wanted).abs().max())
+        moved = max(moved, wanted.abs().max().item())
+    assert moved > 1e-3, moved
+
+
 if __name__ == "__main__":
-    {"base": base, "train": train, "merge": merge}[sys.argv[1]](*sys.argv[2:])
+    {"base": base, "train": train, "merge": merge, "vary": vary, "compare": compare}[sys.argv[1]](*sys.argv[2:])

@@ -20,7 +20,11 @@ mod agreement;
 mod audit;
 mod interchange;
 mod own_trainer;
+<<<<<<< HEAD
 mod hub;
+=======
+mod adapters;
+>>>>>>> w3
 mod mix;
 
 mod inspect;

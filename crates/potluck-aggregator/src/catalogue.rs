@@ -69,7 +69,7 @@ impl Catalogue {
                 Effect::Submitted(party) => {
                     let manifest = &federation.experts()[party].manifest;
                     self.mention_inputs(manifest);
-                    if let Some(weights) = manifest.weights() {
+                    if let Some(weights) = manifest.expert() {
                         self.experts.insert(manifest.digest(), weights.clone());
                         let before = self.in_force.insert(party.clone(), weights.clone());
                         if let Some(before) = before.filter(|it| it.blake3 != weights.blake3) {

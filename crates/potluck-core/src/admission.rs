@@ -92,6 +92,9 @@ codes! {
     HeaderInvalid = "header-invalid",
     /// Other tensors than the base's.
     TensorsDiffer = "tensors-differ",
+    /// No LoRA adapter that this federation takes: of another kind, with tensors beside the factors, or of a rank or scale that
+    /// is out of bounds; or one that cannot be mixed with the others.
+    AdapterRefused = "adapter-refused",
     /// A weight is NaN or infinite.
     WeightsNotFinite = "weights-not-finite",
     /// A tensor changed more than the charter allows.

@@ -1,5 +1,6 @@
 //! The federation's rules, fixed at its genesis.
 
+mod adapters;
 mod bargain;
 mod consent;
 mod rounds;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use potluck_bargain::{MILLION, Phantoms};
 use serde::{Deserialize, Serialize};
 
+pub use self::adapters::{AdapterRules, MAX_ADAPTER_RANK};
 pub use self::bargain::{
     BargainRule, BargainRules, Disagreement, FINALIST_PROMPTS, Fallback, MAX_BATCHES,
     MAX_FINALISTS, MAX_NOMINATIONS, NoShow,
@@ -18,6 +20,8 @@ pub use self::rounds::RoundRules;
 use crate::ids::{FederationName, PartyId};
 use crate::keys::PublicKey;
 use crate::lambda::MAX_PARTIES;
+use crate::manifest::{ADAPTER, WEIGHTS};
+use crate::recipe::Arithmetic;
 
 /// Why a charter was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +81,9 @@ pub enum CharterError {
     /// Rules of amendments that contradict each other.
     #[error("amendment: {0}")]
     Amendment(&'static str),
+    /// A rank that no adapter can have, or too many have.
+    #[error("adapters.max_rank is {0}; 1 to {MAX_ADAPTER_RANK} are possible")]
+    Rank(u32),
     /// A limit that would refuse everything.
     #[error("limits.{0} is 0, which would refuse every expert")]
     Limit(&'static str),
@@ -216,6 +223,8 @@ struct CharterText {
     name: FederationName,
     rule: Rule,
     parties: BTreeMap<PartyId, Seat>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    adapters: Option<AdapterRules>,
     #[serde(default)]
     limits: Limits,
     #[serde(default)]
@@ -290,6 +299,21 @@ impl Charter {
         &self.0.amendment
     }
 
+    /// The rules of experts that are adapters; nothing where they are full weights.
+    pub fn adapters(&self) -> Option<&AdapterRules> {
+        self.0.adapters.as_ref()
+    }
+
+    /// What the one file of an expert, and of a soup, is called.
+    pub fn expert_file(&self) -> &'static str {
+        if self.0.adapters.is_some() { ADAPTER } else { WEIGHTS }
+    }
+
+    /// By what rule soups are mixed.
+    pub fn arithmetic(&self) -> Arithmetic {
+        if self.0.adapters.is_some() { Arithmetic::AdapterLinear2 } else { Arithmetic::Linear1 }
+    }
+
     /// What admission lets through.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -335,6 +359,7 @@ impl TryFrom<CharterText> for Charter {
         if text.limits.change_permille == 0 {
             return Err(CharterError::Limit("change_permille"));
         }
+        text.adapters.iter().try_for_each(AdapterRules::check)?;
         check_caps(&text)?;
         let deadlines = text.bargain.as_ref().is_some_and(|bargain| bargain.score_seconds > 0);
         text.rounds.check(deadlines)?;

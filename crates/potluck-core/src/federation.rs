@@ -51,8 +51,9 @@ use crate::entry::{
 use crate::envelope::Domain;
 use crate::ids::{Blake3, FederationId, PartyId};
 use crate::keys::PublicKey;
+use crate::lambda::Lambda;
 use crate::manifest::{FileEntry, Manifest, WEIGHTS};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, RecipeError};
 
 /// An expert in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -321,10 +322,18 @@ impl Federation {
             );
             Refusal::new(Code::RoundWrong, sentence)
         })?;
-        Recipe::new(self.base.digest(), &agreement.lambda, |party| {
+        self.recipe_of(round, &agreement.lambda)
+            .map_err(|error| Refusal::new(Code::RecipeMismatch, error.to_string()))
+    }
+
+    /// The recipe of any λ over a round's experts.
+    ///
+    /// # Errors
+    /// [`RecipeError::NoExpert`] where λ gives weight to somebody who is not in the round.
+    pub fn recipe_of(&self, round: &Round, lambda: &Lambda) -> Result<Recipe, RecipeError> {
+        Recipe::new(self.charter.arithmetic(), self.base.digest(), lambda, |party| {
             round.experts.get(party).copied()
         })
-        .map_err(|error| Refusal::new(Code::RecipeMismatch, error.to_string()))
     }
 
     /// Its identity, which every signature in it names.

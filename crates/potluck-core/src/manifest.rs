@@ -9,6 +9,9 @@ use crate::ids::{Blake3, Sha256};
 /// The file that holds a checkpoint's weights.
 pub const WEIGHTS: &str = "model.safetensors";
 
+/// The file that holds an adapter: its factors, and in its header what they mean.
+pub const ADAPTER: &str = "adapter_model.safetensors";
+
 /// The most files that a manifest may list.
 pub const MAX_FILES: usize = 4096;
 
@@ -76,6 +79,11 @@ impl Manifest {
     /// The file of weights, [`WEIGHTS`], where the checkpoint is kept in one.
     pub fn weights(&self) -> Option<&FileEntry> {
         self.file(WEIGHTS)
+    }
+
+    /// The file of an expert: weights, or an adapter.
+    pub fn expert(&self) -> Option<&FileEntry> {
+        self.weights().or_else(|| self.file(ADAPTER))
     }
 
     /// All sizes added up, in bytes; `None` past 2^64.

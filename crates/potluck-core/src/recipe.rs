@@ -11,6 +11,9 @@ pub enum Arithmetic {
     /// Σ ppmᵢ·xᵢ / 1 000 000 in binary64, rounded once to the output type; `docs/formats.md` has the rules.
     #[serde(rename = "linear/1")]
     Linear1,
+    /// Experts are adapters: Δ = Σ ppmᵢ·sᵢ·BᵢAᵢ / 1 000 000, as one adapter whose factors are those of all beside one another.
+    #[serde(rename = "adapter_linear/2")]
+    AdapterLinear2,
 }
 
 /// One expert of a soup.
@@ -63,6 +66,7 @@ impl Recipe {
     /// # Errors
     /// [`RecipeError::NoExpert`] where `manifest` does not know a party that λ gives weight to.
     pub fn new(
+        arithmetic: Arithmetic,
         base: Blake3,
         lambda: &Lambda,
         manifest: impl Fn(&PartyId) -> Option<Blake3>,
@@ -75,7 +79,7 @@ impl Recipe {
                 Ok(Ingredient { party: party.clone(), manifest, ppm })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { arithmetic: Arithmetic::Linear1, base, experts })
+        Ok(Self { arithmetic, base, experts })
     }
 
     /// How the experts are mixed.
@@ -128,7 +132,7 @@ mod tests {
     use super::*;
 
     fn recipe(lambda: &str) -> Recipe {
-        Recipe::new(Blake3::of(b"base"), &lambda.parse().unwrap(), |party| {
+        Recipe::new(Arithmetic::Linear1, Blake3::of(b"base"), &lambda.parse().unwrap(), |party| {
             Some(Blake3::of(party.as_str().as_bytes()))
         })
         .unwrap()
@@ -148,6 +152,10 @@ mod tests {
         );
         assert_eq!(recipe("a=1").canonical(), text.as_bytes());
         assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe("a=1"));
+        let adapters = text.replacen("linear/1", "adapter_linear/2", 1);
+        let read = serde_json::from_str::<Recipe>(&adapters).unwrap();
+        assert_eq!(read.arithmetic(), Arithmetic::AdapterLinear2);
+        assert_eq!(read.canonical(), adapters.as_bytes());
     }
 
     #[test]
@@ -163,7 +171,10 @@ mod tests {
     #[test]
     fn a_party_without_an_expert_is_named() {
         let error =
-            Recipe::new(Blake3::of(b"base"), &"a=1".parse().unwrap(), |_| None).unwrap_err();
+            Recipe::new(Arithmetic::Linear1, Blake3::of(b"base"), &"a=1".parse().unwrap(), |_| {
+                None
+            })
+            .unwrap_err();
         assert_eq!(error, RecipeError::NoExpert("a".parse().unwrap()));
     }
 }

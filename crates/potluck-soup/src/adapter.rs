@@ -13,7 +13,8 @@
 //! separately, as the code of Rewarded Soups does, cross terms included. [`merge()`] adds Δ to a base.
 //!
 //! λ is taken as it is: nothing is normalised, and no tensor that only some adapters have is left out silently.
-//! `docs/formats.md` specifies the three. Modules stand in the order in which to read them.
+//! In a federation whose experts are adapters, each is one file with its configuration in the header ([`packed()`]), and
+//! [`mod@inspect`] judges it. `docs/formats.md` specifies all of them. Modules stand in the order in which to read them.
 
 pub mod config;
 pub mod pattern;
@@ -27,6 +28,10 @@ mod agreement;
 mod stack;
 mod linear;
 mod factors;
+mod packed;
+
+mod change;
+pub mod inspect;
 
 mod product;
 mod tied;
@@ -42,6 +47,7 @@ pub use self::factors::factors;
 pub use self::linear::linear;
 pub use self::merge::merge;
 pub use self::opened::Adapter;
+pub use self::packed::{agree, config_of, expert, packed};
 pub(crate) use self::tied::{Tying, is_embedding, is_output};
 use crate::blend::{BlendError, Soup};
 use crate::layout::Dtype;

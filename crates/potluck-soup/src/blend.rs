@@ -38,12 +38,13 @@ pub use self::linear::{Wanted, linear};
 pub(crate) use self::linear::{mixed, weighted};
 pub use self::mixture::{MixedTensor, Mixture, Tensors};
 pub(crate) use self::pieces::Pieces;
-pub(crate) use self::plan::Planned;
+pub(crate) use self::plan::{ADAPTER_CONFIG_KEY, Planned};
 pub use self::plan::{Shape, Soup, SoupFile};
 pub use self::published::{Blended, blend, planned, recompute};
 pub use self::reader::SoupReader;
 pub(crate) use self::rule::{Agreed, Same, Weighted, all_finite, in_format, not_finite};
 pub use self::rule::{Bench, Rule};
+use crate::adapter::AdapterError;
 use crate::checkpoint::CheckpointError;
 use crate::float_state::FloatState;
 use crate::layout::Dtype;
@@ -150,6 +151,9 @@ pub enum BlendError {
         /// Which element, in the tensor's own order.
         index: u64,
     },
+    /// Adapters that cannot be mixed.
+    #[error(transparent)]
+    Adapter(Box<AdapterError>),
     /// What the method does not take.
     #[error(transparent)]
     Method(#[from] MethodError),

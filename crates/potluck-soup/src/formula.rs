@@ -107,6 +107,7 @@ impl Formula {
 
 #[cfg(test)]
 mod tests {
+    use potluck_core::recipe::Arithmetic;
     use potluck_core::{Lambda, Recipe};
 
     use super::*;
@@ -119,7 +120,8 @@ mod tests {
     fn plain_linear_is_the_recipe_of_a_federation() {
         let lambda: Lambda = "b=0.3,a=0.7".parse().unwrap();
         let manifest = |party: &PartyId| Some(Blake3::of(party.as_str().as_bytes()));
-        let recipe = Recipe::new(Blake3::of(b"base"), &lambda, manifest).unwrap();
+        let recipe =
+            Recipe::new(Arithmetic::Linear1, Blake3::of(b"base"), &lambda, manifest).unwrap();
         let experts = vec![portion("b", 300_000), portion("a", 700_000)];
         let formula = Formula::new("linear/1", Blake3::of(b"base"), experts, BTreeMap::new());
         assert_eq!(formula.canonical(), recipe.canonical());

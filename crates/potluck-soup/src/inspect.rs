@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use crate::adapter::inspect::{AdapterRefusal, TargetDifference};
 use crate::float_state::{self, FloatState};
 use crate::kernel::{first_not_finite, widen};
 use crate::layout::{Dtype, HeaderLimit, Layout, LayoutError, TensorLayout};
@@ -108,6 +109,21 @@ pub enum Inspection {
         /// Its first such element.
         index: u64,
     },
+    /// It is no adapter that is taken.
+    #[error("the adapter is refused")]
+    AdapterRefused {
+        /// Why.
+        #[source]
+        why: AdapterRefusal,
+    },
+    /// An adapter of another base.
+    #[error("the adapter changes {tensor}: {what}")]
+    TargetDiffers {
+        /// As the base would have to name it.
+        tensor: String,
+        /// In what it differs.
+        what: TargetDifference,
+    },
     /// A tensor moved too far from its base.
     #[error(
         "the tensor {tensor} changed by {permille} thousandths of its norm in the base; {limit} are allowed"
@@ -171,7 +187,7 @@ pub fn inspect_base(base: &File) -> Result<Inspected, Inspection> {
     Ok(Inspected { layout })
 }
 
-fn read_layout(file: &File, limit: HeaderLimit) -> Result<Layout, Inspection> {
+pub(crate) fn read_layout(file: &File, limit: HeaderLimit) -> Result<Layout, Inspection> {
     Layout::of(file, limit).map_err(|error| match error {
         LayoutError::Read(source) => Inspection::Io(source),
         why => Inspection::HeaderInvalid { why },
@@ -204,9 +220,9 @@ fn compare(expert: &Layout, base: &Layout) -> Result<(), Inspection> {
 }
 
 /// Sums of squares over one tensor, as [`ChangeLimit`] defines them.
-struct Change {
-    change: f64,
-    base: f64,
+pub(crate) struct Change {
+    pub(crate) change: f64,
+    pub(crate) base: f64,
 }
 
 /// The same while they grow, lane by lane.
@@ -235,7 +251,11 @@ impl Lanes {
 }
 
 impl Change {
-    fn check(&self, tensor: &TensorLayout, limit: ChangeLimit) -> Result<(), Inspection> {
+    pub(crate) fn check(
+        &self,
+        tensor: &TensorLayout,
+        limit: ChangeLimit,
+    ) -> Result<(), Inspection> {
         let permille = f64::from(limit.permille);
         // Elements below 2^53 convert exactly; no file has more.
         let allowed = permille * permille * self.base + tensor.elements() as f64;
@@ -249,6 +269,20 @@ impl Change {
             limit: limit.permille,
         })
     }
+}
+
+/// The sum of squares of one of the base's tensors.
+pub(crate) fn squares_of_base(base: &File, of_base: &TensorLayout) -> Result<f64, Inspection> {
+    let mut bytes = vec![0; TILE_BYTES];
+    let mut values = vec![0.0; TILE_BYTES / of_base.dtype.size()];
+    let mut lanes = Lanes::default();
+    for offset in offsets(of_base) {
+        let bytes = read(base, of_base, offset, &mut bytes)?;
+        let values = &mut values[..bytes.len() / of_base.dtype.size()];
+        widen(of_base.dtype, bytes, values);
+        lanes.add(values, values);
+    }
+    Ok(lanes.sum().base)
 }
 
 fn measure(

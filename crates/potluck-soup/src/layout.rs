@@ -33,6 +33,8 @@ pub const MAX_TENSORS: usize = 1 << 17;
 pub const HEADER_ALLOWANCE: u64 = 8 << 10;
 /// What a header may take for each tensor that its base has, in bytes.
 pub const HEADER_PER_TENSOR: u64 = 512;
+/// What the configuration of an adapter may take in its header, in bytes.
+pub const ADAPTER_CONFIG_ALLOWANCE: u64 = 64 << 10;
 /// The longest name of a tensor, in bytes.
 pub const MAX_TENSOR_NAME: usize = 256;
 /// The most dimensions of a tensor.
@@ -57,6 +59,14 @@ impl HeaderLimit {
         let tensors = u64::try_from(base.tensors.len()).unwrap_or(u64::MAX);
         let bytes = HEADER_PER_TENSOR.saturating_mul(tensors).saturating_add(HEADER_ALLOWANCE);
         Self(bytes.min(MAX_HEADER))
+    }
+
+    /// For an adapter on `base`: as for an expert with two factors for each of the base's tensors, and
+    /// [`ADAPTER_CONFIG_ALLOWANCE`] for what they mean.
+    pub fn for_adapter_of(base: &Layout) -> Self {
+        let tensors = u64::try_from(base.tensors.len()).unwrap_or(u64::MAX);
+        let bytes = (2 * HEADER_PER_TENSOR).saturating_mul(tensors);
+        Self(bytes.saturating_add(HEADER_ALLOWANCE + ADAPTER_CONFIG_ALLOWANCE).min(MAX_HEADER))
     }
 
     /// The limit in bytes.

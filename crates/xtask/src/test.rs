@@ -34,7 +34,7 @@ pub(crate) fn run_all(args: Args) -> Result<()> {
     demo::run(demo::Args { quick: true, json: true, seed: 1, refuse: None, dir: None })
 }
 
-/// Runs the test that trains with TRL, which the others do without: it is large.
+/// Runs the tests that train with TRL, which the others do without: it is large.
 ///
 /// # Errors
 /// When TRL cannot be installed, or when the build or the test fails.
@@ -54,8 +54,13 @@ fn run_beside(tools: &Tools, tests: &str) -> Result<()> {
     let toolchain = Toolchain::set_up()?;
     let programs = toolchain.build_programs()?;
     let mut test = toolchain.cargo();
+<<<<<<< HEAD
     test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", tests]);
     run(test.env(tools.variable, tools.ensure()?).env("POTLUCK_BIN_DIR", programs))
+=======
+    test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", "--", "trl_trained"]);
+    run(test.env(TRL.variable, TRL.ensure()?).env("POTLUCK_BIN_DIR", programs))
+>>>>>>> w3
 }
 
 fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {

@@ -13,8 +13,7 @@ use std::sync::PoisonError;
 
 use potluck_core::entry::Body;
 use potluck_core::federation::Authentic;
-use potluck_core::manifest::WEIGHTS;
-use potluck_core::recipe::Ingredient;
+use potluck_core::recipe::{Arithmetic, Ingredient};
 use potluck_core::{Author, Code, FileEntry, PartyId, PublicKey, Recipe, Refusal};
 use potluck_net::Blended;
 
@@ -99,15 +98,14 @@ fn soup_of(
         return Ok(file);
     }
     aggregator.fault.check()?;
-    // A soup has the base's tensors, and so its size, but for some bytes of the header.
-    aggregator.store.disk.check(standing.federation.base_weights().size)?;
+    aggregator.store.disk.check(room(standing, recipe))?;
     let experts = ingredients(aggregator, standing, recipe)?;
     let path = aggregator.store.quarantine.soup(recipe.digest());
     let threads = aggregator.threads;
     let blended =
         potluck_soup::blend(recipe, &experts, &path, threads, progress).map_err(failed)?;
     let file = FileEntry {
-        path: WEIGHTS.to_owned(),
+        path: standing.federation.charter().expert_file().to_owned(),
         size: blended.size,
         blake3: blended.blake3,
         sha256: blended.sha256,
@@ -121,6 +119,19 @@ fn soup_of(
     aggregator.counts.blended();
     tracing::info!(recipe = %recipe.digest().short(), soup = %file.blake3.short(), "blended");
     Ok(file)
+}
+
+/// How many bytes a soup takes, but for some of its header: the base's, whose tensors it has; or, of adapters, twice those
+/// of its experts, whose factors stand beside one another in it, in F32 where they may be in BF16.
+fn room(standing: &Standing, recipe: &Recipe) -> u64 {
+    match recipe.arithmetic() {
+        Arithmetic::Linear1 => standing.federation.base_weights().size,
+        Arithmetic::AdapterLinear2 => {
+            let experts = recipe.experts().iter();
+            let sizes = experts.filter_map(|it| Some(standing.catalogue.expert(it.manifest)?.size));
+            sizes.fold(0, |sum: u64, size| sum.saturating_add(size.saturating_mul(2)))
+        }
+    }
 }
 
 fn remembered(aggregator: &Aggregator, recipe: &Recipe) -> Result<Option<FileEntry>, Refusal> {

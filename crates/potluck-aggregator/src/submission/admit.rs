@@ -6,9 +6,12 @@ use std::path::Path;
 use std::thread::{self, Builder};
 
 use potluck_core::federation::Authentic;
-use potluck_core::{Code, Refusal, Sha256};
+use potluck_core::{Author, Code, PartyId, Refusal, Sha256};
+use potluck_soup::adapter::inspect::AdapterLimits;
+use potluck_soup::adapter::{self, Adapter};
 use potluck_soup::{
-    ChangeLimit, HeaderLimit, Inspection, Layout, file_entry, inspect, open_plain, sha256_of,
+    ChangeLimit, Checkpoint, HeaderLimit, Inspection, Layout, file_entry, inspect, open_plain,
+    sha256_of,
 };
 
 use super::intake::{Content, Received};
@@ -106,9 +109,18 @@ impl Received {
         let (expert, base) =
             (File::open(path).map_err(unreadable)?, File::open(base).map_err(unreadable)?);
         let layout = Layout::of(&base, HeaderLimit::BASE).map_err(|error| failed(&error))?;
-        let limit = ChangeLimit { permille: federation.charter().limits().change_permille };
-        inspect(&expert, &base, &layout, limit).map_err(refused)?;
-        Ok(())
+        let change = ChangeLimit { permille: federation.charter().limits().change_permille };
+        let Some(rules) = federation.charter().adapters() else {
+            inspect(&expert, &base, &layout, change).map_err(refused)?;
+            return Ok(());
+        };
+        let Author::Party(party) = &self.authentic.statement().author else {
+            return Err(Refusal::new(Code::NotPermitted, "an expert is handed in by a party"));
+        };
+        let limits = AdapterLimits { max_rank: rules.max_rank, change };
+        let adapter =
+            adapter::inspect::inspect(party, path, (&base, &layout), limits).map_err(refused)?;
+        agree(aggregator, party, adapter)
     }
 
     fn keep_refused(&self, aggregator: &Aggregator, refusal: &Refusal, path: &Path) {
@@ -124,11 +136,32 @@ impl Received {
     }
 }
 
+/// Asks whether the adapter can be mixed with those that are in force. One that could not would be found out by the soup
+/// alone, when nobody can do anything about it but begin a new round.
+fn agree(aggregator: &Aggregator, party: &PartyId, adapter: Adapter) -> Result<(), Refusal> {
+    let federation = &aggregator.ledger.standing().federation;
+    let others = federation.experts().iter().filter(|(other, _)| *other != party);
+    let mut all = vec![adapter];
+    for (other, expert) in others {
+        let Some(file) = expert.manifest.expert() else { continue };
+        let path = aggregator.store.blobs.data(file.blake3);
+        let opened = Checkpoint::open(&path).map_err(|error| failed(&error))?;
+        all.push(Adapter::open(other, &opened).map_err(|error| failed(&error))?);
+    }
+    adapter::agree(&all).map_err(|error| {
+        let sentence =
+            format!("it cannot be mixed with the adapters that are in: {}", in_full(&error));
+        Refusal::new(Code::AdapterRefused, sentence)
+    })
+}
+
 /// The code of a failed inspection, with its whole reason as the sentence.
 fn refused(inspection: Inspection) -> Refusal {
     let code = match &inspection {
         Inspection::HeaderInvalid { .. } => Code::HeaderInvalid,
         Inspection::TensorsDiffer { .. } => Code::TensorsDiffer,
+        Inspection::TargetDiffers { .. } => Code::TensorsDiffer,
+        Inspection::AdapterRefused { .. } => Code::AdapterRefused,
         Inspection::NotFinite { .. } => Code::WeightsNotFinite,
         Inspection::NormExceeded { .. } => Code::ChangeTooLarge,
         Inspection::Io(_) | Inspection::FloatState(_) => return failed(&inspection),

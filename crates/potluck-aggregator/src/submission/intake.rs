@@ -56,7 +56,7 @@ impl Awaited {
     /// # Errors
     /// `busy`, `expert-too-large`, `internal`; `manifest-refused` where it names no weights.
     pub fn new(aggregator: &Aggregator, authentic: Authentic) -> Result<Self, Refusal> {
-        let weights = submission(&authentic)?.manifest.weights();
+        let weights = submission(&authentic)?.manifest.expert();
         let file = weights.cloned().ok_or_else(|| {
             Refusal::new(Code::ManifestRefused, "the submission's manifest names no weights")
         })?;

@@ -75,6 +75,11 @@ impl Federation {
                 self.charter.name()
             ));
         }
+        if amend.charter.adapters().is_some() != self.charter.adapters().is_some() {
+            return refuse(
+                "what an expert is, adapter or full weights, stays as it was at the founding",
+            );
+        }
         if amend.charter == self.charter {
             return refuse("it is the charter in force");
         }

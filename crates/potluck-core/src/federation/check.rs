@@ -1,9 +1,9 @@
 //! Whether a statement may stand: what its author, its kind and the state demand.
 
 use crate::admission::{Code, Refusal};
+use crate::charter::Charter;
 use crate::entry::{Author, Body, Publish, Submission};
 use crate::federation::{Authentic, Federation};
-use crate::manifest::WEIGHTS;
 
 impl Federation {
     /// Asks of an authentic statement all that its author, its kind and the state demand at the log's `time`; changes
@@ -55,9 +55,9 @@ impl Federation {
             );
             return Err(Refusal::new(Code::BaseMismatch, sentence));
         }
-        let ([file], Some(_)) = (submission.manifest.files(), submission.manifest.weights()) else {
-            let sentence = format!("an expert is one file called {WEIGHTS}");
-            return Err(Refusal::new(Code::ManifestRefused, sentence));
+        let file = match submission.manifest.files() {
+            [file] if file.path == self.charter.expert_file() => file,
+            _ => return Err(Refusal::new(Code::ManifestRefused, what_an_expert_is(&self.charter))),
         };
         let limit = self.charter.limits().expert_bytes;
         if file.size > limit {
@@ -82,10 +82,21 @@ impl Federation {
             let sentence = "the recipe is not the one that follows from the round's agreement";
             return Err(Refusal::new(Code::RecipeMismatch, sentence));
         }
-        if publish.soup.path != WEIGHTS {
-            let sentence = format!("a soup is one file called {WEIGHTS}");
+        if publish.soup.path != self.charter.expert_file() {
+            let sentence = format!("a soup is one file called {}", self.charter.expert_file());
             return Err(Refusal::new(Code::ManifestRefused, sentence));
         }
         Ok(())
+    }
+}
+
+fn what_an_expert_is(charter: &Charter) -> String {
+    let file = charter.expert_file();
+    match charter.adapters() {
+        None => format!("an expert is one file called {file}"),
+        Some(_) => format!(
+            "an expert of this federation is a LoRA adapter, one file called {file}: push the folder with the \
+             adapter, as PEFT saves it, not weights that it is merged into"
+        ),
     }
 }

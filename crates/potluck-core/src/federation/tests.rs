@@ -1,5 +1,6 @@
 //! The ledger's rules, told as one story, its refusals, and invariants over random histories.
 
+mod adapters;
 mod agree;
 mod amend;
 mod bargain;
@@ -19,6 +20,7 @@ use crate::envelope::Envelope;
 use crate::ids::Sha256;
 use crate::keys::PrivateKey;
 use crate::lambda::Lambda;
+use crate::recipe::Arithmetic;
 
 const PARTIES: [&str; 3] = ["agency", "checkers", "readers"];
 
@@ -287,10 +289,12 @@ fn each_rule_refuses_by_its_own_code() {
     assert_eq!(code(ledger.propose("agency", 1, even)), Code::RoundWrong);
     ledger.propose("checkers", 1, even).unwrap();
     ledger.propose("readers", 1, even).unwrap();
-    let wrong =
-        Recipe::new(ledger.federation.base().digest(), &Lambda::single(id("agency")), |_| {
-            Some(Blake3::of(b"x"))
-        });
+    let wrong = Recipe::new(
+        Arithmetic::Linear1,
+        ledger.federation.base().digest(),
+        &Lambda::single(id("agency")),
+        |_| Some(Blake3::of(b"x")),
+    );
     let publish = Publish { round: 1, recipe: wrong.unwrap(), soup: weights(b"soup") };
     assert_eq!(code(ledger.say("operator", Body::Publish(publish))), Code::RecipeMismatch);
 }

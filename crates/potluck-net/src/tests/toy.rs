@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use potluck_core::envelope::Domain;
+use potluck_core::recipe::Arithmetic;
 use potluck_core::{
     Blake3, Code, Envelope, FileEntry, Kind, Lambda, PrivateKey, PublicKey, Recipe, Refusal, Sha256,
 };
@@ -211,7 +212,9 @@ impl Service for Toy {
         }
         let base = Blake3::of(b"base");
         let lambda = BTreeMap::from([("readers".parse().unwrap(), 1_000_000)]);
-        let recipe = Recipe::new(base, &Lambda::new(lambda).unwrap(), |_| Some(base)).unwrap();
+        let recipe =
+            Recipe::new(Arithmetic::Linear1, base, &Lambda::new(lambda).unwrap(), |_| Some(base))
+                .unwrap();
         let soup = content(self.folder.path(), "soup", 10).file;
         Ok(Blended { recipe, soup })
     }

@@ -124,14 +124,7 @@ impl Merge<'_> {
     ) -> Result<Planned, AdapterError> {
         let (party, factors) = (parts[0].adapter.party(), parts[0].factors);
         let target = self.target(party, &format!("{module}.weight"), factors.kind)?;
-        // A convolution's weight never lies transposed.
-        let is_matrix = factors.a.tensor().shape.len() == 2;
-        let is_transposed = is_matrix && (factors.kind == Kind::Embedding || self.transposed);
-        let mut shape = vec![factors.tall];
-        shape.extend_from_slice(&factors.a.tensor().shape[1..]);
-        if is_transposed {
-            shape.reverse();
-        }
+        let (shape, is_transposed) = factors.target(self.transposed);
         let misshapen = |(_, it): &(i64, Input)| it.tensor().shape != shape;
         if target.tensor().shape != shape || saved.iter().any(misshapen) {
             let is_said = is_transposed && factors.kind == Kind::Weight;

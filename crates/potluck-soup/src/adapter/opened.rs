@@ -3,12 +3,14 @@
 //! What leaves here is consistent: each A has its B, their shapes fit one another, and the rank that the tensors
 //! have is the one that the configuration says. A rank that disagrees would mean another scale, silently.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use potluck_core::PartyId;
 
 use super::config::{AdapterConfig, MAX_ADAPTER_CONFIG, MAX_RANK};
 use super::names::{Kind, Role, role};
+use super::packed::packed_config;
 use super::scale::Fold;
 use super::text_file::read_up_to;
 use super::{AdapterError, excerpt};
@@ -28,6 +30,22 @@ pub(super) struct Factors {
     pub(super) wide: u64,
 }
 
+impl Factors {
+    /// The shape of the weight that they change, and whether their product lies transposed in it; `transposed` says whether
+    /// the weights of adapted layers do.
+    pub(super) fn target(&self, transposed: bool) -> (Vec<u64>, bool) {
+        // A convolution's weight never lies transposed.
+        let is_matrix = self.a.tensor().shape.len() == 2;
+        let is_transposed = is_matrix && (self.kind == Kind::Embedding || transposed);
+        let mut shape = vec![self.tall];
+        shape.extend_from_slice(&self.a.tensor().shape[1..]);
+        if is_transposed {
+            shape.reverse();
+        }
+        (shape, is_transposed)
+    }
+}
+
 /// An opened adapter of one party.
 #[derive(Debug, Clone)]
 pub struct Adapter {
@@ -41,21 +59,26 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Reads the configuration of an opened adapter, and pairs its tensors.
+    /// Reads the configuration of an opened adapter, and pairs its tensors. A file by itself is one where its header holds
+    /// the configuration ([`super::packed()`]).
     ///
     /// # Errors
     /// [`AdapterError`], of an expert's kind.
     pub fn open(party: &PartyId, checkpoint: &Checkpoint) -> Result<Self, AdapterError> {
-        if checkpoint.kind() != Found::Adapter {
-            let path = checkpoint.path().to_owned();
-            return Err(AdapterError::NoAdapter { party: party.clone(), path });
-        }
-        let path = checkpoint.path().join(ADAPTER_CONFIG);
-        let text = read_up_to(&path, MAX_ADAPTER_CONFIG).map_err(|source| AdapterError::Read {
-            party: party.clone(),
-            path,
-            source,
-        })?;
+        let text = match (checkpoint.kind(), packed_config(checkpoint)) {
+            (Found::Adapter, _) => {
+                let path = checkpoint.path().join(ADAPTER_CONFIG);
+                let failed =
+                    |path, source| AdapterError::Read { party: party.clone(), path, source };
+                let read = read_up_to(&path, MAX_ADAPTER_CONFIG);
+                Cow::from(read.map_err(|source| failed(path, source))?)
+            }
+            (Found::File, Some(config)) => Cow::from(config.as_bytes()),
+            _ => {
+                let path = checkpoint.path().to_owned();
+                return Err(AdapterError::NoAdapter { party: party.clone(), path });
+            }
+        };
         let config = AdapterConfig::parse(&text)
             .map_err(|source| AdapterError::Config { party: party.clone(), source })?;
         let (modules, whole) = paired(party, checkpoint, &config)?;

@@ -14,6 +14,9 @@ use crate::index::shard_name;
 use crate::layout::Dtype;
 use crate::source::Source;
 
+/// Where the header of an adapter in one file holds its configuration.
+pub(crate) const ADAPTER_CONFIG_KEY: &str = "adapter_config";
+
 /// How the tensors of a soup are spread over files.
 #[derive(Debug, Clone, Copy)]
 pub enum Shape<'a> {
@@ -96,8 +99,20 @@ impl Soup {
         width: usize,
     ) -> Self {
         let sources: Arc<[_]> = sources.into();
-        let file = |(name, tensors)| SoupFile::of(name, tensors, recipe, width, &sources);
+        let marks = Marks { recipe, adapter_config: None };
+        let file = |(name, tensors)| SoupFile::of(name, tensors, marks, width, &sources);
         Self { files: spread(tensors, shape).into_iter().map(file).collect() }
+    }
+
+    /// The same tensors in files whose headers hold an adapter's configuration too.
+    pub(crate) fn with_adapter_config(self, recipe: Option<Blake3>, config: &str) -> Self {
+        let marks = Marks { recipe, adapter_config: Some(config) };
+        let file = |file: SoupFile| {
+            let SoupFile { name, tensors, width, sources, .. } = file;
+            let tensors = tensors.into_iter().map(|placed| placed.tensor).collect();
+            SoupFile::of(name, tensors, marks, width, &sources)
+        };
+        Self { files: self.files.into_iter().map(file).collect() }
     }
 }
 
@@ -105,13 +120,13 @@ impl SoupFile {
     fn of(
         name: String,
         mut tensors: Vec<Planned>,
-        recipe: Option<Blake3>,
+        marks: Marks<'_>,
         width: usize,
         sources: &Arc<[Arc<Source>]>,
     ) -> Self {
         // Stable: within one width the byte order of names stays.
         tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype.size()));
-        let header = header(&tensors, recipe);
+        let header = header(&tensors, marks);
         let mut end = header.len() as u64;
         let mut place = |tensor: Planned| {
             let start = end;
@@ -185,11 +200,22 @@ fn spread(tensors: Vec<Planned>, shape: Shape<'_>) -> Vec<(String, Vec<Planned>)
     }
 }
 
+/// What a header says beside the tensors.
+#[derive(Clone, Copy)]
+struct Marks<'a> {
+    recipe: Option<Blake3>,
+    adapter_config: Option<&'a str>,
+}
+
 /// The header of a file, with the length before it and the padding after it.
-fn header(tensors: &[Planned], recipe: Option<Blake3>) -> Vec<u8> {
+fn header(tensors: &[Planned], marks: Marks<'_>) -> Vec<u8> {
     // `format` is what transformers asks of every safetensors file; a file without it is refused.
-    let recipe = recipe.map_or_else(String::new, |recipe| format!(r#","recipe":"{recipe}""#));
-    let mut json = format!(r#"{{"__metadata__":{{"format":"pt"{recipe}}}"#);
+    let recipe = marks.recipe.map_or_else(String::new, |recipe| format!(r#","recipe":"{recipe}""#));
+    let config = marks.adapter_config.map_or_else(String::new, |text| {
+        let text = serde_json::to_string(text).expect("text always has a JSON form");
+        format!(r#","{ADAPTER_CONFIG_KEY}":{text}"#)
+    });
+    let mut json = format!(r#"{{"__metadata__":{{"format":"pt"{recipe}{config}}}"#);
     let mut start = 0;
     for tensor in tensors {
         let end = start + tensor.bytes();

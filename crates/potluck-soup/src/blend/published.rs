@@ -1,4 +1,5 @@
-//! Soups as a federation publishes them: by `linear/1`, in one file, in the experts' own dtypes, under a recipe.
+//! Soups as a federation publishes them: by `linear/1`, or `adapter_linear/2` where experts are adapters, in one file, in the
+//! experts' own dtypes, under a recipe.
 //!
 //! The aggregator makes and keeps the file ([`blend`]); whoever only wants to know whether it is what was published
 //! makes the same bytes and keeps none of them ([`recompute`]). Whoever serves it without writing it first takes the plan
@@ -7,10 +8,11 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use potluck_core::recipe::Ingredient;
+use potluck_core::recipe::{Arithmetic, Ingredient};
 use potluck_core::{Blake3, PartyId, Recipe, Sha256};
 
 use super::{BlendError, Made, Making, Shape, Soup, Wanted, linear};
+use crate::adapter::{self, Adapter, AdapterError};
 use crate::checkpoint::Checkpoint;
 use crate::write::Durability;
 
@@ -94,7 +96,25 @@ pub fn planned(recipe: &Recipe, experts: &[(PartyId, Checkpoint)]) -> Result<Sou
         Ok((party.clone(), ingredient.ppm, it))
     };
     let active = recipe.experts().iter().map(active).collect::<Result<Vec<_>, BlendError>>()?;
-    linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe: Some(recipe.digest()) })
+    match recipe.arithmetic() {
+        Arithmetic::Linear1 => {
+            let recipe = Some(recipe.digest());
+            linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe })
+        }
+        Arithmetic::AdapterLinear2 => Ok(of_adapters(&active, recipe.digest())?),
+    }
+}
+
+fn of_adapters(
+    active: &[(PartyId, u32, &Checkpoint)],
+    recipe: Blake3,
+) -> Result<Soup, AdapterError> {
+    let open = |(party, ppm, it): &(PartyId, u32, &Checkpoint)| {
+        Ok((i64::from(*ppm), Adapter::open(party, it)?))
+    };
+    let adapters = active.iter().map(open).collect::<Result<Vec<_>, AdapterError>>()?;
+    let shares: Vec<_> = adapters.iter().map(|(ppm, adapter)| (*ppm, adapter)).collect();
+    adapter::packed(&shares, Some(recipe))
 }
 
 /// Opens each party's checkpoint; no party stands twice.

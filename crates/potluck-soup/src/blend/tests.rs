@@ -3,6 +3,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use potluck_core::recipe::Arithmetic;
 use potluck_core::{Blake3, Lambda, Recipe, Sha256};
 use proptest::prelude::*;
 
@@ -21,7 +22,7 @@ fn quiet(_: u64, _: u64) {}
 
 fn recipe(lambda: &Lambda) -> Recipe {
     let manifest = |party: &PartyId| Some(Blake3::of(party.as_str().as_bytes()));
-    Recipe::new(Blake3::of(b"base"), lambda, manifest).unwrap()
+    Recipe::new(Arithmetic::Linear1, Blake3::of(b"base"), lambda, manifest).unwrap()
 }
 
 /// The specification, one element at a time: `values` and `ppm` are in ascending order of party.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use potluck_core::recipe::Arithmetic;
 use potluck_core::{Lambda, Manifest, Sha256};
 use proptest::prelude::*;
 
@@ -20,7 +21,8 @@ fn file() -> FileEntry {
 fn recipe() -> Recipe {
     let lambda = Lambda::new(BTreeMap::from([("readers".parse().unwrap(), 1_000_000)])).unwrap();
     let manifest = Manifest::new(vec![file()]).unwrap().digest();
-    Recipe::new(Blake3::from_bytes([3; 32]), &lambda, |_| Some(manifest)).unwrap()
+    Recipe::new(Arithmetic::Linear1, Blake3::from_bytes([3; 32]), &lambda, |_| Some(manifest))
+        .unwrap()
 }
 
 /// Every request with its bytes.

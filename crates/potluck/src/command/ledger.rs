@@ -102,7 +102,7 @@ fn parties(federation: &Federation) -> Map<String, Value> {
 
 fn experts(federation: &Federation) -> Map<String, Value> {
     let described = federation.experts().iter().filter_map(|(party, expert)| {
-        let weights = expert.manifest.weights()?;
+        let weights = expert.manifest.expert()?;
         let described = json!({
             "index": expert.index, "blake3": weights.blake3, "size": weights.size,
             "manifest": expert.manifest.digest(),

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use potluck_core::federation::Round;
-use potluck_core::manifest::WEIGHTS;
+use potluck_core::manifest::{ADAPTER, WEIGHTS};
 use potluck_core::{Federation, FileEntry, PartyId};
+use potluck_soup::checkpoint::ADAPTER_CONFIG;
 use serde_json::{Value, json};
 
 use self::sources::Sources;
 use super::lapse::lapse;
 use crate::clock::now;
-use crate::failure::{Failure, warn};
+use crate::durable::{self, Readers};
+use crate::failure::{Failure, in_full, warn};
 use crate::ledger::Standing;
 use crate::output::{Output, bytes};
 use crate::place::{Door, Line, Reader, warn_of_shortfall};
@@ -23,8 +25,9 @@ use crate::progress::Progress;
 ///
 /// What is fetched is verified against the ledger while it streams; a fetch that was cut off goes
 /// on where it was, at the next --from where there are several. A soup comes with the base's other
-/// files (config, tokenizer), so that it loads as it is; it is refused until as many witnesses
-/// vouch for it as the charter asks for.
+/// files (config, tokenizer), so that it loads as it is; where experts are adapters, it is one too,
+/// with the adapter_config.json that PEFT reads. It is refused until as many witnesses vouch for it
+/// as the charter asks for.
 ///
 /// Examples:
 ///   potluck pull --dir mine base
@@ -76,6 +79,9 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     }
     for file in &dish.needed {
         fetch(&mut sources, file, &out, output).await?;
+    }
+    if dish.weights.path == ADAPTER {
+        write_config(&out)?;
     }
     let mut missing = Vec::new();
     for file in &dish.welcome {
@@ -150,7 +156,10 @@ impl Dish {
             Failure::input(format!("no soup{of_round} is published yet"))
                 .hint("`potluck round status` says what is missing")
         })?;
-        let others = federation.base().files().iter().filter(|file| file.path != WEIGHTS);
+        // An adapter is loaded beside its base, and holds nothing of it; the tokenizer is the base's own.
+        let is_whole = federation.charter().adapters().is_none();
+        let others = federation.base().files().iter();
+        let others = others.filter(|file| is_whole && file.path != WEIGHTS);
         Ok(Self {
             name: format!("soup-{number}"),
             which: ("round", number.into()),
@@ -172,7 +181,7 @@ impl Dish {
 
     fn expert(federation: &Federation, which: &str) -> Result<Self, Failure> {
         let party: PartyId = which.parse().map_err(Failure::input)?;
-        let weights = federation.experts().get(&party).and_then(|it| it.manifest.weights());
+        let weights = federation.experts().get(&party).and_then(|it| it.manifest.expert());
         let weights = weights.ok_or_else(|| {
             let there: Vec<_> = federation.experts().keys().map(PartyId::as_str).collect();
             let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
@@ -201,6 +210,20 @@ async fn fetch(
         .map_err(|error| Failure::system(format!("cannot make {}: {error}", folder.display())))?;
     let progress = Progress::begin(output, &file.path);
     sources.fetch(file, &target, |at| progress.at(at.done, at.total)).await
+}
+
+/// Writes down beside an adapter what it means, for PEFT: it stands in the header of the file that was verified.
+fn write_config(out: &Path) -> Result<(), Failure> {
+    let file = out.join(ADAPTER);
+    let config = potluck_soup::adapter::config_of(&file)
+        .map_err(|error| Failure::unverified("header-invalid", in_full(&error)))?;
+    let missing = || {
+        let message = format!("the header of {} does not say what it means", file.display());
+        Failure::unverified("adapter-refused", message)
+    };
+    let target = out.join(ADAPTER_CONFIG);
+    durable::write(&target, config.ok_or_else(missing)?.as_bytes(), Readers::Anyone)
+        .map_err(|error| Failure::system(format!("cannot write {}: {error}", target.display())))
 }
 
 async fn fetch_if_permitted(

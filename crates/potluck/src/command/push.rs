@@ -12,6 +12,7 @@ use potluck_core::entry::Submission;
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Blake3, Body, Code, PartyId};
 use potluck_net::{Content, Transfer};
+use potluck_soup::checkpoint::Kind as CheckpointKind;
 use serde_json::json;
 
 use self::base::Said as BaseSaid;
@@ -32,12 +33,14 @@ use crate::session::{MemberSession, Said};
 /// Sign and hand in an expert (party)
 ///
 /// FOLDER is what this trainer or any other left: model.safetensors, shards with their index, or a LoRA adapter as PEFT
-/// writes it; and perhaps card.json, of which base_blake3 and reward_commitment are read. An adapter is merged into the base;
-/// of shards one file is made; other dtypes, wrappers' prefixes of names and tied copies become as the base has them, all
-/// without loading a checkpoint whole. That needs the base: --base, or where `potluck pull` leaves it. What others need to verify the expert without Potluck is kept beside the receipt; see
-/// `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file anew that did not change;
-/// weights that the ledger speaks of already, whoever's, are not sent again; of a new version, what the base or the party's
-/// expert in force has at the same place is not sent either; pushing what is in already changes nothing.
+/// writes it; and perhaps card.json, of which base_blake3 and reward_commitment are read. An adapter is merged into the
+/// base, or handed in as it is where the charter has `[adapters]`; of shards one file is made; other dtypes, wrappers'
+/// prefixes of names and tied copies become as the base has them, all without loading a checkpoint whole. That needs
+/// the base: --base, or where `potluck pull` leaves it. What others need to verify the expert without Potluck is kept
+/// beside the receipt; see `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file
+/// anew that did not change; weights that the ledger speaks of already, whoever's, are not sent again; of a new
+/// version, what the base or the party's expert in force has at the same place is not sent either; pushing what is in
+/// already changes nothing.
 ///
 /// Examples: potluck push --dir mine mine/outbox; potluck push --dir mine --base base trl-output
 #[derive(Debug, clap::Args)]
@@ -69,6 +72,8 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let base = args.base.as_deref().map(str::parse::<BaseSaid>).transpose().map_err(base_flag)?;
     let Ready { weights, made } = ready(args, base.as_ref(), (&folder, &party), output).await?;
     let outbox = Outbox::open(weights, card_folder(&args.folder), args.no_check)?;
+    let is_adapter = made.as_ref().is_some_and(ready::Made::is_adapter);
+    let outbox = if is_adapter { outbox.of_adapter() } else { outbox };
     let memo = Memo::at(folder.hashed());
     let outbox = outbox.hash(&memo, &Progress::begin(output, "hashing"))?;
     let tuning = args.line.tuning();
@@ -78,6 +83,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let base = base.and_then(|base| if let BaseSaid::Digest(it) = base { Some(it) } else { None });
     let stated = Stated { base, reward: args.reward_commitment };
     let submission = submission(&outbox, &stated, session.ledger());
+    check_kind(&submission, session.ledger())?;
     let before = session.find_own(|ledger| submitted_before(ledger, &party, &submission));
     let (said, resumed_from) = match before {
         Some(index) => (session.said_before(index).await?, 0),
@@ -112,9 +118,15 @@ async fn ready(
         Task::Make(given, candidates) => {
             let session = MemberSession::open(&args.member, folder).await?;
             let entry = session.ledger().federation().base_weights().clone();
+            let takes_adapters = session.ledger().federation().charter().adapters().is_some();
             session.close().await;
             let place = args.prepared.clone().unwrap_or_else(|| folder.prepared());
-            Kitchen { folder, party, place, output }.make(&given, candidates, &entry)
+            let kitchen = Kitchen { folder, party, place, output };
+            match (given.kind() == CheckpointKind::Adapter, takes_adapters) {
+                (true, true) => kitchen.pack(&given, candidates, &entry),
+                (false, true) => Err(no_adapter()),
+                (_, false) => kitchen.make(&given, candidates, &entry),
+            }
         }
     }
 }
@@ -216,6 +228,20 @@ fn submission(outbox: &Hashed, said: &Stated, ledger: &Ledger) -> Submission {
         manifest: outbox.manifest.clone(),
         reward_commitment: said.reward.or(outbox.card.reward_commitment),
     }
+}
+
+/// Refuses full weights where the charter has adapters, before they are sent.
+fn check_kind(submission: &Submission, ledger: &Ledger) -> Result<(), Failure> {
+    let charter = ledger.federation().charter();
+    let is_weights = submission.manifest.weights().is_some();
+    if charter.adapters().is_some() && is_weights { Err(no_adapter()) } else { Ok(()) }
+}
+
+fn no_adapter() -> Failure {
+    let message = "an expert of this federation is a LoRA adapter, and these are full weights";
+    Failure::new(Kind::Input, "manifest-refused", message).hint(
+        "push the folder that PEFT saved, with adapter_config.json and adapter_model.safetensors, not what it was merged into",
+    )
 }
 
 /// Where the expert that is in force says the same.

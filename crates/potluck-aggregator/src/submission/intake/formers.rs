@@ -32,7 +32,7 @@ impl Formers {
             Author::Party(party) => federation.experts().get(party),
             Author::Operator => None,
         };
-        let own = own.and_then(|expert| expert.manifest.weights());
+        let own = own.and_then(|expert| expert.manifest.expert());
         let is_like = |it: &&FileEntry| it.size == file.size && it.blake3 != file.blake3;
         let blobs = &aggregator.store.blobs;
         let former = |it: &FileEntry| {

@@ -10,11 +10,12 @@ use potluck_core::Blake3;
 use safetensors::SafeTensors;
 use tempfile::TempDir;
 
-use crate::adapter::{Adapter, AdapterConfig, AdapterError, AdapterSoup, Wanted};
+use crate::adapter::{Adapter, AdapterConfig, AdapterError, AdapterSoup, Wanted, expert};
 use crate::blend::{Making, Soup};
 use crate::checkpoint::Checkpoint;
 use crate::convert;
 use crate::layout::Dtype;
+use crate::write::Durability;
 
 /// Nothing but a recipe.
 pub(super) fn plain() -> Wanted<'static> {
@@ -161,6 +162,19 @@ impl Kitchen {
         fs::write(folder.join("adapter_config.json"), config).unwrap();
         save(&folder.join("adapter_model.safetensors"), &sketch.tensors);
         Adapter::open(&party.parse().unwrap(), &Checkpoint::open(&folder).unwrap())
+    }
+
+    /// The adapter as a federation has it, in one file.
+    pub(super) fn packed(&self, party: &str, sketch: &Sketch) -> PathBuf {
+        self.write(party, &expert(&self.adapter(party, sketch)).unwrap())
+    }
+
+    /// A soup's only file, on the disk.
+    pub(super) fn write(&self, name: &str, soup: &Soup) -> PathBuf {
+        let path = self.path(&format!("{name}.safetensors"));
+        let making = Making { threads: NonZeroUsize::MIN, blake3: false, sha256: false };
+        soup.files()[0].write(&path, making, Durability::Cached, &mut |_| {}).unwrap();
+        path
     }
 
     /// A base with these tensors, and a `config.json` where one is given.

@@ -30,7 +30,7 @@ pub(super) fn card(facts: &Facts<'_>) -> Option<String> {
         base.blake3
     );
     for expert in soup.recipe.experts() {
-        let file = facts.told.experts.get(&expert.party).and_then(|it| it.manifest.weights());
+        let file = facts.told.experts.get(&expert.party).and_then(|it| it.manifest.expert());
         let digest = file.map_or("not known".to_owned(), |file| format!("`{}`", file.blake3));
         let _ = writeln!(text, "| expert of {} | {} | {digest} |", expert.party, share(expert.ppm));
     }

@@ -291,7 +291,7 @@ fn made_of(facts: &Facts<'_>) -> Block {
     let mut rows = vec![row("the base".to_owned(), none(), facts.federation.base_weights())];
     rows.extend(facts.told.experts.iter().filter_map(|(party, expert)| {
         let ppm = facts.agreement.lambda.ppm().get(party).copied().unwrap_or(0);
-        Some(row(format!("the expert of {party}"), share(ppm), expert.manifest.weights()?))
+        Some(row(format!("the expert of {party}"), share(ppm), expert.manifest.expert()?))
     }));
     rows.extend(facts.round.soup.as_ref().map(|it| row("the soup".to_owned(), none(), &it.file)));
     Block::Table { head: vec!["part", "share", "BLAKE3 of its weights"], numbers: vec![1], rows }

@@ -47,7 +47,7 @@ pub(super) fn document(facts: &Facts<'_>) -> Option<Value> {
     let mut ancestors = vec!["base".to_owned()];
     for party in active {
         let (expert, agent) = (format!("expert-{party}"), format!("party-{party}"));
-        let weights = facts.told.experts.get(party).and_then(|it| it.manifest.weights());
+        let weights = facts.told.experts.get(party).and_then(|it| it.manifest.expert());
         let Some(weights) = weights else { continue };
         graph.push(element("Organization", &ids.of(&agent), party.as_str()));
         let mut weights =

@@ -97,7 +97,7 @@ impl Book {
 
     fn submitted(&mut self, federation: &Federation, party: &PartyId) {
         let Some(expert) = federation.experts().get(party) else { return };
-        let Some(weights) = expert.manifest.weights() else { return };
+        let Some(weights) = expert.manifest.expert() else { return };
         let (party, index, weights) = (party.clone(), expert.index, weights.clone());
         let submitted = Submitted { party: party.clone(), index, weights };
         self.in_force.insert(party, (expert.manifest.digest(), submitted));

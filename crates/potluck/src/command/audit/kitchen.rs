@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use potluck_core::Entry;
-use potluck_core::manifest::WEIGHTS;
+use potluck_core::{Entry, FileEntry};
 use potluck_log::{TileEdge, TileId};
 use potluck_net::{Client, Transfer};
 
@@ -79,7 +78,7 @@ impl Pantry<'_> {
 fn compare(path: &Path, expert: &Submitted, progress: &Progress) -> Result<(), Failure> {
     let expected = &expert.weights;
     let found =
-        potluck_soup::file_entry(path, WEIGHTS, &mut |done, total| progress.at(done, total))
+        potluck_soup::file_entry(path, &expected.path, &mut |done, total| progress.at(done, total))
             .map_err(|error| Failure::system(format!("cannot read {}: {error}", path.display())))?;
     if (found.size, found.blake3, found.sha256) != (expected.size, expected.blake3, expected.sha256)
     {
@@ -164,22 +163,24 @@ impl Kitchen {
     }
 
     fn expert(&self, expert: &Submitted) -> Result<PathBuf, Failure> {
-        self.weights(&format!("experts/{}-{}", expert.party, expert.index))
+        let name = format!("experts/{}-{}", expert.party, expert.index);
+        self.place(&name, &expert.weights.path)
     }
 
     /// Nowhere, where soups are not kept: their digests are all that an audit needs.
-    pub(super) fn soup(&self, round: u64) -> Result<Option<PathBuf>, Failure> {
+    pub(super) fn soup(&self, round: u64, file: &FileEntry) -> Result<Option<PathBuf>, Failure> {
         match self.temporary {
             Some(_) => Ok(None),
-            None => self.weights(&format!("soups/round-{round}")).map(Some),
+            None => self.place(&format!("soups/round-{round}"), &file.path).map(Some),
         }
     }
 
-    fn weights(&self, name: &str) -> Result<PathBuf, Failure> {
+    /// Where a file goes whose name in the ledger is `file`: a portable one.
+    fn place(&self, name: &str, file: &str) -> Result<PathBuf, Failure> {
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder).map_err(|error| {
             Failure::system(format!("cannot make {}: {error}", folder.display()))
         })?;
-        Ok(folder.join(WEIGHTS))
+        Ok(folder.join(file))
     }
 }

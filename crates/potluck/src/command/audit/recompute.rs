@@ -162,7 +162,7 @@ fn recompute(
     kitchen: &Kitchen,
     output: &Output,
 ) -> Result<Blended, Failure> {
-    let target = kitchen.soup(round)?;
+    let target = kitchen.soup(round, &soup.file)?;
     let progress = Progress::begin(output, format!("soup of round {round}"));
     busy(|| {
         let mut moved = |done, total| progress.at(done, total);

@@ -61,6 +61,12 @@ pub(super) fn meaning(charter: &Charter) -> Vec<String> {
         who(access.soups)
     ));
     let limits = charter.limits();
+    if let Some(rules) = charter.adapters() {
+        lines.push(format!(
+            "An expert is a LoRA adapter on the base, of rank {} at most, and a soup is one of all their ranks together.",
+            rules.max_rank
+        ));
+    }
     lines.push(format!(
         "An expert has at most {} bytes, and moves no tensor of the base by more than {} % of its norm.",
         limits.expert_bytes,

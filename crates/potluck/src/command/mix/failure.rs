@@ -17,6 +17,7 @@ pub(crate) fn blend_failure(error: &BlendError) -> Failure {
             source: CheckpointError::Source(SourceError::Layout { .. }),
             ..
         } => Failure::new(Kind::Input, "header-invalid", text),
+        BlendError::Adapter(error) => adapter_failure(error),
         BlendError::Dtypes { .. } | BlendError::Method(MethodError::BaseDtype { .. }) => {
             Failure::new(Kind::Input, "tensors-differ", text)
                 .hint("--dtype says in which format the soup is to be")

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use potluck_core::manifest::WEIGHTS;
+use potluck_core::manifest::{ADAPTER, WEIGHTS};
 use potluck_core::{Blake3, FileEntry, Manifest};
 use potluck_net::blob::{self, Digests};
 use potluck_soup::{FolderError, HeaderLimit, Layout, LayoutError, open_plain};
@@ -34,6 +34,7 @@ pub(super) struct Card {
 #[derive(Debug)]
 pub(super) struct Outbox {
     path: PathBuf,
+    listed_as: &'static str,
     card: Card,
 }
 
@@ -59,7 +60,12 @@ impl Outbox {
         if !no_check {
             Layout::of(&file, HeaderLimit::BASE).map_err(|error| refused(&path, &error))?;
         }
-        Ok(Self { path, card: read_card(&folder.join(CARD))? })
+        Ok(Self { path, listed_as: WEIGHTS, card: read_card(&folder.join(CARD))? })
+    }
+
+    /// Says that the file is an adapter, which stands in the ledger under another name than weights do.
+    pub(super) fn of_adapter(self) -> Self {
+        Self { listed_as: ADAPTER, ..self }
     }
 
     /// Hashes the weights, unless what they hash to is remembered.
@@ -74,6 +80,8 @@ impl Outbox {
                 .keep(&self.path, || hash(&self.path, progress))
                 .map_err(|error| Failure::input(in_full(&error)))?,
         };
+        // Hashing and remembering know of bytes alone.
+        let weights = FileEntry { path: self.listed_as.to_owned(), ..weights };
         let manifest = Manifest::new(vec![weights.clone()]).map_err(Failure::input)?;
         Ok(Hashed { path: self.path, weights, outboard, manifest, card: self.card })
     }

@@ -18,7 +18,7 @@ use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Blake3, FileEntry, PartyId};
 use potluck_soup::adapter::{self, Adapter, AdapterError, Wanted};
 use potluck_soup::blend::{Making, Shape, Soup};
-use potluck_soup::checkpoint::{ADAPTER_CONFIG, Kind as Found};
+use potluck_soup::checkpoint::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, Kind as Found};
 use potluck_soup::conform::{Changes, ConformError, conform, is_in_form};
 use potluck_soup::{Checkpoint, Durability};
 use serde_json::{Value, json};
@@ -51,7 +51,8 @@ pub(super) struct Ready {
 pub(super) struct Made {
     from: PathBuf,
     kind: Found,
-    base: PathBuf,
+    /// Into which it was brought; nothing where an adapter was left one.
+    base: Option<PathBuf>,
     path: PathBuf,
     changes: Changes,
     was_there: bool,
@@ -78,6 +79,8 @@ impl Task {
         }
         let is_here = candidates.iter().next().is_some();
         match (is_here, is_one) {
+            // Whether it needs the base at all the charter says.
+            _ if given.kind() == Found::Adapter => Ok(Self::Make(given, candidates)),
             (true, _) => Ok(Self::Make(given, candidates)),
             // Whether it is like the base the aggregator will find.
             (false, true) => Ok(Self::AsItIs(given.sources()[0].path().to_owned())),
@@ -128,9 +131,59 @@ impl Kitchen<'_> {
             }
             self.write(&soup, &path)?;
         }
-        let (from, base) = (given.path().to_owned(), base.path().to_owned());
+        let (from, base) = (given.path().to_owned(), Some(base.path().to_owned()));
         let (kind, weights) = (given.kind(), path.clone());
         let made = Made { from, kind, base, path, changes, was_there, _lock: lock };
+        Ok(Ready { weights, made: Some(made) })
+    }
+
+    /// Brings an adapter into one file, as the ledger has it. The base is not needed; where it is at hand, an adapter of another
+    /// one is refused before anything is sent.
+    pub(super) fn pack(
+        &self,
+        given: &Checkpoint,
+        candidates: Candidates,
+        entry: &FileEntry,
+    ) -> Result<Ready, Failure> {
+        let opened = Adapter::open(self.party, given).map_err(|error| adapter_failure(&error))?;
+        let base = candidates.of_length(entry)?;
+        if let Some(base) = &base {
+            let wanted = Wanted { dtype: None, recipe: None, prefer: None };
+            let merged = adapter::merge(base, &[(WHOLE, &opened)], Shape::One, &wanted);
+            // An adapter of a tied embedding cannot be merged, but it can be mixed.
+            match merged {
+                Ok(_) | Err(AdapterError::Tied { .. }) => {}
+                Err(error) => return Err(adapter_failure(&error)),
+            }
+        }
+        let soup = adapter::expert(&opened).map_err(|error| adapter_failure(&error))?;
+        fs::create_dir_all(&self.place).map_err(|error| self.failed(&self.place, &error))?;
+        let (lock, is_alone) = self.lock()?;
+        let mut text = format!("{RULES}\nadapter\n");
+        let files = [given.sources()[0].path().to_owned(), given.path().join(ADAPTER_CONFIG)];
+        for (number, file) in (1..).zip(&files) {
+            let digest = self.digest(number, file, "looking at what was given")?;
+            text += &format!("{digest}\n");
+        }
+        let key = Blake3::of(text.as_bytes());
+        let path = self.place.join(key.to_string()).join(ADAPTER_WEIGHTS);
+        let was_there = fs::metadata(&path).is_ok_and(|it| it.len() == soup.files()[0].length());
+        if !was_there {
+            if is_alone {
+                self.make_room(&key);
+            }
+            self.write(&soup, &path)?;
+        }
+        let (from, weights) = (given.path().to_owned(), path.clone());
+        let made = Made {
+            from,
+            kind: Found::Adapter,
+            base: None,
+            path,
+            changes: Changes::default(),
+            was_there,
+            _lock: lock,
+        };
         Ok(Ready { weights, made: Some(made) })
     }
 
@@ -215,7 +268,7 @@ impl Kitchen<'_> {
                 for file in files.flatten() {
                     let name = file.file_name().to_string_lossy().into_owned();
                     let is_part = name.starts_with('.') && name.ends_with(".part");
-                    if name == WEIGHTS || is_part {
+                    if name == WEIGHTS || name == ADAPTER_WEIGHTS || is_part {
                         let _ = fs::remove_file(file.path());
                     }
                 }
@@ -266,11 +319,20 @@ fn what(kind: Found) -> &'static str {
 }
 
 impl Made {
+    /// Whether it is an adapter still.
+    pub(super) fn is_adapter(&self) -> bool {
+        self.kind == Found::Adapter && self.base.is_none()
+    }
+
     /// Says what was done, in the order in which it matters.
     pub(super) fn say(&self, output: &Output) {
-        let (from, base) = (self.from.display(), self.base.display());
+        let from = self.from.display();
+        let base = self.base.as_ref().map(|base| base.display().to_string()).unwrap_or_default();
         let verb = if self.was_there { "was prepared before" } else { "is prepared" };
         match self.kind {
+            Found::Adapter if self.base.is_none() => {
+                output.line(format!("The adapter of {from}, in one file, {verb}."));
+            }
             Found::Adapter => {
                 output.line(format!("The adapter of {from}, merged into {base}, {verb}."));
             }

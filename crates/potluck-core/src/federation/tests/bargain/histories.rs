@@ -139,9 +139,7 @@ impl Table {
             Attempt::Mispublish => {
                 // Another λ than the agreed one, by an operator who would like it better.
                 let favourite = Lambda::single(round.experts.keys().next()?.clone());
-                let base = self.ledger.federation.base().digest();
-                let recipe =
-                    Recipe::new(base, &favourite, |it| round.experts.get(it).copied()).ok()?;
+                let recipe = self.ledger.federation.recipe_of(round, &favourite).ok()?;
                 // Shares of zero stand in no recipe: it may be the agreed one.
                 if self.ledger.federation.recipe(round).is_ok_and(|agreed| agreed == recipe) {
                     return None;

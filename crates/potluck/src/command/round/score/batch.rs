@@ -81,8 +81,7 @@ impl<'a> Open<'a> {
 
     /// Its candidates: number, λ, recipe.
     pub(super) fn recipes(&self) -> Result<Vec<(usize, &'a Lambda, Recipe)>, Failure> {
-        let base = self.federation.base().digest();
-        let recipe = |lambda| Recipe::new(base, lambda, |it| self.round.experts.get(it).copied());
+        let recipe = |lambda| self.federation.recipe_of(self.round, lambda);
         let candidates = self.batch.candidates.iter().filter_map(|&number| {
             self.bargain.candidates.get(number).map(|lambda| (number, lambda))
         });

@@ -1,18 +1,22 @@
 //! The models that a batch is about, as folders that an evaluator can read: the base, and candidates mixed from the experts.
 //!
 //! Experts are fetched once. Each candidate is mixed beside the base's other files, scored and removed, so that the disk holds
-//! one at a time; its bytes are those that a published soup of the same λ has.
+//! one at a time; its bytes are those that a published soup of the same λ has. Where experts are adapters, it is the base with
+//! what they change added, so that an evaluator need not know of it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use potluck_core::manifest::WEIGHTS;
+use potluck_core::manifest::{ADAPTER, WEIGHTS};
+use potluck_core::recipe::Arithmetic;
 use potluck_core::{Blake3, FileEntry, Manifest, PartyId, Recipe};
-use potluck_soup::blend;
+use potluck_soup::adapter::{self, Adapter, Wanted};
+use potluck_soup::blend::{Making, Shape};
+use potluck_soup::{Checkpoint, Durability, blend};
 
-use crate::command::mix::blend_failure;
+use crate::command::mix::{adapter_failure, blend_failure};
 use crate::command::{busy, threads};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -29,6 +33,9 @@ pub(super) struct Kitchen {
     /// Held as long as somebody cooks.
     _lock: File,
 }
+
+/// All of an adapter, in parts per million.
+const WHOLE: i64 = 1_000_000;
 
 /// What the folder of a candidate is called, until it is gone.
 const CANDIDATE: &str = ".candidate-";
@@ -57,7 +64,7 @@ impl Kitchen {
         weights: &FileEntry,
         output: &Output,
     ) -> Result<(), Failure> {
-        let path = self.folder.join("experts").join(manifest.to_string()).join(WEIGHTS);
+        let path = self.folder.join("experts").join(manifest.to_string()).join(&weights.path);
         fetch(session, weights, &path, &format!("expert of {party}"), output).await?;
         self.experts.insert(manifest, path);
         Ok(())
@@ -75,8 +82,17 @@ impl Kitchen {
         weights: &FileEntry,
         output: &Output,
     ) -> Result<Dish, Failure> {
-        let dish = self.lay()?;
-        fetch(session, weights, &dish.path().join(WEIGHTS), "the soup in force", output).await?;
+        let (dish, what) = (self.lay()?, "the soup in force");
+        let target = dish.path().join(WEIGHTS);
+        if weights.path != ADAPTER {
+            fetch(session, weights, &target, what, output).await?;
+            return Ok(dish);
+        }
+        let path = self.folder.join("soups").join(weights.blake3.to_string()).join(ADAPTER);
+        fetch(session, weights, &path, what, output).await?;
+        let whose: PartyId = "soup".parse().map_err(Failure::system)?;
+        let adapter = opened(&whose, &path)?;
+        self.merge(&[(WHOLE, &adapter)], &target, &Progress::begin(output, what))?;
         Ok(dish)
     }
 
@@ -94,12 +110,40 @@ impl Kitchen {
         });
         let experts = experts.collect::<Result<Vec<_>, Failure>>()?;
         let progress = Progress::begin(output, name);
+        if recipe.arithmetic() == Arithmetic::AdapterLinear2 {
+            let open = |(party, path): &(PartyId, PathBuf)| opened(party, path);
+            let adapters = experts.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
+            let shares = recipe.experts().iter().zip(&adapters);
+            let shares: Vec<_> = shares.map(|(it, adapter)| (i64::from(it.ppm), adapter)).collect();
+            self.merge(&shares, &dish.path().join(WEIGHTS), &progress)?;
+            return Ok(dish);
+        }
         let target = dish.path().join(WEIGHTS);
         busy(|| {
             blend(recipe, &experts, &target, threads(), &mut |done, total| progress.at(done, total))
         })
         .map_err(|error| blend_failure(&error))?;
         Ok(dish)
+    }
+
+    /// Adds what adapters change to the base: an evaluator finds a model like any other.
+    fn merge(
+        &self,
+        shares: &[(i64, &Adapter)],
+        target: &Path,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let base = Checkpoint::open(&self.base).map_err(Failure::input)?;
+        let first = shares.iter().map(|(_, it)| it.party()).min();
+        let wanted = Wanted { dtype: None, recipe: None, prefer: first };
+        let soup = adapter::merge(&base, shares, Shape::One, &wanted);
+        let soup = soup.map_err(|error| adapter_failure(&error))?;
+        let (file, total) = (&soup.files()[0], soup.bytes());
+        let making = Making { threads: threads(), blake3: false, sha256: false };
+        let mut moved = |done| progress.at(done, total);
+        busy(|| file.write(target, making, Durability::Cached, &mut moved))
+            .map(drop)
+            .map_err(|error| blend_failure(&error))
     }
 
     /// A new folder with what the base has beside its weights: links where the disk has them, else copies.
@@ -124,6 +168,11 @@ impl Kitchen {
         }
         Ok(Dish(folder))
     }
+}
+
+fn opened(party: &PartyId, path: &Path) -> Result<Adapter, Failure> {
+    let checkpoint = Checkpoint::open(path).map_err(Failure::input)?;
+    Adapter::open(party, &checkpoint).map_err(|error| adapter_failure(&error))
 }
 
 /// Keeps others out, and removes the candidates that a kill left: each is as large as a model.
