@@ -1,19 +1,22 @@
 //! Debian's Chromium through its driver: one browser a test, closed whatever becomes of the test.
 
 use std::io::{BufRead as _, BufReader};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use fantoccini::{Client, ClientBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use support::waiting::until;
 
 use crate::site::Site;
+use crate::webdriver::Session;
 
 /// Ends the driver's process with its owner.
 struct Driver {
     process: Child,
-    address: String,
+    port: u16,
 }
 
 impl Driver {
@@ -26,10 +29,9 @@ impl Driver {
         // "ChromeDriver was started successfully on port 39167."
         let port = lines.map_while(Result::ok).find_map(|line| {
             let (_, port) = line.split_once("successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
+            port.trim_end_matches('.').parse().ok()
         });
-        let address = format!("http://127.0.0.1:{}", port.unwrap());
-        Some(Self { process, address })
+        Some(Self { process, port: port.unwrap() })
     }
 }
 
@@ -41,18 +43,17 @@ impl Drop for Driver {
 }
 
 /// A page of a site.
-#[derive(Clone)]
 pub(crate) struct Page {
-    pub(crate) client: Client,
+    pub(crate) session: Session,
 }
 
 impl Page {
     /// What the module at `path` makes of `argument`: the answer of the function `run` that it exports.
-    pub(crate) async fn run(&self, path: &str, argument: Value) -> Value {
+    pub(crate) fn run(&self, path: &str, argument: Value) -> Value {
         let script = "const [path, argument, done] = arguments;\
             import(path).then((module) => module.run(argument))\
             .then(done, (error) => done({ error: String(error.stack ?? error) }));";
-        let answer = self.client.execute_async(script, vec![json!(path), argument]).await.unwrap();
+        let answer = self.session.execute_async(script, &[json!(path), argument]);
         assert_eq!(
             answer.get("error"),
             None,
@@ -62,24 +63,42 @@ impl Page {
         answer
     }
 
+    /// What the first element that fits says.
+    pub(crate) fn text(&self, css: &str) -> String {
+        let script = "return document.querySelector(arguments[0])?.textContent.trim() ?? '';";
+        self.session.execute(script, &[json!(css)]).as_str().unwrap().to_owned()
+    }
+
+    /// Waits until an element says so.
+    pub(crate) fn says(&self, css: &str, words: &str) {
+        let said = until(|| self.text(css).contains(words).then_some(()));
+        assert!(said.is_some(), "{css} never says {words:?}, but {:?}", self.text(css));
+    }
+
+    /// Leaves a picture of what is to be seen in the folder `POTLUCK_SCREENSHOTS`, where that is set, for
+    /// somebody to look at.
+    pub(crate) fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("POTLUCK_SCREENSHOTS") else { return };
+        let bytes = STANDARD.decode(self.session.screenshot()).unwrap();
+        std::fs::write(Path::new(&folder).join(name).with_extension("png"), bytes).unwrap();
+    }
+
     /// What broke the content security policy so far, and which other hosts were asked.
-    pub(crate) async fn breaches(&self) -> Value {
+    pub(crate) fn breaches(&self) -> Value {
         let script = "return [...(window.violations ?? []), ...performance.getEntriesByType('resource')\
             .map((entry) => entry.name).filter((name) => new URL(name).origin !== location.origin)];";
-        self.client.execute(script, Vec::new()).await.unwrap()
+        self.session.execute(script, &[])
     }
 }
 
-/// Opens a page of a site over `made` and hands it to `test`; says SKIPPED, and does nothing, without a browser.
-pub(crate) async fn on_page<F>(made: &Path, page: &str, test: impl FnOnce(Page) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+/// Opens a page of a site over `made` and hands it to `test`; says SKIPPED, and does nothing, without a
+/// browser.
+pub(crate) fn on_page(made: &Path, page: &str, test: impl FnOnce(&Page)) {
     let Some(driver) = Driver::start() else {
         eprintln!("SKIPPED: no chromedriver (Debian: apt-get install chromium chromium-driver)");
         return;
     };
-    let site = Site::serve(made).await;
+    let site = Site::serve(made);
     // A container has no room for a sandbox, and often a small /dev/shm. What is loaded here is our own.
     let arguments = [
         "--headless=new",
@@ -88,19 +107,19 @@ where
         "--disable-dev-shm-usage",
         "--window-size=900,900",
     ];
-    let mut wanted = serde_json::Map::new();
-    wanted.insert("goog:chromeOptions".to_owned(), json!({ "args": arguments }));
-    wanted.insert("timeouts".to_owned(), json!({ "script": 300_000 }));
-    let client = ClientBuilder::new(HttpConnector::new())
-        .capabilities(wanted)
-        .connect(&driver.address)
-        .await
-        .unwrap();
-    client.goto(&site.url(page)).await.unwrap();
-    // In a task of its own, so that the browser is closed where an assertion fails, too.
-    let ended = tokio::spawn(test(Page { client: client.clone() })).await;
-    client.close().await.unwrap();
-    if let Err(error) = ended {
-        std::panic::resume_unwind(error.into_panic());
+    let capabilities = json!({
+        "goog:chromeOptions": {"args": arguments},
+        "timeouts": {"script": 300_000},
+    });
+    let page_url = site.url(page);
+    let page = Page { session: Session::open(driver.port, capabilities) };
+    // The browser is closed where an assertion fails, too.
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        page.session.go_to(&page_url);
+        test(&page);
+    }));
+    page.session.close();
+    if let Err(panic) = ended {
+        std::panic::resume_unwind(panic);
     }
 }

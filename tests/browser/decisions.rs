@@ -31,15 +31,14 @@ fn write_the_decisions_anew() {
     std::fs::write(file(), text(&cases())).unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_decides_as_the_ledger_does() {
+#[test]
+fn the_page_decides_as_the_ledger_does() {
     let nothing = tempfile::tempdir().unwrap();
-    on_page(nothing.path(), "pages/blank.html", |page| async move {
-        let found = page.run("/pages/decisions.js", Value::Null).await;
+    on_page(nothing.path(), "pages/blank.html", |page| {
+        let found = page.run("/pages/decisions.js", Value::Null);
         assert_eq!(found["wrong"], json!([]));
         assert_eq!(found["right"], json!({"entitlements": 150, "lattices": 6, "bargains": 216}));
-    })
-    .await;
+    });
 }
 
 fn cases() -> Value {

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
 mod chromium;
+mod webdriver;
 mod site;
 
 mod ledgers;

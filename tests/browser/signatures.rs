@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::chromium::on_page;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_judges_signatures_as_the_ledger_does() {
+#[test]
+fn the_page_judges_signatures_as_the_ledger_does() {
     let nothing = tempfile::tempdir().unwrap();
-    on_page(nothing.path(), "pages/blank.html", |page| async move {
-        let found = page.run("/pages/signatures.js", Value::Null).await;
+    on_page(nothing.path(), "pages/blank.html", |page| {
+        let found = page.run("/pages/signatures.js", Value::Null);
         // Wycheproof's 88 and 63; the edges that `potluck-core` makes from the group itself.
         assert_eq!(found["wycheproof"], json!({"valid": 88, "invalid": 63, "wrong": []}));
         assert_eq!(
@@ -17,7 +17,6 @@ async fn the_page_judges_signatures_as_the_ledger_does() {
         );
         // What WebCrypto and the library's own `verify` would have let in.
         assert_eq!(found["identity"], json!({"here": false, "library": true}));
-        assert_eq!(page.breaches().await, json!([]));
-    })
-    .await;
+        assert_eq!(page.breaches(), json!([]));
+    });
 }

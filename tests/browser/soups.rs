@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::chromium::on_page;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_mixes_the_known_soups_to_the_byte() {
+#[test]
+fn the_page_mixes_the_known_soups_to_the_byte() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/soup");
     let folders = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap());
     let mut names: Vec<String> = folders
@@ -16,15 +16,11 @@ async fn the_page_mixes_the_known_soups_to_the_byte() {
         .collect();
     names.sort();
     let nothing = tempfile::tempdir().unwrap();
-    on_page(nothing.path(), "pages/blank.html", |page| async move {
-        let found = page.run("/pages/soups.js", json!(names)).await;
+    on_page(nothing.path(), "pages/blank.html", |page| {
+        let found = page.run("/pages/soups.js", json!(names));
         assert_eq!(found["wrong"], json!([]));
         assert_eq!(found["right"], json!(names));
         assert_eq!(found["believed"], json!([]), "a malformed file was read");
-        assert_eq!(
-            page.run("/pages/logits.js", Value::Null).await,
-            json!({"wrong": [], "right": 20})
-        );
-    })
-    .await;
+        assert_eq!(page.run("/pages/logits.js", Value::Null), json!({"wrong": [], "right": 20}));
+    });
 }

@@ -20,11 +20,8 @@ mod agreement;
 mod audit;
 mod interchange;
 mod own_trainer;
-<<<<<<< HEAD
-mod hub;
-=======
 mod adapters;
->>>>>>> w3
+mod hub;
 mod mix;
 
 mod inspect;

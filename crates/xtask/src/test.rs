@@ -39,7 +39,7 @@ pub(crate) fn run_all(args: Args) -> Result<()> {
 /// # Errors
 /// When TRL cannot be installed, or when the build or the test fails.
 pub(crate) fn run_trl() -> Result<()> {
-    run_beside(&TRL, "own_trainer::")
+    run_beside(&TRL, "trl_trained")
 }
 
 /// Runs the tests that ask as the clients of the Hugging Face Hub do, with those themselves.
@@ -54,13 +54,8 @@ fn run_beside(tools: &Tools, tests: &str) -> Result<()> {
     let toolchain = Toolchain::set_up()?;
     let programs = toolchain.build_programs()?;
     let mut test = toolchain.cargo();
-<<<<<<< HEAD
-    test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", tests]);
+    test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", "--", tests]);
     run(test.env(tools.variable, tools.ensure()?).env("POTLUCK_BIN_DIR", programs))
-=======
-    test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", "--", "trl_trained"]);
-    run(test.env(TRL.variable, TRL.ensure()?).env("POTLUCK_BIN_DIR", programs))
->>>>>>> w3
 }
 
 fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {

@@ -15,13 +15,23 @@ const VIEWS = { F64: Float64Array, F32: Float32Array, F16: Uint16Array, BF16: Ui
 /** The formats that are trained and mixed; all others are compared and copied. */
 export const NUMBERS = Object.keys(VIEWS);
 
+/** @type {WeakMap<object, Float32Array | Float64Array>} */
+const known = new WeakMap();
+
 /**
- * A tensor's numbers. A view needs an aligned place, which a tensor in a file need not have: so the bytes are copied.
- * Browsers run on little-endian machines alone.
+ * A tensor's numbers, all finite; kept, since an expert is mixed again and again.
  * @param {import("./safetensors.js").Tensor} tensor
  * @returns {Float32Array | Float64Array}
  */
-export function numbersOf({ name, dtype, bytes }) {
+export function numbersOf(tensor) {
+  const values = known.get(tensor) ?? read(tensor);
+  known.set(tensor, values);
+  return values;
+}
+
+/** A view needs an aligned place, which a tensor in a file need not have: so the bytes are copied. Browsers run on
+ * little-endian machines alone. */
+function read({ name, dtype, bytes }) {
   const view = new VIEWS[dtype](bytes.slice().buffer);
   const format = NARROW[dtype];
   const values = format === undefined ? view : Float64Array.from(view, (code) => widened(code, format, 8 * view.BYTES_PER_ELEMENT));
@@ -39,11 +49,12 @@ export function numbersOf({ name, dtype, bytes }) {
 export function bytesOf(values, dtype, name) {
   const format = NARROW[dtype];
   const out = new VIEWS[dtype](values.length);
+  const bits = 8 * out.BYTES_PER_ELEMENT;
+  const magnitude = (1 << (bits - 1)) - 1;
   for (let at = 0; at < values.length; at += 1) {
-    out[at] = format === undefined ? values[at] : narrowed(values[at], format, 8 * out.BYTES_PER_ELEMENT);
-    if (format === undefined ? !Number.isFinite(out[at]) : (out[at] & ((1 << (8 * out.BYTES_PER_ELEMENT - 1)) - 1)) > format.largest) {
-      refuse(`a number of ${name} would be larger than ${dtype} holds`);
-    }
+    out[at] = format === undefined ? values[at] : narrowed(values[at], format, bits);
+    const fits = format === undefined ? Number.isFinite(out[at]) : (out[at] & magnitude) <= format.largest;
+    if (!fits) refuse(`a number of ${name} would be larger than ${dtype} holds`);
   }
   return new Uint8Array(out.buffer);
 }
