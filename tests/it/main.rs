@@ -27,6 +27,7 @@ mod mix;
 mod inspect;
 
 mod kill;
+mod shutdown;
 mod faults;
 mod bad_input;
 

@@ -255,6 +255,14 @@ impl Federation {
         }
     }
 
+    /// Asks the aggregator to stop, and waits until it has; its exit code.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn stop(&mut self) -> Result<Option<i32>> {
+        self.server.take().context("no aggregator runs")?.stop()
+    }
+
     /// Starts the aggregator again, where it listened before.
     ///
     /// # Errors

@@ -121,6 +121,16 @@ impl Server {
         self.kill_now();
     }
 
+    /// Asks it to stop, and waits until it has; its exit code.
+    ///
+    /// # Errors
+    /// Where no signal can be sent.
+    pub fn stop(mut self) -> Result<Option<i32>> {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        anyhow::ensure!(sent.success(), "the aggregator is not there any more");
+        Ok(self.child.wait()?.code())
+    }
+
     fn kill_now(&mut self) {
         // It may have ended by itself; either way it is gone afterwards.
         let _ = self.child.kill();

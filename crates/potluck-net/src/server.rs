@@ -246,14 +246,16 @@ impl Server {
         // 1. Nobody new. 2. Those who are here finish their requests, and begin none.
         self.endpoints().for_each(|endpoint| endpoint.set_server_config(None));
         close.send_replace(true);
-        // 3. Wait, to a deadline; then 4. end what is left.
+        // 3. Wait, to a deadline.
         let drained = async { while connections.join_next().await.map(report).is_some() {} };
         if timeout(GRACE, drained).await.is_err() {
             tracing::warn!(left = connections.len(), "connections were cut at shutdown");
         }
-        connections.shutdown().await;
-        // 5. Say goodbye, and let the packets go out.
+        // 4. Say goodbye, then end what is left: the other way round its streams would end as if all had been said, and the
+        // peer would take that for a broken protocol.
         self.endpoints().for_each(|end| end.close(VarInt::from_u32(0), b"the server stops"));
+        connections.shutdown().await;
+        // 5. Let the packets go out.
         let said = async {
             for endpoint in self.endpoints() {
                 endpoint.wait_idle().await;

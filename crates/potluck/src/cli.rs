@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Serve(command::serve::Args),
     Status(command::status::Args),
     Store(command::store::Args),
+    Token(command::token::Args),
     Keygen(command::keygen::Args),
     Invite(command::invite::Args),
     Join(command::join::Args),

@@ -8,6 +8,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod keygen;
+pub(crate) mod token;
 pub(crate) mod join;
 pub(crate) mod invite;
 pub(crate) mod admit;
@@ -55,6 +56,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(args, output),
         Command::Serve(args) => serve::run(args, output),
         Command::Store(args) => store::run(args, output),
+        Command::Token(args) => token::run(&args, output),
         Command::Keygen(args) => keygen::run(&args, output),
         Command::Train(args) => train::train(args, output),
         Command::Eval(args) => train::eval(args, output),

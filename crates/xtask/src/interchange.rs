@@ -1,6 +1,6 @@
 //! Pythons with other people's tools, for the tests that try our files on them, and theirs on us.
 //!
-//! Exactly the pinned versions of a list in `tests/interchange`, in a virtual environment under `target` whose name follows
+//! Exactly the pinned versions of a list below `tests`, in a virtual environment under `target` whose name follows
 //! from that list: another list is another environment. The tests learn of each by a variable.
 
 use std::fs;
@@ -28,6 +28,13 @@ pub(crate) const VERIFIERS: Tools = Tools {
     variable: "POTLUCK_INTERCHANGE_PYTHON",
     requirements: "tests/interchange/requirements.txt",
     what: "model-signing, sigstore and securesystemslib (some 30 MB, once)",
+};
+
+/// What knows every field of Kubernetes' objects.
+pub(crate) const KUBERNETES: Tools = Tools {
+    variable: "POTLUCK_DEPLOY_PYTHON",
+    requirements: "tests/deploy/requirements.txt",
+    what: "the schemas of Kubernetes (some 15 MB, 120 MB on the disk, once)",
 };
 
 /// Another trainer. On Linux, PyTorch from PyPI does not start without the CUDA libraries that it was built with, whether there

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::demo;
-use crate::interchange::{HUB, TRL, Tools, VERIFIERS};
+use crate::interchange::{HUB, KUBERNETES, TRL, Tools, VERIFIERS};
 use crate::toolchain::{Toolchain, run};
 
 /// What to test.
@@ -66,6 +66,7 @@ fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Resul
     }
     if wants_tools(filter) {
         test.env(VERIFIERS.variable, VERIFIERS.ensure()?);
+        test.env(KUBERNETES.variable, KUBERNETES.ensure()?);
     }
     // The end-to-end tests start the programs that stand there.
     run(test.args(filter).env("POTLUCK_BIN_DIR", programs))
@@ -73,7 +74,7 @@ fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Resul
 
 /// Whether the tests that need other people's tools are among those asked for.
 fn wants_tools(filter: &[String]) -> bool {
-    let about = ["potluck-interchange", "potluck-tests", "tools", "interchange"];
+    let about = ["potluck-interchange", "potluck-tests", "tools", "interchange", "deploy"];
     !names_package(filter) || filter.iter().any(|argument| about.contains(&argument.as_str()))
 }
 

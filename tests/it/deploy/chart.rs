@@ -19,6 +19,7 @@ const CHART: &str = "helm/potluck-aggregator";
 const FULL: &str = r#"
 genesis: "{\"payload\": \"e30\"}\n"
 base: { claim: news-base }
+tokens: { secret: potluck-tokens }
 storage: { size: 1Ti, className: fast }
 service: { type: LoadBalancer, annotations: { example.org/address: 192.0.2.7 } }
 serviceMonitor: { enabled: true, interval: 30s, labels: { release: prometheus } }

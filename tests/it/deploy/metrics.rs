@@ -1,10 +1,14 @@
 //! The alert rules and the board speak of metrics that a server exposes, and the page for operators of every alert.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 use serde_json::Value;
+use support::checkpoint::SMALL;
+use support::federation::Federation;
 
 use super::{deployed, is_here, read, yaml};
 
@@ -80,6 +84,32 @@ fn assert_exposed(file: &str, document: &Value, keys: &[&str]) {
             assert!(is_known, "{file}: {name} is exposed by nobody");
         }
     }
+}
+
+/// The answer to a request over plain HTTP.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
+}
+
+#[test]
+fn a_server_exposes_what_is_said_here() {
+    let mut federation = Federation::found(SMALL).unwrap();
+    // Free when it is asked for, and nobody else asks for this one meanwhile.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let settings = federation.operator_dir().join("aggregator.toml");
+    let mut file = OpenOptions::new().append(true).open(settings).unwrap();
+    writeln!(file, "\n[http]\nlisten = \"{address}\"").unwrap();
+    federation.restart().unwrap();
+    // What is counted of requests is there once there was one.
+    get(&address, "/healthz");
+    let answer = get(&address, "/metrics");
+    let types = answer.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    assert_eq!(types.collect::<BTreeSet<_>>(), BTreeSet::from(EXPOSED));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, MetricEncoder};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -142,7 +142,7 @@ fn register_standing(registry: &mut Registry, shared: &Shared) {
 #[derive(Debug)]
 struct Refusals(Vec<(&'static str, u64)>);
 
-impl prometheus_client::encoding::EncodeMetric for Refusals {
+impl EncodeMetric for Refusals {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         for (code, count) in self.0.iter().filter(|(_, count)| *count > 0) {
             let labels = [("code", *code)];

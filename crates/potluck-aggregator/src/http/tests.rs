@@ -26,8 +26,22 @@ impl Served {
     }
 
     pub(super) async fn over(aggregator: Aggregator, settings: &Settings) -> Self {
-        let any = Http::at("127.0.0.1:0".parse().unwrap());
-        let server = HttpServer::bind(&any, &aggregator, &settings.kept_soups()).await.unwrap();
+        Self::open(aggregator, settings, |_| ()).await
+    }
+
+    /// One of this folder with other settings.
+    pub(super) async fn start_with(folder: &Folder, change: impl FnOnce(&mut Http)) -> Self {
+        Self::open(folder.open(), &folder.settings(), change).await
+    }
+
+    async fn open(
+        aggregator: Aggregator,
+        settings: &Settings,
+        change: impl FnOnce(&mut Http),
+    ) -> Self {
+        let mut http = Http::at("127.0.0.1:0".parse().unwrap());
+        change(&mut http);
+        let server = HttpServer::bind(&http, &aggregator, &settings.kept_soups()).await.unwrap();
         let (end, ended) = watch::channel(());
         let address = server.local_addr();
         Self { address, aggregator, end, task: tokio::spawn(server.run(ended)) }
@@ -63,9 +77,47 @@ impl Served {
         (status, head, answer[end + 4..].to_vec())
     }
 
+    /// Begins to watch what happens.
+    pub(super) async fn watch(&self, path: &str, headers: &str) -> Watching {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: log\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Watching { stream, read: String::new() }
+    }
+
     pub(super) async fn stop(self) {
         drop(self.end);
         self.task.await.unwrap();
+    }
+}
+
+/// Events as they come.
+pub(super) struct Watching {
+    stream: TcpStream,
+    read: String,
+}
+
+impl Watching {
+    /// The next event that has this line.
+    pub(super) async fn until(&mut self, line: &str) -> String {
+        loop {
+            if let Some(end) = self.read.find("\n\n") {
+                let event: String = self.read.drain(..end + 2).collect();
+                if event.lines().any(|it| it == line) {
+                    return event;
+                }
+                continue;
+            }
+            let mut bytes = [0; 4096];
+            let count = self.stream.read(&mut bytes).await.unwrap();
+            assert!(count > 0, "it ended before {line}: {}", self.read);
+            self.read.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) async fn ends(mut self) {
+        self.stream.read_to_string(&mut self.read).await.unwrap();
     }
 }
 
@@ -142,5 +194,108 @@ async fn health_is_that_of_the_store() {
     assert_eq!(served.ask("GET /checkpoint").await.0, 200);
     // Who has connected and says nothing does not keep the server.
     let _silent = TcpStream::connect(served.address).await.unwrap();
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_ready_while_it_can_serve_everybody() {
+    let folder = Folder::new();
+    let served = Served::start(&folder).await;
+    let ready = async || {
+        let (status, _, body) = served.ask("GET /readyz").await;
+        (status, String::from_utf8(body).unwrap())
+    };
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
+    served.aggregator.fault().raise("append to the ledger", &"no space left");
+    assert_eq!(ready().await, (503, "the store failed\n".to_owned()));
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_shut_down_or_full_is_not_ready() {
+    let folder = Folder::new();
+    let aggregator = folder.open();
+    let shared = Shared::over(&aggregator, &Http::at("127.0.0.1:0".parse().unwrap()));
+    let (end, ended) = watch::channel(());
+    shared.ended.set(ended).unwrap();
+    assert!(health::wrong(&shared).is_empty());
+    drop(end);
+    assert_eq!(health::wrong(&shared), ["it is shutting down"]);
+    drop((shared, aggregator));
+    let mut settings = folder.settings();
+    settings.limits.disk_spare_bytes = u64::MAX;
+    let aggregator = Aggregator::open(&settings).unwrap();
+    let shared = Shared::over(&aggregator, &Http::at("127.0.0.1:0".parse().unwrap()));
+    assert_eq!(health::wrong(&shared), ["the disk has nothing left above its reserve"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_counted_is_shown() {
+    let folder = Folder::new();
+    let served = Served::start(&folder).await;
+    served.aggregator.say(Author::Operator, admit("agency")).unwrap();
+    served.aggregator.say(Author::Operator, admit("agency")).unwrap_err();
+    served.ask("GET /api/v1/parties/agency").await;
+    served.ask("GET /api/v1/parties/nobody").await;
+    served.ask("GET /nothing/of/the/kind").await;
+    let (status, head, body) = served.ask("GET /metrics").await;
+    let text = String::from_utf8(body).unwrap();
+    assert!(status == 200 && head.contains("openmetrics-text"), "{head}");
+    for line in [
+        "potluck_ledger_entries 2",
+        "potluck_parties 1",
+        "potluck_ready 1",
+        "potluck_store_failed 0",
+        "potluck_uploads 0",
+        "potluck_uploads_begun_total 0",
+        "potluck_uploaded_bytes_total 0",
+        "potluck_blends_total 0",
+        "potluck_refusals_total{code=\"party-refused\"} 1",
+        "potluck_http_requests_total{route=\"/api/v1/parties/{party}\",status=\"200\"} 1",
+        "potluck_http_requests_total{route=\"/api/v1/parties/{party}\",status=\"404\"} 1",
+        "potluck_http_requests_total{route=\"none\",status=\"404\"} 1",
+        "potluck_http_request_duration_seconds_count{route=\"/api/v1/parties/{party}\"} 2",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+    }
+    assert!(text.contains("potluck_disk_left_bytes ") && text.ends_with("# EOF\n"));
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_too_often_is_told_when_to_come_again() {
+    let folder = Folder::new();
+    let tight = |http: &mut Http| (http.requests_per_second, http.burst) = (1, 2);
+    let served = Served::start_with(&folder, tight).await;
+    for _ in 0..2 {
+        assert_eq!(served.ask("GET /api/v1/federation").await.0, 200);
+    }
+    let (status, head, body) = served.ask("GET /api/v1/federation").await;
+    let body = String::from_utf8(body).unwrap();
+    assert!(status == 429 && head.contains("retry-after: 1"), "{head}");
+    assert!(head.contains("problem+json") && body.contains("too-many-requests"), "{body}");
+    // Whoever watches the process is not counted.
+    assert_eq!(served.ask("GET /healthz").await.0, 200);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_pages_read_only_where_the_operator_says_so() {
+    let folder = Folder::new();
+    let origin = "origin: https://board.example\r\n";
+    let served = Served::start(&folder).await;
+    let (_, head, _) = served.ask_with("GET /api/v1/federation", origin).await;
+    assert!(!head.contains("access-control-allow-origin"), "{head}");
+    served.stop().await;
+    let open = |http: &mut Http| http.cors = vec!["https://board.example".to_owned()];
+    let served = Served::start_with(&folder, open).await;
+    let (_, head, _) = served.ask_with("GET /api/v1/federation", origin).await;
+    assert!(head.contains("access-control-allow-origin: https://board.example"), "{head}");
+    let other = "origin: https://elsewhere.example\r\n";
+    let (_, head, _) = served.ask_with("GET /api/v1/federation", other).await;
+    assert!(!head.contains("access-control-allow-origin"), "{head}");
+    let asks = format!("{origin}access-control-request-method: GET\r\n");
+    let (status, head, _) = served.ask_with("OPTIONS /api/v1/federation", &asks).await;
+    assert!(status == 200 && head.contains("access-control-allow-methods: get,head"), "{head}");
     served.stop().await;
 }

@@ -2,13 +2,16 @@
 
 use super::{assert_snapshot, potluck, text};
 
-const COMMANDS: [&[&str]; 35] = [
+const COMMANDS: [&[&str]; 38] = [
     &["charter", "check"],
     &["charter", "show"],
     &["charter", "amend"],
     &["charter", "endorse"],
     &["new"],
     &["status"],
+    &["token", "create"],
+    &["token", "list"],
+    &["token", "revoke"],
     &["keygen"],
     &["join"],
     &["admit"],

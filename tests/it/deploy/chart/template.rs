@@ -14,7 +14,7 @@ use serde_json::Value;
 pub(super) fn render(text: &str, root: &Value) -> String {
     let mut out = String::new();
     let mut pieces = pieces(text).into_iter().peekable();
-    block(&mut pieces, root, root, Some(&mut out));
+    block(&mut pieces, root, Some(&mut out));
     assert!(pieces.next().is_none(), "an end too many");
     out
 }
@@ -43,7 +43,6 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
 /// Renders up to the end of the block, or of the text; nothing is written where there is no `out`.
 fn block<'a>(
     pieces: &mut impl Iterator<Item = Piece<'a>>,
-    root: &Value,
     dot: &Value,
     mut out: Option<&mut String>,
 ) {
@@ -59,13 +58,13 @@ fn block<'a>(
         let (word, rest) = action.split_once(' ').unwrap_or((action, ""));
         match word {
             "if" | "with" => {
-                let value = out.as_ref().map_or(Value::Null, |_| evaluate(rest, root, dot));
+                let value = out.as_ref().map_or(Value::Null, |_| evaluate(rest, dot));
                 let inner = if word == "with" { &value } else { dot };
-                block(pieces, root, inner, out.as_deref_mut().filter(|_| is_true(&value)));
+                block(pieces, inner, out.as_deref_mut().filter(|_| is_true(&value)));
             }
             _ => {
                 let Some(out) = out.as_mut() else { continue };
-                out.push_str(&printed(&evaluate(action, root, dot)));
+                out.push_str(&printed(&evaluate(action, dot)));
             }
         }
     }
@@ -87,11 +86,11 @@ fn printed(value: &Value) -> String {
 }
 
 /// A pipeline: the value of each stage is the last argument of the next.
-fn evaluate(pipeline: &str, root: &Value, dot: &Value) -> Value {
+fn evaluate(pipeline: &str, dot: &Value) -> Value {
     let mut value = None;
     for stage in pipeline.split('|') {
         let words: Vec<_> = stage.split_whitespace().collect();
-        let operand = |word: &str| operand(word, root, dot);
+        let operand = |word: &str| operand(word, dot);
         value = Some(match words.as_slice() {
             [path] if path.starts_with('.') && value.is_none() => operand(path),
             [function, arguments @ ..] => {
@@ -104,16 +103,14 @@ fn evaluate(pipeline: &str, root: &Value, dot: &Value) -> Value {
     value.expect("a pipeline has a stage")
 }
 
-fn operand(word: &str, root: &Value, dot: &Value) -> Value {
+fn operand(word: &str, dot: &Value) -> Value {
     let Some(path) = word.strip_prefix('.') else {
         return word
             .parse::<u64>()
             .map(Value::from)
             .unwrap_or_else(|_| panic!("{word} is no operand"));
     };
-    // Go's dot is the root outside of `with`; inside, the chart only speaks of the dot itself.
-    let from = if path.is_empty() { dot } else { root };
-    path.split('.').filter(|key| !key.is_empty()).fold(from.clone(), |value, key| {
+    path.split('.').filter(|key| !key.is_empty()).fold(dot.clone(), |value, key| {
         value.get(key).unwrap_or_else(|| panic!("{word}: there is no {key}")).clone()
     })
 }

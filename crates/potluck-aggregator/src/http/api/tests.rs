@@ -4,7 +4,6 @@ use potluck_core::{Author, Body};
 use potluck_log::TlogProof;
 use serde_json::Value;
 
-use super::*;
 use crate::fixture::{Folder, admit, open_round};
 use crate::http::tests::Served;
 
@@ -82,7 +81,8 @@ async fn who_they_are_is_told() {
     assert_eq!((&agency["status"], &agency["weight"]), (&"active".into(), &2.into()));
     assert_eq!(agency["keys"][0]["role"], "sign");
     assert_eq!(agency["expert"]["rounds"], serde_json::json!([1]));
-    assert_eq!(agency["entries"], 9);
+    let said = get(&served, "/api/v1/ledger/entries?author=agency&limit=200").await;
+    assert_eq!(agency["entries"], said["items"].as_array().unwrap().len());
     let experts = get(&served, "/api/v1/experts").await;
     assert_eq!(experts["items"][0], agency["expert"]);
     assert_eq!(ask(&served, "/api/v1/parties/nobody").await.status, 404);
@@ -332,13 +332,40 @@ async fn the_document_describes_every_route() {
             .replace("{round}", "1")
             .replace("{soup}", &commit)
             .replace("{index}", "0");
+        if path.ends_with("/events") {
+            // It does not end; see below.
+            continue;
+        }
         let query = if path.ends_with("/lambda") { "?lambda=agency=1" } else { "" };
         get(&served, &format!("{filled}{query}")).await;
         let answers = item["get"]["responses"].as_object().unwrap();
-        for status in ["200", "304", "400", "500"] {
+        for status in ["200", "304", "400", "429", "500"] {
             assert!(answers.contains_key(status), "{path} says nothing of {status}");
         }
     }
-    assert_eq!(paths.len(), 15);
+    assert_eq!(paths.len(), 16);
     served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_is_told_as_it_happens() {
+    let (_folder, served) = bargained().await;
+    let size = served.aggregator.size();
+    let mut watching = served.watch("/api/v1/events", "").await;
+    assert!(watching.until("event: round").await.contains("\"state\":\"published\""));
+    served.aggregator.say(Author::Operator, open_round(2)).unwrap();
+    let told = watching.until("event: entry").await;
+    assert!(
+        told.contains("The operator opened round 2.") && told.contains(&format!("id: {size}")),
+        "{told}"
+    );
+    assert!(watching.until("event: round").await.contains("\"state\":\"open\""));
+    // Who comes back is told what came between.
+    let last = format!("last-event-id: {}\r\n", size - 2);
+    let mut again = served.watch("/api/v1/events", &last).await;
+    assert!(again.until("event: entry").await.contains(&format!("id: {}", size - 1)));
+    assert!(again.until("event: entry").await.contains(&format!("id: {size}")));
+    // Those who watch do not keep the server.
+    served.stop().await;
+    watching.ends().await;
 }
