@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::interchange::TRL;
+use crate::interchange::{FUZZER, TRL};
 use crate::toolchain::{Toolchain, bare_cargo, root, run, target_dir};
 use crate::{test, tidy};
 
@@ -20,6 +20,7 @@ pub(crate) fn run_all() -> Result<()> {
     step("docs", || docs(&toolchain))?;
     step("fuzz targets", fuzz_targets)?;
     step("test", || test::run_all(test::Args::default()))?;
+    step("schemathesis", api)?;
     step("TRL", trl)
 }
 
@@ -53,6 +54,15 @@ fn trl() -> Result<()> {
         return Ok(());
     }
     test::run_trl()
+}
+
+/// A fuzzing client over the HTTP interface: where it cannot be fetched, that is said loudly and is no failure of ours.
+fn api() -> Result<()> {
+    if let Err(error) = FUZZER.ensure() {
+        eprintln!("warning: SKIPPED the fuzzing of /api/v1: {error:#}");
+        return Ok(());
+    }
+    test::run_api()
 }
 
 /// One step between a headline and the time that it took.

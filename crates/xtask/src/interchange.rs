@@ -30,6 +30,13 @@ pub(crate) const VERIFIERS: Tools = Tools {
     what: "model-signing, sigstore and securesystemslib (some 30 MB, once)",
 };
 
+/// What fuzzes an HTTP interface from its description.
+pub(crate) const FUZZER: Tools = Tools {
+    variable: "POTLUCK_API_PYTHON",
+    requirements: "tests/interchange/api.txt",
+    what: "schemathesis (some 20 MB, once)",
+};
+
 /// Another trainer. On Linux, PyTorch from PyPI does not start without the CUDA libraries that it was built with, whether there
 /// is a GPU or not.
 pub(crate) const TRL: Tools = Tools {
@@ -98,7 +105,9 @@ mod tests {
     fn every_tool_is_pinned() {
         let verifiers = ["model-signing==1.1.1", "pyOpenSSL==", "securesystemslib==", "sigstore=="];
         let trl = ["peft==", "torch==", "transformers==", "trl=="];
-        for (tools, named) in [(VERIFIERS, verifiers), (TRL, trl)] {
+        let fuzzer = ["schemathesis=="];
+        let all: [(Tools, &[&str]); 3] = [(VERIFIERS, &verifiers), (TRL, &trl), (FUZZER, &fuzzer)];
+        for (tools, named) in all {
             let list = fs::read_to_string(root().join(tools.requirements)).unwrap();
             let tools = list.lines().filter(|line| !line.starts_with('#'));
             assert!(tools.clone().all(|line| line.contains("==")), "{list}");

@@ -32,6 +32,8 @@ enum Verb {
     Test(test::Args),
     /// Train with TRL from PyPI, and push what it leaves; fetches some 2.5 GB, once
     TestTrl,
+    /// Fuzz /api/v1 with schemathesis from PyPI; fetches some 20 MB, once
+    TestApi,
     /// Run exactly what CI runs
     Ci,
     /// Check the walls of the architecture
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(args),
         Verb::Test(args) => test::run_all(args),
         Verb::TestTrl => test::run_trl(),
+        Verb::TestApi => test::run_api(),
         Verb::Ci => ci::run_all(),
         Verb::Tidy(args) => tidy::run(args),
         Verb::Bench(args) => bench::run(&args),

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::demo;
-use crate::interchange::{TRL, VERIFIERS};
+use crate::interchange::{FUZZER, TRL, VERIFIERS};
 use crate::toolchain::{Toolchain, run};
 
 /// What to test.
@@ -44,6 +44,18 @@ pub(crate) fn run_trl() -> Result<()> {
     let mut test = toolchain.cargo();
     test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", "own_trainer::"]);
     run(test.env(TRL.variable, TRL.ensure()?).env("POTLUCK_BIN_DIR", programs))
+}
+
+/// Runs the test that fuzzes `/api/v1` with schemathesis.
+///
+/// # Errors
+/// When schemathesis cannot be installed, or when the build or the test fails.
+pub(crate) fn run_api() -> Result<()> {
+    let toolchain = Toolchain::set_up()?;
+    let programs = toolchain.build_programs()?;
+    let mut test = toolchain.cargo();
+    test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", "api::"]);
+    run(test.env(FUZZER.variable, FUZZER.ensure()?).env("POTLUCK_BIN_DIR", programs))
 }
 
 fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {
