@@ -263,7 +263,7 @@ impl AgreementOf {
         let said = |party: &PartyId| {
             let of = |(it, said): &&(PartyId, Said)| it == party && said.agreement == digest;
             let shown = told.stood.iter().filter(|(_, said)| seen.line(said.index).is_some());
-            shown.filter(of).last().map(|(_, said)| said)
+            shown.filter(of).next_back().map(|(_, said)| said)
         };
         let parties = round.experts.keys().map(|party| {
             let said = said(party);
