@@ -17,6 +17,7 @@ mod agree;
 mod round;
 mod bargain;
 mod agreement;
+mod api;
 mod audit;
 mod interchange;
 mod own_trainer;

@@ -1,6 +1,7 @@
 //! A federation on loopback: an operator, parties, an aggregator that can be killed and started again.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -174,6 +175,21 @@ impl Federation {
         let text = fs::read_to_string(&config)?;
         let limits = format!("[limits]\nbytes_per_second_per_party = {rate}");
         Ok(fs::write(&config, text.replacen("[limits]", &limits, 1))?)
+    }
+
+    /// Starts the aggregator again with HTTP on a port of its own, on which as many requests are answered as come.
+    ///
+    /// # Errors
+    /// Where its configuration cannot be written, or it does not open.
+    pub fn serve_http(&mut self) -> Result<SocketAddr> {
+        // Free a moment ago; nothing else here asks for one by its number.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let config = self.operator_dir().join("aggregator.toml");
+        let text = fs::read_to_string(&config)?;
+        let http = format!("\n[http]\nlisten = \"{address}\"\nrequests_per_second = 0\n");
+        fs::write(&config, text + &http)?;
+        self.restart()?;
+        Ok(address)
     }
 
     /// What a command of the operator's says to people.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::interchange::{HUB, TRL, Tools};
+use crate::interchange::{FUZZER, HUB, TRL, Tools};
 use crate::toolchain::{Toolchain, bare_cargo, root, run, target_dir};
 use crate::{test, tidy};
 
@@ -20,6 +20,7 @@ pub(crate) fn run_all() -> Result<()> {
     step("docs", || docs(&toolchain))?;
     step("fuzz targets", fuzz_targets)?;
     step("test", || test::run_all(test::Args::default()))?;
+    step("schemathesis", || beside(&FUZZER, "schemathesis", test::run_api))?;
     step("TRL", || beside(&TRL, "TRL", test::run_trl))?;
     step("Hub", || beside(&HUB, "the clients of the Hub", test::run_hub))
 }

@@ -37,6 +37,13 @@ pub(crate) const KUBERNETES: Tools = Tools {
     what: "the schemas of Kubernetes (some 15 MB, 120 MB on the disk, once)",
 };
 
+/// What fuzzes an HTTP interface from its description.
+pub(crate) const FUZZER: Tools = Tools {
+    variable: "POTLUCK_API_PYTHON",
+    requirements: "tests/interchange/api.txt",
+    what: "schemathesis (some 20 MB, once)",
+};
+
 /// Another trainer. On Linux, PyTorch from PyPI does not start without the CUDA libraries that it was built with, whether there
 /// is a GPU or not.
 pub(crate) const TRL: Tools = Tools {
@@ -112,7 +119,10 @@ mod tests {
     fn every_tool_is_pinned() {
         let verifiers = ["model-signing==1.1.1", "pyOpenSSL==", "securesystemslib==", "sigstore=="];
         let trl = ["huggingface_hub==", "peft==", "torch==", "transformers==", "trl=="];
-        for (tools, named) in [(VERIFIERS, &verifiers[..]), (TRL, &trl), (HUB, &trl)] {
+        let fuzzer = ["schemathesis=="];
+        let all: [(Tools, &[&str]); 4] =
+            [(VERIFIERS, &verifiers), (TRL, &trl), (HUB, &trl), (FUZZER, &fuzzer)];
+        for (tools, named) in all {
             let list = fs::read_to_string(root().join(tools.requirements)).unwrap();
             let tools = list.lines().filter(|line| !line.starts_with('#'));
             assert!(tools.clone().all(|line| line.contains("==")), "{list}");

@@ -34,6 +34,8 @@ enum Verb {
     TestTrl,
     /// Load models with the clients of the Hugging Face Hub from a federation; fetches what test-trl does
     TestHub,
+    /// Fuzz /api/v1 with schemathesis from PyPI; fetches some 20 MB, once
+    TestApi,
     /// Run exactly what CI runs
     Ci,
     /// Check the walls of the architecture
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run_all(args),
         Verb::TestTrl => test::run_trl(),
         Verb::TestHub => test::run_hub(),
+        Verb::TestApi => test::run_api(),
         Verb::Ci => ci::run_all(),
         Verb::Tidy(args) => tidy::run(args),
         Verb::Bench(args) => bench::run(&args),

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::demo;
-use crate::interchange::{HUB, KUBERNETES, TRL, Tools, VERIFIERS};
+use crate::interchange::{FUZZER, HUB, KUBERNETES, TRL, Tools, VERIFIERS};
 use crate::toolchain::{Toolchain, run};
 
 /// What to test.
@@ -56,6 +56,14 @@ fn run_beside(tools: &Tools, tests: &str) -> Result<()> {
     let mut test = toolchain.cargo();
     test.args(["test", "--release", "-p", "potluck-tests", "--test", "it", "--", tests]);
     run(test.env(tools.variable, tools.ensure()?).env("POTLUCK_BIN_DIR", programs))
+}
+
+/// Runs the test that fuzzes `/api/v1` with schemathesis.
+///
+/// # Errors
+/// When schemathesis cannot be installed, or when the build or the test fails.
+pub(crate) fn run_api() -> Result<()> {
+    run_beside(&FUZZER, "api::")
 }
 
 fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {

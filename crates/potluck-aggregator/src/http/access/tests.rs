@@ -37,7 +37,7 @@ fn made(number: u8, scopes: &[Scope], party: Option<&str>, expires: u64) -> (Tok
 }
 
 fn keep(folder: &Folder, tokens: &[&Kept]) {
-    let tokens = tokens.iter().map(|kept| Kept::clone(kept)).collect();
+    let tokens = tokens.iter().copied().cloned().collect();
     let text = serde_json::to_vec(&TokenFile { tokens }).unwrap();
     fs::write(folder.path().join(FILE), text).unwrap();
 }

@@ -262,8 +262,8 @@ impl AgreementOf {
         let digest = agreement.digest();
         let said = |party: &PartyId| {
             let of = |(it, said): &&(PartyId, Said)| it == party && said.agreement == digest;
-            let shown = told.stood.iter().filter(|(_, said)| seen.line(said.index).is_some());
-            shown.filter(of).last().map(|(_, said)| said)
+            let mut shown = told.stood.iter().filter(|(_, said)| seen.line(said.index).is_some());
+            shown.rfind(of).map(|(_, said)| said)
         };
         let parties = round.experts.keys().map(|party| {
             let said = said(party);

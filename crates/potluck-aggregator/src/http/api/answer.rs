@@ -153,16 +153,20 @@ impl<Q> Asked<Q> {
     }
 }
 
-/// What a body depends on beside what was asked: the ledger, what is in force by the clock, this program.
+/// What a body depends on beside what was asked: the ledger, what the clock makes of it, this program.
 fn tag(standing: &Standing, now: u64) -> String {
     let federation = &standing.federation;
-    let state =
-        federation.rounds().last().map_or("none", |round| round.state(federation.charter(), now));
+    let latest = federation.rounds().last();
+    let state = latest.map_or("none", |round| round.state(federation.charter(), now));
+    let expires = latest.and_then(|round| round.agreement.as_ref()?.expires);
+    let is_over = expires.is_some_and(|expires| now > expires);
     let in_force = federation.in_force(now).map_or(0, |round| round.number);
+    let open = federation.members().invitations().filter(|(_, it)| now <= it.expires).count();
     let [a, b, c, d, ..] = standing.checkpoint.state();
     let digest = u32::from_be_bytes([a, b, c, d]);
     let (size, version) = (standing.checkpoint.size(), env!("CARGO_PKG_VERSION"));
-    format!("\"{size}-{digest:08x}-{state}-{in_force}-{version}\"")
+    let by_clock = format!("{state}-{in_force}-{}-{open}", u8::from(is_over));
+    format!("\"{size}-{digest:08x}-{by_clock}-{version}\"")
 }
 
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {

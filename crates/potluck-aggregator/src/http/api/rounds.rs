@@ -136,12 +136,12 @@ pub(super) async fn round(round: Piece, asked: Asked<Nothing>) -> Response {
 
 fn brief(seen: &Seen<'_>, number: u64) -> Option<Brief> {
     let (round, told) = find(seen, number)?;
-    let shown = told.entries.iter().filter(|index| seen.line(**index).is_some());
+    let mut shown = told.entries.iter().filter(|index| seen.line(**index).is_some());
     Some(Brief {
         round: number,
         state: round.state(&told.charter, seen.now),
         opened: Place::of(seen, *told.entries.first()?),
-        latest: Place::of(seen, *shown.last()?),
+        latest: Place::of(seen, *shown.next_back()?),
         parties: round.experts.keys().map(ToString::to_string).collect(),
         candidates: round.bargain.as_ref().map_or(0, |bargain| bargain.candidates.len()),
         lambda: round.agreement.as_ref().map(|it| Mixture::from(&it.lambda)),
