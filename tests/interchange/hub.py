@@ -167,7 +167,7 @@ def refused() -> None:
     error(EntryNotFoundError, "this revision has no missing.json", hf_hub_download, REPOSITORY, "missing.json", revision="base")
     error(RepositoryNotFoundError, "its name is news/model", snapshot_download, "news/other")
     error(OSError, wrong, AutoModelForCausalLM.from_pretrained, REPOSITORY, revision=wrong)
-    error(HfHubHTTPError, "401", whoami, token="hf_none")
+    error(HfHubHTTPError, "Invalid user token", whoami, token="hf_none")
 
 
 def kept() -> None:
@@ -175,7 +175,7 @@ def kept() -> None:
     from huggingface_hub.errors import GatedRepoError
     from transformers import AutoConfig
 
-    for revision in ["main", "agency=1"]:
+    for revision in ["main", "base"]:
         error(GatedRepoError, "the charter of news lets only its parties", snapshot_download, REPOSITORY, revision=revision)
     error(GatedRepoError, "the charter of news", hf_hub_download, REPOSITORY, WEIGHTS)
     error(OSError, "gated repo", AutoConfig.from_pretrained, REPOSITORY)

@@ -104,7 +104,7 @@ impl Streams {
             };
             let experts = recipe.experts().iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
             let soup = potluck_soup::blend::planned(recipe, &experts).map_err(Failure::of)?;
-            Ok(SoupContent::new(recipe.digest(), soup, Arc::clone(&self.cache)))
+            Ok(SoupContent::new(recipe, soup, Arc::clone(&self.cache)))
         })
     }
 

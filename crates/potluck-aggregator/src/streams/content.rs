@@ -81,11 +81,17 @@ pub(crate) struct SoupContent {
     cache: Arc<Cache>,
     readers: AtomicUsize,
     kept: Mutex<std::sync::Weak<Kept>>,
+    /// How many rules and inputs its plan has.
+    weight: usize,
 }
 
 impl SoupContent {
-    pub(super) fn new(recipe: Blake3, soup: Soup, cache: Arc<Cache>) -> Self {
-        Self { recipe, soup, cache, readers: AtomicUsize::new(0), kept: Mutex::default() }
+    /// The soup of a recipe, which is planned in one file.
+    pub(super) fn new(recipe: &Recipe, soup: Soup, cache: Arc<Cache>) -> Self {
+        let tensors: usize = soup.files().iter().map(|file| file.tensor_names().count()).sum();
+        let weight = tensors.saturating_mul(recipe.experts().len() + 2);
+        let (recipe, readers, kept) = (recipe.digest(), AtomicUsize::new(0), Mutex::default());
+        Self { recipe, soup, cache, readers, kept, weight }
     }
 
     fn file(&self) -> &SoupFile {
@@ -128,9 +134,9 @@ impl Content for SoupContent {
     }
 }
 
-/// Soups whose plans are held: what a browser, or 64 clients, ask for at a time. A plan is some hundred bytes for each tensor
-/// and expert.
-const PLANS: usize = 128;
+/// Rules and inputs of all plans that are held, some 64 bytes each: 64 MiB, and several hundred soups of three experts of 300
+/// tensors. A plan beyond it is held by whoever reads it, and no longer.
+const HELD: usize = 1 << 20;
 
 /// The plans of soups that were asked for last.
 #[derive(Debug, Default)]
@@ -156,10 +162,11 @@ impl Plans {
             return Ok(found);
         }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.len() >= PLANS {
+        let mut weight: usize = held.iter().map(|(_, it)| it.weight).sum();
+        while weight.saturating_add(planned.weight) > HELD {
             let oldest = held.iter().enumerate().min_by_key(|(_, (used, _))| *used);
-            let oldest = oldest.map(|(at, _)| at);
-            oldest.map(|at| held.swap_remove(at));
+            let Some((at, _)) = oldest else { return Ok(planned) };
+            weight -= held.swap_remove(at).1.weight;
         }
         held.push((now, Arc::clone(&planned)));
         Ok(planned)

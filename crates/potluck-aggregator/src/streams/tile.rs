@@ -75,7 +75,7 @@ mod tests {
         let tiles = Tiles::default();
         let place = (Blake3::of(b"a"), 3);
         let ((first, is_new), (second, is_newer)) = (tiles.at(place), tiles.at(place));
-        assert!(is_new && !is_newer && !tiles.at((place.0, 4)).0.made.get().is_some());
+        assert!(is_new && !is_newer && tiles.at((place.0, 4)).0.made.get().is_none());
         let waiting = tokio::spawn(async move { second.made().await });
         first.put(Ok(Bytes::from_static(b"x")));
         assert_eq!(waiting.await.unwrap().unwrap(), b"x"[..]);

@@ -11,8 +11,8 @@ use potluck_core::Recipe;
 
 use super::revision::Commit;
 
-/// Recipes that are remembered: of eight parties some hundred bytes each, together less than 8 MiB.
-const REMEMBERED: usize = 4096;
+/// Experts of all recipes that are remembered, some hundred bytes each: less than 8 MiB, and 20 000 soups of three parties.
+const REMEMBERED: usize = 1 << 16;
 
 /// The recipes that were asked for last.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ struct Known {
     recipes: HashMap<Commit, Recipe>,
     /// In the order in which they came.
     order: VecDeque<Commit>,
+    /// In all of them.
+    experts: usize,
 }
 
 impl Commits {
@@ -34,9 +36,11 @@ impl Commits {
             return;
         }
         known.order.push_back(commit);
-        if known.order.len() > REMEMBERED {
-            let oldest = known.order.pop_front();
-            oldest.and_then(|oldest| known.recipes.remove(&oldest));
+        known.experts += recipe.experts().len();
+        while known.experts > REMEMBERED {
+            let Some(oldest) = known.order.pop_front() else { return };
+            let gone = known.recipes.remove(&oldest);
+            known.experts -= gone.map_or(0, |gone| gone.experts().len());
         }
     }
 
