@@ -3,6 +3,7 @@
 mod bargain;
 mod consent;
 mod rounds;
+mod training;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub use self::bargain::{
 };
 pub use self::consent::{AgreementRules, AmendmentRules};
 pub use self::rounds::RoundRules;
+pub use self::training::{Otherwise, Start, TrainingRules};
 use crate::ids::{FederationName, PartyId};
 use crate::keys::PublicKey;
 use crate::lambda::MAX_PARTIES;
@@ -77,6 +79,9 @@ pub enum CharterError {
     /// Rules of amendments that contradict each other.
     #[error("amendment: {0}")]
     Amendment(&'static str),
+    /// Rules of training that contradict each other.
+    #[error("training: {0}")]
+    Training(&'static str),
     /// A limit that would refuse everything.
     #[error("limits.{0} is 0, which would refuse every expert")]
     Limit(&'static str),
@@ -230,6 +235,8 @@ struct CharterText {
     agreement: AgreementRules,
     #[serde(default, skip_serializing_if = "AmendmentRules::is_default")]
     amendment: AmendmentRules,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    training: Option<TrainingRules>,
 }
 
 impl Charter {
@@ -288,6 +295,11 @@ impl Charter {
         &self.0.amendment
     }
 
+    /// From what experts are trained; nothing where each party chooses.
+    pub fn training(&self) -> Option<&TrainingRules> {
+        self.0.training.as_ref()
+    }
+
     /// What admission lets through.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -341,6 +353,9 @@ impl TryFrom<CharterText> for Charter {
         }
         text.agreement.check()?;
         text.amendment.check()?;
+        if let Some(training) = &text.training {
+            training.check()?;
+        }
         check_witnesses(&text)?;
         // The operator and every party but the one that lost its key.
         let voters = text.parties.len();

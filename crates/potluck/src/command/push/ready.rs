@@ -266,6 +266,11 @@ fn what(kind: Found) -> &'static str {
 }
 
 impl Made {
+    /// Whether an adapter was merged.
+    pub(super) fn is_of_adapter(&self) -> bool {
+        self.kind == Found::Adapter
+    }
+
     /// Says what was done, in the order in which it matters.
     pub(super) fn say(&self, output: &Output) {
         let (from, base) = (self.from.display(), self.base.display());
