@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
 mod story;
+mod soup_to_soup;
 
 mod upload;
 mod status;

@@ -100,7 +100,15 @@ impl Federation {
     /// # Errors
     /// Where the programs fail.
     pub fn with_parties(shape: Shape) -> Result<Self> {
-        let federation = Self::found(shape)?;
+        Self::with_parties_by(shape, "")
+    }
+
+    /// As [`Self::with_parties`], by a charter with further tables.
+    ///
+    /// # Errors
+    /// Where the programs fail.
+    pub fn with_parties_by(shape: Shape, tables: &str) -> Result<Self> {
+        let federation = Self::found_by(shape, tables)?;
         federation.admit_all();
         Ok(federation)
     }
@@ -117,15 +125,31 @@ impl Federation {
     /// # Errors
     /// Where the programs fail.
     pub fn agreed(shape: Shape) -> Result<Self> {
-        let federation = Self::with_parties(shape)?;
+        Self::agreed_by(shape, "")
+    }
+
+    /// As [`Self::agreed`], by a charter with further tables.
+    ///
+    /// # Errors
+    /// Where the programs fail.
+    pub fn agreed_by(shape: Shape, tables: &str) -> Result<Self> {
+        let federation = Self::with_parties_by(shape, tables)?;
         for party in PARTIES {
             federation.push(party, &federation.expert(party)?).succeeded();
         }
-        federation.operator(&["round", "open"], &[]).succeeded();
-        for party in PARTIES {
-            federation.propose(party, &format!("{party}=1{}", zeros(party))).succeeded();
-        }
+        federation.agree();
         Ok(federation)
+    }
+
+    /// Opens a round over what is in, in which each party wants its own expert alone.
+    ///
+    /// # Panics
+    /// Where a program fails.
+    pub fn agree(&self) {
+        self.operator(&["round", "open"], &[]).succeeded();
+        for party in PARTIES {
+            self.propose(party, &format!("{party}=1{}", zeros(party))).succeeded();
+        }
     }
 
     /// A path in its temporary home.

@@ -86,6 +86,17 @@ impl Streams {
         Ok(Arc::new(StoredContent::new(self.stored.open(file)?)))
     }
 
+    /// The text of the configuration in the header of a stored adapter. Blocking.
+    ///
+    /// # Errors
+    /// [`Failure`] where it is not there.
+    pub(crate) fn adapter_config(&self, file: &FileEntry) -> Result<String, Failure> {
+        let checkpoint = self.stored.open(file)?.checkpoint()?;
+        let config = potluck_soup::adapter::packed_config(&checkpoint);
+        // Admission let none in that has no configuration.
+        Ok(config.unwrap_or("{}").to_owned())
+    }
+
     /// The soup of a recipe, whose experts are those of the catalogue. Reads headers only. Blocking.
     ///
     /// # Errors

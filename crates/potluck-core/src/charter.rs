@@ -4,6 +4,7 @@ mod adapters;
 mod bargain;
 mod consent;
 mod rounds;
+mod training;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use self::bargain::{
 };
 pub use self::consent::{AgreementRules, AmendmentRules};
 pub use self::rounds::RoundRules;
+pub use self::training::{Otherwise, Start, TrainingRules};
 use crate::ids::{FederationName, PartyId};
 use crate::keys::PublicKey;
 use crate::lambda::MAX_PARTIES;
@@ -84,6 +86,9 @@ pub enum CharterError {
     /// A rank that no adapter can have, or too many have.
     #[error("adapters.max_rank is {0}; 1 to {MAX_ADAPTER_RANK} are possible")]
     Rank(u32),
+    /// Rules of training that contradict each other.
+    #[error("training: {0}")]
+    Training(&'static str),
     /// A limit that would refuse everything.
     #[error("limits.{0} is 0, which would refuse every expert")]
     Limit(&'static str),
@@ -241,6 +246,8 @@ struct CharterText {
     agreement: AgreementRules,
     #[serde(default, skip_serializing_if = "AmendmentRules::is_default")]
     amendment: AmendmentRules,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    training: Option<TrainingRules>,
 }
 
 impl Charter {
@@ -314,6 +321,11 @@ impl Charter {
         if self.0.adapters.is_some() { Arithmetic::AdapterLinear2 } else { Arithmetic::Linear1 }
     }
 
+    /// From what experts are trained; nothing where each party chooses.
+    pub fn training(&self) -> Option<&TrainingRules> {
+        self.0.training.as_ref()
+    }
+
     /// What admission lets through.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -368,6 +380,9 @@ impl TryFrom<CharterText> for Charter {
         }
         text.agreement.check()?;
         text.amendment.check()?;
+        if let Some(training) = &text.training {
+            training.check()?;
+        }
         check_witnesses(&text)?;
         // The operator and every party but the one that lost its key.
         let voters = text.parties.len();

@@ -47,7 +47,7 @@ pub use self::factors::factors;
 pub use self::linear::linear;
 pub use self::merge::merge;
 pub use self::opened::Adapter;
-pub use self::packed::{agree, config_of, expert, packed};
+pub use self::packed::{agree, config_of, expert, packed, packed_config};
 pub(crate) use self::tied::{Tying, is_embedding, is_output};
 use crate::blend::{BlendError, Soup};
 use crate::layout::Dtype;

@@ -22,5 +22,6 @@ pub use answers::{Answers, Marked};
 pub use conversation::{Conversation, Tools};
 pub use specials::Specials;
 pub use stops::{StopStrings, StopWatch};
+pub(crate) use template::TEMPLATES;
 pub use template::{ChatTemplate, Date, Opening, Rendered, TemplateError};
 pub use tokenizer::{Around, Places, Shown, TextError, TextTokenizer};

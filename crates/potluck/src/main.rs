@@ -5,7 +5,7 @@
 //! and `eval` run the programs that do ([`program`]).
 //!
 //! Modules stand in the order in which to read them: [`cli`] and [`command`], one file each; what they stand on,
-//! [`place`] and [`folder`], [`ledger`], [`session`], [`recorded`], [`interchange`]; and how they speak, [`output`], [`progress`], [`failure`].
+//! [`place`] and [`folder`], [`ledger`], [`session`], [`recorded`], [`start`], [`interchange`]; and how they speak, [`output`], [`progress`], [`failure`].
 
 mod cli;
 mod clock;
@@ -20,6 +20,7 @@ mod ledger;
 mod session;
 mod patience;
 mod recorded;
+mod start;
 mod interchange;
 mod http;
 

@@ -109,7 +109,7 @@ impl Story {
         Self::founded_with(CHARTER)
     }
 
-    fn founded_with(charter: &str) -> Self {
+    pub(crate) fn founded_with(charter: &str) -> Self {
         let files = vec![file(WEIGHTS, "base"), file("config.json", "{}")];
         let genesis = Genesis {
             charter: Charter::from_toml(charter).unwrap(),

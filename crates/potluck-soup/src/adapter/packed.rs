@@ -61,8 +61,8 @@ fn with(soup: Soup, recipe: Option<Blake3>, config: &AdapterConfig) -> Soup {
     soup.with_adapter_config(recipe, &text)
 }
 
-/// What its header says it means.
-pub(super) fn packed_config(checkpoint: &Checkpoint) -> Option<&str> {
+/// What the header of an adapter in one file says it means; nothing where it says nothing.
+pub fn packed_config(checkpoint: &Checkpoint) -> Option<&str> {
     match checkpoint.sources() {
         [source] => config_in(source.layout()),
         _ => None,

@@ -51,6 +51,7 @@ fn answer(json: Value) -> Answer {
     let mut lines = vec![
         format!("outbox   {}", text("outbox")),
         format!("blake3   {}", text("blake3")),
+        format!("begun    from {}", text("begun_from_blake3")),
         format!("steps    {}: {}", json["steps"], text("why")),
     ];
     if json["is_best"] == true {

@@ -17,6 +17,7 @@ use safetensors::tensor::View;
 use tch::{Kind, Tensor};
 
 use crate::files::{sync_folder, write_whole};
+use crate::text::TEMPLATES;
 
 use super::decoder::Decoder;
 use super::folder::{CONFIG, Folder};
@@ -24,8 +25,8 @@ use super::folder::{CONFIG, Folder};
 /// The file of weights.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 
-/// What else belongs to a model and is passed on, where it is there.
-pub(super) const COMPANIONS: [&str; 10] = [
+/// What else belongs to a model and is passed on, where it is there, beside its named chat templates.
+const COMPANIONS: [&str; 10] = [
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -84,15 +85,36 @@ impl Folder {
         fs::create_dir_all(to).map_err(|error| failed(to, error))?;
         let config = to.join(CONFIG);
         write_whole(&config, self.config()).map_err(|error| failed(&config, error))?;
-        for name in COMPANIONS {
-            let (from, to) = (self.path().join(name), to.join(name));
-            if from.is_file() {
-                let copied = fs::read(from).and_then(|bytes| write_whole(&to, &bytes));
-                copied.map_err(|error| failed(&to, error))?;
-            }
-        }
+        pass_on(self.path(), to, |_, bytes| bytes)?;
         write_weights(to, self.kept().zip(weights))
     }
+}
+
+/// Copies from folder to folder what else belongs to a model; `changed` may make something else of a file.
+pub(super) fn pass_on(
+    from: &Path,
+    to: &Path,
+    changed: impl Fn(&str, Vec<u8>) -> Vec<u8>,
+) -> Result<(), SaveError> {
+    let failed = |path: &Path, source| SaveError::Write { path: path.to_owned(), source };
+    let copy = |from: PathBuf, to: PathBuf, name: &str| {
+        let copied = fs::read(from).and_then(|bytes| write_whole(&to, &changed(name, bytes)));
+        copied.map_err(|error| failed(&to, error))
+    };
+    for name in COMPANIONS.iter().filter(|name| from.join(name).is_file()) {
+        copy(from.join(name), to.join(name), name)?;
+    }
+    let templates = from.join(TEMPLATES);
+    let Ok(entries) = fs::read_dir(&templates) else { return Ok(()) };
+    let folder = to.join(TEMPLATES);
+    fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+    for entry in entries {
+        let name = entry.map_err(|error| failed(&templates, error))?.file_name();
+        if Path::new(&name).extension().is_some_and(|it| it == "jinja") {
+            copy(templates.join(&name), folder.join(&name), TEMPLATES)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes named tensors, each of its type, as the one file of weights of the folder `to`.

@@ -11,6 +11,8 @@ pub struct Sample<'a> {
     pub prompt: &'a str,
     /// What it answered, without the token that ended it.
     pub completion: &'a str,
+    /// How many tokens it has, the one that ended it included.
+    pub tokens: usize,
     /// Whether an end token or a stop string ended it, and not the limit of tokens.
     pub is_finished: bool,
     /// The other columns of the prompt's row in the data set.
@@ -63,7 +65,7 @@ mod tests {
         let columns =
             json!({"one": "a", "two": ["a", "b"], "none": null, "empty": [], "number": 3});
         let columns = columns.as_object().unwrap();
-        let sample = Sample { prompt: "", completion: "", is_finished: true, columns };
+        let sample = Sample { prompt: "", completion: "", tokens: 0, is_finished: true, columns };
         assert_eq!(sample.references("one").unwrap(), ["a"]);
         assert_eq!(sample.references("two").unwrap(), ["a", "b"]);
         for absent in ["none", "other"] {

@@ -84,7 +84,7 @@ fn spans(
         Answers::From(index) => index,
     };
     let mut whole = template.render(conversation, tools, Opening::None)?;
-    if template.marks_answers() {
+    if template.marks_answers(tools) {
         // One mark an answer: those of the answers before are left out.
         let before = (0..first).filter(|&index| conversation.is_answer(index)).count();
         whole.spans.drain(..before.min(whole.spans.len()));

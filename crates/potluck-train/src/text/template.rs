@@ -11,6 +11,7 @@
 //! otherwise a run would read other prompts tomorrow.
 
 mod environment;
+mod layout;
 mod generation;
 mod printing;
 mod strftime;
@@ -22,13 +23,17 @@ use minijinja::{Environment, Value, context};
 use crate::bad_input::BadInput;
 
 use super::conversation::{Conversation, Tools};
-use super::folder::{self, MAX_OTHER};
 use super::specials::Specials;
 
+use self::layout::Layout;
+
+pub(crate) use layout::FOLDER as TEMPLATES;
 pub use strftime::Date;
 
-/// The name under which the one template stands in its environment.
+/// The name under which the template stands in its environment.
 const NAME: &str = "chat_template";
+/// That of the one for conversations with tools, where there is another for them.
+const WITH_TOOLS: &str = "tool_use";
 
 /// A conversation could not be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +73,8 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     specials: Vec<(&'static str, String)>,
     marks_answers: bool,
+    /// The same of the template for tools, where there is another for them.
+    marks_with_tools: Option<bool>,
 }
 
 impl ChatTemplate {
@@ -80,49 +87,52 @@ impl ChatTemplate {
         specials: &Specials,
         today: Option<Date>,
     ) -> Result<Self, TemplateError> {
-        // As Jinja2: whatever ends the lines of a template, its text has line feeds.
-        let source = source.replace("\r\n", "\n").replace('\r', "\n");
-        let (source, marks_answers) = generation::rewrite(&source);
         let mut environment = environment::new(today);
-        environment.add_template_owned(NAME, source).map_err(|error| failure(&error))?;
+        let marks_answers = add(&mut environment, NAME, source)?;
         let specials = specials.iter().map(|(name, text)| (name, text.to_owned())).collect();
-        Ok(Self { environment, specials, marks_answers })
+        Ok(Self { environment, specials, marks_answers, marks_with_tools: None })
     }
 
-    /// The template of a folder, if it has one: `chat_template.jinja`, else what
-    /// `tokenizer_config.json` has under `chat_template`, be it one text or a list of named ones, of
-    /// which `default` is taken.
+    /// Conversations with tools are rendered by another template.
+    fn with_tools(mut self, source: &str) -> Result<Self, TemplateError> {
+        self.marks_with_tools = Some(add(&mut self.environment, WITH_TOOLS, source)?);
+        Ok(self)
+    }
+
+    /// The template of a folder: the one called `name`; or, where none is named, `default`, and for conversations with tools
+    /// `tool_use` where there is one, as in `transformers`. [`layout`] says where they are looked for.
     ///
     /// # Errors
-    /// [`BadInput`], which names the file.
+    /// [`BadInput`], which names the file; also where no template has that name.
     pub fn find(
         folder: &Path,
+        name: Option<&str>,
         specials: &Specials,
         today: Option<Date>,
     ) -> Result<Option<Self>, BadInput> {
-        let path = folder.join("chat_template.jinja");
-        let (path, source) = match folder::read(&path, MAX_OTHER)? {
-            Some(bytes) => {
-                let text = String::from_utf8(bytes).map_err(|it| BadInput::file(&path, &it))?;
-                (path, Some(text))
-            }
-            None => {
-                let path = folder.join("tokenizer_config.json");
-                let config = folder::object(&path)?;
-                let named = config.get("chat_template").map_or(Ok(None), default_of);
-                let source = named.map_err(|reason| BadInput::file(&path, &reason))?;
-                (path, source)
-            }
+        let layout = Layout::read(folder)?;
+        let undecided = layout.undecided(folder);
+        let first = match (layout.get(name.unwrap_or("default")), name) {
+            (Some(first), _) => first,
+            (None, Some(name)) => return Err(layout.lacks(folder, name)),
+            (None, None) if layout.is_empty() => return Ok(None),
+            (None, None) => &undecided,
         };
-        let compile = |source: String| {
-            Self::new(&source, specials, today).map_err(|error| BadInput::file(&path, &error))
+        let bad = |path: &Path| {
+            let path = path.to_owned();
+            move |error: TemplateError| BadInput::file(&path, &error)
         };
-        source.map(compile).transpose()
+        let template = Self::new(&first.source, specials, today).map_err(bad(&first.path))?;
+        let template = match layout.get(WITH_TOOLS).filter(|_| name.is_none()) {
+            Some(tools) => template.with_tools(&tools.source).map_err(bad(&tools.path))?,
+            None => template,
+        };
+        Ok(Some(template))
     }
 
-    /// Whether `{% generation %}` stands in it.
-    pub fn marks_answers(&self) -> bool {
-        self.marks_answers
+    /// Whether `{% generation %}` stands in the template by which a conversation with these tools is rendered.
+    pub fn marks_answers(&self, tools: Option<&Tools>) -> bool {
+        self.marks_with_tools.filter(|_| tools.is_some()).unwrap_or(self.marks_answers)
     }
 
     /// The text of a whole conversation.
@@ -156,26 +166,27 @@ impl ChatTemplate {
             add_generation_prompt => opening == Opening::Answer,
             ..specials
         };
-        let template = self.environment.get_template(NAME).map_err(|error| failure(&error))?;
+        let name = match (self.marks_with_tools, tools) {
+            (Some(_), Some(_)) => WITH_TOOLS,
+            _ => NAME,
+        };
+        let template = self.environment.get_template(name).map_err(|error| failure(&error))?;
         let text = template.render(context).map_err(|error| failure(&error))?;
         generation::take_marks(&text)
     }
 }
 
-/// The text under `chat_template`, or that called `default` in a list.
-fn default_of(value: &serde_json::Value) -> Result<Option<String>, &'static str> {
-    use serde_json::Value as Json;
-    match value {
-        Json::Null => Ok(None),
-        Json::String(text) => Ok(Some(text.clone())),
-        Json::Array(list) => {
-            let default = list.iter().find(|it| it["name"].as_str() == Some("default"));
-            let text = default.and_then(|it| it["template"].as_str());
-            text.map(|it| Some(it.to_owned()))
-                .ok_or("of the templates in chat_template, none is called \"default\"")
-        }
-        _ => Err("chat_template must be a text or a list of named ones"),
-    }
+/// Compiles a template; returns whether `{% generation %}` stands in it.
+fn add(
+    environment: &mut Environment<'static>,
+    name: &'static str,
+    source: &str,
+) -> Result<bool, TemplateError> {
+    // As Jinja2: whatever ends the lines of a template, its text has line feeds.
+    let source = source.replace("\r\n", "\n").replace('\r', "\n");
+    let (source, marks_answers) = generation::rewrite(&source);
+    environment.add_template_owned(name, source).map_err(|error| failure(&error))?;
+    Ok(marks_answers)
 }
 
 /// What went wrong and in which line, the reasons behind it included.

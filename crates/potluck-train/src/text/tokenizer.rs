@@ -66,14 +66,18 @@ impl TextTokenizer {
     /// # Errors
     /// [`BadInput`], which names the file.
     pub fn open(path: &Path) -> Result<Self, BadInput> {
-        Self::open_on(path, None)
+        Self::open_with(path, None, None)
     }
 
-    /// The same; `today` is the date that its chat template may ask for.
+    /// The same with the chat template called `template`, where one is named; `today` is the date that it may ask for.
     ///
     /// # Errors
     /// [`BadInput`], which names the file.
-    pub fn open_on(path: &Path, today: Option<Date>) -> Result<Self, BadInput> {
+    pub fn open_with(
+        path: &Path,
+        template: Option<&str>,
+        today: Option<Date>,
+    ) -> Result<Self, BadInput> {
         let file = path.join("tokenizer.json");
         let missing = || {
             BadInput::file(&file, &"there is no such file; other tokenizer formats are not read")
@@ -104,7 +108,7 @@ impl TextTokenizer {
         let is_bpe = matches!(inner.get_model(), ModelWrapper::BPE(_));
         let cleans = config.get("clean_up_tokenization_spaces").and_then(Value::as_bool);
         let tokenizer = Self {
-            template: ChatTemplate::find(path, &specials, today)?,
+            template: ChatTemplate::find(path, template, &specials, today)?,
             vocabulary: vocabulary.unwrap_or_else(|| inner.get_vocab_size(true) as i64),
             cleans_spaces: cleans.unwrap_or(false) && !is_bpe,
             inner,

@@ -33,12 +33,14 @@ pub(super) fn answers(
 ) -> Result<Answers, RunError> {
     let sampler = sampling.sampling().map_err(BadInput::new)?;
     let memory = rewards.state();
+    // Once for all parts: it goes over all weights.
+    let writer = decoder.sampler(kind);
     let mut all = Answers { written: Vec::new(), scores: Vec::new() };
     for (part, own) in (0u64..).zip(prompts.chunks(AT_ONCE)) {
         // Seeds that no step of training has.
         let seeds = [seed, u64::MAX - part];
         let settings = (sampling, &sampler);
-        let written = roll_out(decoder, kind, words, settings, own, 1, seeds)
+        let written = roll_out(&writer, words, settings, own, 1, seeds)
             .map_err(|error| RunError::Step(error.to_string()))?;
         let scored = rewards
             .score(step, &samples(own, &written, 1))

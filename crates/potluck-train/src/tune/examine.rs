@@ -8,7 +8,6 @@ use crate::bad_input::BadInput;
 use crate::data::{Prompt, Prompts};
 use crate::hf::{Decoder, Folder};
 use crate::reward::Rewards;
-use crate::text::TextTokenizer;
 
 use super::answers::{Answers, answers};
 use super::recipe::{Kind, Recipe, Reinforced};
@@ -51,7 +50,7 @@ impl<'a> Examination<'a> {
         };
         let folder =
             Folder::open(&recipe.model).map_err(|error| BadInput::because(&recipe.model, error))?;
-        let tokenizer = TextTokenizer::open(&recipe.model)?;
+        let tokenizer = recipe.tokenizer()?;
         let prompts = Prompts::read(&recipe.file, &tokenizer, &recipe.data, recipe.seed)?;
         let from = match prompts.held_out() {
             [] => prompts.learned(),

@@ -87,6 +87,7 @@ pub(super) fn hand_over(
         "outbox": outbox,
         "blake3": blake3.to_hex().as_str(),
         "base_blake3": base.to_hex().as_str(),
+        "begun_from_blake3": begun_from.to_hex().as_str(),
         "algorithm": algorithm(&recipe.kind),
         "steps": state.counters.step,
         "stopped": stop.name(),

@@ -13,6 +13,7 @@ use crate::data::DataSettings;
 use crate::guard::GuardSettings;
 use crate::hf::LoraSettings;
 use crate::journal::JournalSettings;
+use crate::text::TextTokenizer;
 
 use super::kl::KlSettings;
 use super::settings::{Fault, OptimiserSettings, PpoSettings, RlSettings, SamplingSettings, first};
@@ -32,6 +33,8 @@ pub struct Recipe {
     /// The model from which the divergence is measured, where it is another: a party that goes on from
     /// the last soup stays near the base that all began with.
     pub reference: Option<PathBuf>,
+    /// Which of the model's chat templates prints conversations, where it has several.
+    pub chat_template: Option<String>,
     /// The data set.
     pub file: PathBuf,
     /// How it is read.
@@ -113,6 +116,7 @@ pub enum Device {
 struct File {
     model: PathBuf,
     reference: Option<PathBuf>,
+    chat_template: Option<String>,
     #[serde(default = "one")]
     seed: u64,
     #[serde(default)]
@@ -214,6 +218,14 @@ impl Recipe {
         Self::checked(file, text, path, folder).map_err(|reason| BadInput::file(path, &reason))
     }
 
+    /// The model's tokenizer, with the chat template that is chosen.
+    ///
+    /// # Errors
+    /// [`BadInput`], which names the file.
+    pub fn tokenizer(&self) -> Result<TextTokenizer, BadInput> {
+        TextTokenizer::open_with(&self.model, self.chat_template.as_deref(), None)
+    }
+
     fn checked(file: File, text: String, path: &Path, folder: &Path) -> Result<Self, String> {
         let data: DataSettings = toml::Value::Table(file.data.others)
             .try_into()
@@ -279,6 +291,7 @@ impl Recipe {
         Ok(Self {
             model: folder.join(file.model),
             reference: file.reference.map(|path| folder.join(path)),
+            chat_template: file.chat_template,
             file: folder.join(file.data.file),
             data,
             seed: file.seed,

@@ -188,6 +188,7 @@ pub(super) fn samples<'a>(
         .map(|(prompt, written)| Sample {
             prompt: &prompt.text,
             completion: &written.text,
+            tokens: written.tokens.len(),
             is_finished: written.is_finished,
             columns: &prompt.columns,
         })

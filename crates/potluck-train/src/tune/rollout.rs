@@ -1,9 +1,7 @@
 //! What one step learns from: prompts, and what the policy wrote after them.
 
-use tch::Kind;
-
 pub use crate::data::Prompt;
-use crate::hf::{Choosing, Continuation, Decoder, Ending, PromptError, Sampling};
+use crate::hf::{Choosing, Continuation, Ending, PromptError, Sampler, Sampling};
 use crate::stream::Stream;
 
 use super::settings::SamplingSettings;
@@ -36,20 +34,19 @@ pub trait Words {
 /// Watches one completion.
 pub type Watch<'a> = Box<dyn FnMut(i64) -> bool + 'a>;
 
-/// Writes `group` completions for each of `prompts`, which stand one after the other.
+/// Writes `group` completions for each of `prompts`, which stand one after the other; `snapshot` is a decoder made to
+/// sample with.
 ///
 /// # Errors
 /// [`PromptError`].
 pub(super) fn roll_out(
-    policy: &Decoder,
-    kind: Kind,
+    sampler: &Sampler,
     words: &dyn Words,
     (settings, sampling): (&SamplingSettings, &Sampling),
     prompts: &[Prompt],
     group: usize,
     seeds: [u64; 2],
 ) -> Result<Vec<Written>, PromptError> {
-    let sampler = policy.sampler(kind);
     let tokens: Vec<&[i64]> =
         prompts.iter().flat_map(|it| std::iter::repeat_n(it.tokens.as_slice(), group)).collect();
     let [seed, step] = seeds;

@@ -14,7 +14,6 @@ use crate::algorithm::AdamW;
 use crate::bad_input::BadInput;
 use crate::hf::{Folder, SaveError, Scorer};
 use crate::reward::{RewardError, Rewards, TextScorer};
-use crate::text::TextTokenizer;
 
 use super::digest::{digest_of, model_digest};
 use super::handover::{Handover, hand_over};
@@ -139,7 +138,7 @@ pub fn run(recipe: &Recipe, out: &Path, interrupted: &AtomicBool) -> Result<Valu
         Kind::Rl(own) => &own.sampling.stop,
         _ => &[],
     };
-    let words = FolderWords::new(TextTokenizer::open(&recipe.model)?, &folder, stops);
+    let words = FolderWords::new(recipe.tokenizer()?, &folder, stops);
     let mut state = begin(recipe, &folder)?;
     work.restore(&mut state)?;
     let run = Run { recipe, folder: &folder, words: &words, work: &work, interrupted };

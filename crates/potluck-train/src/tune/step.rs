@@ -92,7 +92,11 @@ impl Learner<'_> {
         let kind = decoder.compute();
         let settings = (self.sampling, self.sampler);
         let seeds = [self.seed, step];
-        let written = roll_out(decoder, kind, self.words, settings, prompts, rl.group, seeds)?;
+        let written = {
+            // Gone before gradients need room.
+            let sampler = decoder.sampler(kind);
+            roll_out(&sampler, self.words, settings, prompts, rl.group, seeds)?
+        };
         let sampled = start.elapsed().as_secs_f64();
         let scores = score(prompts, &written).map_err(StepError::Score)?;
         let scored = start.elapsed().as_secs_f64();

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 fn tokenizer(name: &str) -> TextTokenizer {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/text");
-    TextTokenizer::open_on(&vectors.join(name), Some("2026-11-29".parse().unwrap())).unwrap()
+    TextTokenizer::open_with(&vectors.join(name), None, Some("2026-11-29".parse().unwrap()))
+        .unwrap()
 }
 
 /// A file of these lines, in a folder that goes with the first value.

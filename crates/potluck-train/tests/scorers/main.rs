@@ -87,6 +87,28 @@ fn tokens_and_scores_equal_those_of_transformers() {
 }
 
 #[test]
+fn a_text_that_a_template_printed_has_its_special_tokens_already() {
+    // As `tokenizer(text, add_special_tokens=False)` of transformers 5.24 has them, and TRL with it.
+    for (case, expected) in [
+        ("llama", vec![1, 29, 49, 32, 13]),
+        // Nor does it get the token that would end a plain text.
+        ("llama-ended", vec![1, 29, 49, 32, 13]),
+        ("mistral", vec![1, 29, 49, 32, 13]),
+        ("gemma2", vec![1, 29, 49, 32, 13]),
+        ("qwen2", vec![1, 21, 28, 7, 32, 13]),
+    ] {
+        let scorer = Scorer::open(&vectors().join(case)).unwrap();
+        let tokens = |text| scorer.read(&[(text, None)]).unwrap()[0].tokens().to_vec();
+        assert_eq!(tokens("<s>the bank"), expected, "{case}");
+        assert_eq!(tokens("the bank")[..expected.len()], expected, "{case}");
+    }
+    // What an encoder is given comes from no template.
+    let scorer = Scorer::open(&vectors().join("roberta")).unwrap();
+    let reading = &scorer.read(&[("<s>the bank", None)]).unwrap()[0];
+    assert_eq!(reading.tokens(), [0, 0, 29, 53, 33, 14, 2]);
+}
+
+#[test]
 fn one_label_is_scored() {
     let texts = [("the bank", None)];
     let mut moods = Scorer::open(&vectors().join("bert-odd")).unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod layouts;
 mod stops;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ fn folders() -> Vec<PathBuf> {
 }
 
 fn open(name: &str) -> TextTokenizer {
-    TextTokenizer::open_on(&vectors().join(name), Some("2026-11-29".parse().unwrap())).unwrap()
+    TextTokenizer::open_with(&vectors().join(name), None, Some("2026-11-29".parse().unwrap()))
+        .unwrap()
 }
 
 fn expected(folder: &Path) -> Value {

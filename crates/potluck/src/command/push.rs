@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use potluck_core::entry::Submission;
 use potluck_core::manifest::WEIGHTS;
-use potluck_core::{Blake3, Body, Code, PartyId};
+use potluck_core::{Blake3, Body, Code, Federation, PartyId};
 use potluck_net::{Content, Transfer};
 use potluck_soup::checkpoint::Kind as CheckpointKind;
 use serde_json::json;
@@ -18,9 +18,9 @@ use serde_json::json;
 use self::base::Said as BaseSaid;
 use self::memo::Memo;
 use self::outbox::{Hashed, Outbox};
-use self::ready::{Kitchen, Ready, Task};
+use self::ready::{Kitchen, Made, Ready, Task};
 use super::busy;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, warn};
 use crate::folder::Folder;
 use crate::interchange::Companions;
 use crate::ledger::Ledger;
@@ -29,18 +29,20 @@ use crate::place::{Line, Member, warn_of_shortfall};
 use crate::progress::Progress;
 use crate::recorded::Recorded;
 use crate::session::{MemberSession, Said};
+use crate::start;
 
 /// Sign and hand in an expert (party)
 ///
 /// FOLDER is what this trainer or any other left: model.safetensors, shards with their index, or a LoRA adapter as PEFT
-/// writes it; and perhaps card.json, of which base_blake3 and reward_commitment are read. An adapter is merged into the
-/// base, or handed in as it is where the charter has `[adapters]`; of shards one file is made; other dtypes, wrappers'
-/// prefixes of names and tied copies become as the base has them, all without loading a checkpoint whole. That needs
-/// the base: --base, or where `potluck pull` leaves it. What others need to verify the expert without Potluck is kept
-/// beside the receipt; see `potluck bundle`. An upload that was cut off goes on where it was, without hashing a file
-/// anew that did not change; weights that the ledger speaks of already, whoever's, are not sent again; of a new
-/// version, what the base or the party's expert in force has at the same place is not sent either; pushing what is in
-/// already changes nothing.
+/// writes it; and perhaps card.json, of which base_blake3, begun_from_blake3 and reward_commitment are read. Where the
+/// charter says from what experts start, and this one started from something else, that is said, or it is not handed in, as
+/// the charter has it. An adapter is merged into the base, or handed in as it is where the charter has `[adapters]`; of
+/// shards one file is made; other dtypes, wrappers' prefixes of names and tied copies become as the base has them, all
+/// without loading a checkpoint whole. That needs the base: --base, or where `potluck pull` leaves it. What others need to
+/// verify the expert without Potluck is kept beside the receipt; see `potluck bundle`. An upload that was cut off goes on
+/// where it was, without hashing a file anew that did not change; weights that the ledger speaks of already, whoever's, are
+/// not sent again; of a new version, what the base or the party's expert in force has at the same place is not sent either;
+/// pushing what is in already changes nothing.
 ///
 /// Examples: potluck push --dir mine mine/outbox; potluck push --dir mine --base base trl-output
 #[derive(Debug, clap::Args)]
@@ -59,6 +61,9 @@ pub(crate) struct Args {
     /// What `potluck reward commit` printed, if the expert binds itself to a reward [default: the card's]
     #[arg(long, value_name = "HEX")]
     reward_commitment: Option<Blake3>,
+    /// BLAKE3 of the weights with which training began [default: the card's; of an adapter, the base's]
+    #[arg(long, value_name = "HEX")]
+    begun_from: Option<Blake3>,
     /// Push model.safetensors as it is, and leave it to the aggregator to look at its header
     #[arg(long)]
     no_check: bool,
@@ -87,11 +92,18 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let before = session.find_own(|ledger| submitted_before(ledger, &party, &submission));
     let (said, resumed_from) = match before {
         Some(index) => (session.said_before(index).await?, 0),
-        None => send(&mut session, &submission, &outbox, output).await.inspect_err(|failure| {
-            if failure.code() == Code::ContentCorrupt.as_str() || failure.kind() == Kind::Input {
-                memo.forget();
+        None => {
+            let begun = begun_from(args, &outbox, made.as_ref(), session.federation())?;
+            if let Some(sentence) = start::compare(session.federation(), begun)? {
+                warn(sentence);
             }
-        })?,
+            send(&mut session, &submission, &outbox, output).await.inspect_err(|failure| {
+                if failure.code() == Code::ContentCorrupt.as_str() || failure.kind() == Kind::Input
+                {
+                    memo.forget();
+                }
+            })?
+        }
     };
     keep_beside(&session, &folder, &party, &said)?;
     session.close().await;
@@ -178,7 +190,7 @@ struct Stated {
 struct Pushed {
     party: PartyId,
     outbox: Hashed,
-    made: Option<ready::Made>,
+    made: Option<Made>,
     submission: Submission,
     said: Said,
     resumed_from: u64,
@@ -204,7 +216,7 @@ fn report(pushed: &Pushed, output: &Output) {
         "manifest": submission.manifest.digest(), "base": submission.base,
         "resumed_from": pushed.resumed_from,
         "sent": if pushed.already { 0 } else { weights.size.saturating_sub(pushed.resumed_from) }, "receipt": said.receipt, "already": pushed.already,
-        "prepared": pushed.made.as_ref().map(ready::Made::json),
+        "prepared": pushed.made.as_ref().map(Made::json),
     }));
 }
 
@@ -242,6 +254,30 @@ fn no_adapter() -> Failure {
     Failure::new(Kind::Input, "manifest-refused", message).hint(
         "push the folder that PEFT saved, with adapter_config.json and adapter_model.safetensors, not what it was merged into",
     )
+}
+
+/// With which weights training began, as far as anybody says so.
+fn begun_from(
+    args: &Args,
+    outbox: &Hashed,
+    made: Option<&Made>,
+    federation: &Federation,
+) -> Result<Option<Blake3>, Failure> {
+    let card = &outbox.card;
+    let said = args.begun_from.or(card.begun_from_blake3).or(card.base_blake3);
+    if !made.is_some_and(Made::is_of_adapter) {
+        return Ok(said);
+    }
+    let base = federation.base_weights().blake3;
+    match said {
+        Some(said) if said != base => {
+            let message =
+                "the adapter was trained over other weights than the base that it goes on";
+            let cure = "merge it into the weights it began with (PEFT's merge_and_unload), and push the folder with the result";
+            Err(Failure::input(message).differs(base, said).hint(cure))
+        }
+        _ => Ok(Some(base)),
+    }
 }
 
 /// Where the expert that is in force says the same.

@@ -145,6 +145,7 @@ impl From<&Recipe> for RecipeOf {
         });
         let arithmetic = match recipe.arithmetic() {
             potluck_core::recipe::Arithmetic::Linear1 => "linear/1",
+            potluck_core::recipe::Arithmetic::AdapterLinear2 => "adapter_linear/2",
         };
         Self { arithmetic, base: recipe.base().to_string(), experts: experts.collect() }
     }

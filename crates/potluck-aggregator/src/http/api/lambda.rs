@@ -59,7 +59,12 @@ pub(super) async fn lambda(asked: Asked<Which>) -> Response {
         let lambda: Lambda = asked.query.lambda.parse().map_err(|it| wrong(format!("{it}")))?;
         let federation = seen.federation();
         let expert = |party: &_| Some(federation.experts().get(party)?.manifest.digest());
-        let recipe = Recipe::new(federation.base().digest(), &lambda, expert);
+        let recipe = Recipe::new(
+            federation.charter().arithmetic(),
+            federation.base().digest(),
+            &lambda,
+            expert,
+        );
         let recipe = recipe.map_err(|error| wrong(format!("{error}")))?;
         Ok(view(seen, &lambda, &recipe))
     })

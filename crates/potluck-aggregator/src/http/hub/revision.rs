@@ -113,9 +113,17 @@ impl Revision {
             Lambda::from_str(lambda).map_err(|error| Trouble::no_revision(error.to_string()))?;
         let experts = federation.experts();
         let manifest = |party: &PartyId| experts.get(party).map(|expert| expert.manifest.digest());
-        let recipe = Recipe::new(federation.base().digest(), &lambda, manifest);
+        let charter = federation.charter();
+        let recipe =
+            Recipe::new(charter.arithmetic(), federation.base().digest(), &lambda, manifest);
         let recipe = recipe.map_err(|error| Trouble::no_revision(error.to_string()))?;
-        Ok(Self::soup(recipe, federation))
+        match Self::soup(recipe, federation) {
+            // What PEFT needs beside it stands in a header that is not made before the soup is.
+            Self::Soup(_, None) if charter.adapters().is_some() => Err(Trouble::no_revision(
+                "of adapters, only published soups and experts are served here: potluck mix makes others",
+            )),
+            found => Ok(found),
+        }
     }
 
     fn of_party(name: &str, federation: &Federation) -> Option<Self> {

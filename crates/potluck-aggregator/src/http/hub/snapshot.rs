@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use potluck_core::manifest::WEIGHTS;
+use potluck_core::manifest::{ADAPTER, WEIGHTS};
 use potluck_core::{Blake3, Federation, FileEntry, Manifest, Recipe, Sha256};
 use potluck_soup::checkpoint::INDEX;
 
@@ -90,7 +90,16 @@ impl Snapshot {
         let card = card::of(&revision, federation);
         let mut files = match revision {
             Revision::Base => stored(federation.base()).collect(),
+            Revision::Expert(_, manifest) if federation.charter().adapters().is_some() => {
+                let file = manifest.file(ADAPTER);
+                adapter(file.ok_or_else(|| Trouble::no_file(ADAPTER, commit))?, hub)?
+            }
             Revision::Expert(_, manifest) => expert(&manifest, federation),
+            Revision::Soup(recipe, Some(file)) if file.path == ADAPTER => {
+                let mut files = adapter(&file, hub)?;
+                files.push(HubFile::of(RECIPE, recipe.canonical().into()));
+                files
+            }
             Revision::Soup(recipe, published) => soup(&recipe, published, standing, hub)?,
         };
         if !files.iter().any(|file: &HubFile| file.path == CARD) {
@@ -148,6 +157,13 @@ fn expert(manifest: &Manifest, federation: &Federation) -> Vec<HubFile> {
     let lacking = |file: &&FileEntry| manifest.file(&file.path).is_none() && file.path != CARD;
     let base = federation.base().files().iter().filter(lacking);
     stored(manifest).chain(base.map(|file| HubFile::stored(&file.path, file))).collect()
+}
+
+/// An adapter as PEFT reads one: its factors, and the configuration that stands in their header.
+fn adapter(file: &FileEntry, hub: &Hub) -> Result<Vec<HubFile>, Trouble> {
+    let config = hub.streams.adapter_config(file).map_err(|error| Trouble::broken(&error))?;
+    let config = HubFile::of("adapter_config.json", config.into());
+    Ok(vec![HubFile::stored(ADAPTER, file), config])
 }
 
 fn soup(

@@ -3,7 +3,7 @@
 //! The file's post-processor puts special tokens around one text and between two. Texts are cut to
 //! what the model can read as `truncation=True` does (`longest_first`): tokens go from the longer
 //! of the two, from its end, or from its beginning where `tokenizer_config.json` has
-//! `truncation_side` `left`.
+//! `truncation_side` `left`. A text that a chat template printed has its special tokens already, and gets no others.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -30,6 +30,8 @@ pub(super) struct Reader {
     /// know which of two texts is the longer one.
     tokenizer: Tokenizer,
     truncation: TruncationParams,
+    /// The special token that is put before a text, to a decoder; encoders' texts come from no template.
+    front: Option<u32>,
     vocabulary: i64,
     /// How many segments are told apart; none where they are not looked at.
     segments: Option<i64>,
@@ -92,9 +94,13 @@ impl Reader {
         let truncation = TruncationParams { direction, max_length, strategy, stride: 0 };
         tokenizer.with_truncation(None).map_err(|it| refused(it.to_string()))?;
         tokenizer.with_padding(None);
+        let front = match setup.is_decoder() {
+            true => front(&tokenizer).map_err(|it| refused(it.to_string()))?,
+            false => None,
+        };
         let segments = setup.segments().filter(|_| habits.has_segments);
         let (vocabulary, digest) = (setup.vocabulary(), digest.finalize());
-        Ok(Self { tokenizer, truncation, vocabulary, segments, digest })
+        Ok(Self { tokenizer, truncation, front, vocabulary, segments, digest })
     }
 
     /// What the tokenizer writes for a token.
@@ -136,7 +142,15 @@ impl Reader {
 }
 
 impl Reader {
-    /// With the special tokens that the tokenizer puts around one text and between two.
+    /// Whether a text has in front what the tokenizer would put there.
+    fn has_its_specials(&self, text: &Encoding) -> bool {
+        let (own, front) = (text.get_ids().first(), self.front);
+        front.is_some() && own.copied() == front
+    }
+
+    /// With the special tokens that the tokenizer puts around one text and between two; without them where a text begins with
+    /// the first of them already. Then a chat template printed it, with whatever special tokens its model was tuned on: such a
+    /// text is read as `apply_chat_template(tokenize=True)` and TRL's trainers read it, with `add_special_tokens=False`.
     fn encode(&self, first: &str, second: Option<&str>) -> Result<Encoding, tokenizers::Error> {
         let plain = |text| self.tokenizer.encode_fast(text, false);
         let (first, mut second) = (plain(first)?, second.map(plain).transpose()?);
@@ -148,9 +162,19 @@ impl Reader {
         // Opening saw to it that there is room.
         let max_length = self.truncation.max_length - added;
         let params = TruncationParams { max_length, ..self.truncation };
+        if second.is_none() && self.has_its_specials(&first) {
+            return Ok(truncate_encodings(first, None, &self.truncation)?.0);
+        }
         let (first, second) = truncate_encodings(first, second, &params)?;
         self.tokenizer.post_process(first, second, true)
     }
+}
+
+/// The special token that a tokenizer puts before a text, if it does.
+fn front(tokenizer: &Tokenizer) -> Result<Option<u32>, tokenizers::Error> {
+    let encoding = tokenizer.encode_fast("a", true)?;
+    let is_added = encoding.get_special_tokens_mask().first() == Some(&1);
+    Ok(encoding.get_ids().first().copied().filter(|_| is_added))
 }
 
 /// The token that the tokenizer of a folder pads with, if it names one.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::files::write_whole;
 
 use super::super::folder::CONFIG;
-use super::super::save::{COMPANIONS, SaveError, WEIGHTS, write_weights};
+use super::super::save::{SaveError, WEIGHTS, pass_on, write_weights};
 use super::{Body, Scorer};
 
 /// The tokenizer's own settings.
@@ -31,16 +31,13 @@ impl Scorer {
             return Err(SaveError::Exists(weights));
         }
         fs::create_dir_all(to).map_err(|error| failed(to, error))?;
-        for name in COMPANIONS {
-            let (from, to) = (self.path.join(name), to.join(name));
-            if from.is_file() {
-                let copied = fs::read(from).and_then(|bytes| {
-                    let bytes = if name == HABITS { self.with_padding(bytes) } else { bytes };
-                    write_whole(&to, &bytes)
-                });
-                copied.map_err(|error| failed(&to, error))?;
-            }
-        }
+        pass_on(
+            &self.path,
+            to,
+            |name, bytes| {
+                if name == HABITS { self.with_padding(bytes) } else { bytes }
+            },
+        )?;
         let config = to.join(CONFIG);
         write_whole(&config, &self.saved_config()).map_err(|error| failed(&config, error))?;
         let names = self.specs.iter().map(|spec| (spec.name.as_str(), Dtype::F32));

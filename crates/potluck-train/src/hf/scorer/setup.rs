@@ -103,6 +103,11 @@ impl Setup {
     }
 
     /// How many segments are told apart; none where segments are not looked at.
+    /// Whether texts are read by a decoder.
+    pub(super) fn is_decoder(&self) -> bool {
+        matches!(self.kind, Kind::Decoder { .. })
+    }
+
     pub(super) fn segments(&self) -> Option<i64> {
         match &self.kind {
             Kind::Decoder { .. } => None,

@@ -17,7 +17,7 @@ fn many(text: &str) -> Value {
 }
 
 fn sample<'a>(completion: &'a str, columns: &'a Map<String, Json>) -> Sample<'a> {
-    Sample { prompt: "Say it.", completion, is_finished: true, columns }
+    Sample { prompt: "Say it.", completion, tokens: 1, is_finished: true, columns }
 }
 
 /// The score that the one reward with these keys gives a completion.
@@ -28,6 +28,13 @@ pub(in crate::reward) fn score(keys: &str, completion: &str) -> f64 {
 pub(in crate::reward) fn score_with(keys: &str, completion: &str, columns: Json) -> f64 {
     let mut rewards = Rewards::parse(&one(keys), Path::new(".")).unwrap();
     total(&mut rewards, completion, &columns)
+}
+
+/// The same of a completion with that many tokens.
+pub(in crate::reward) fn score_of_tokens(keys: &str, tokens: usize) -> f64 {
+    let (mut rewards, columns) = (Rewards::parse(&one(keys), Path::new(".")).unwrap(), Map::new());
+    let sample = Sample { tokens, ..sample("a", &columns) };
+    rewards.score(1, &[sample]).unwrap().total[0].unwrap()
 }
 
 pub(in crate::reward) fn score_in(folder: &Path, keys: &str, completion: &str) -> f64 {
@@ -249,6 +256,7 @@ fn the_news_are_scored_from_their_column_of_facts() {
     let sample = |completion, is_finished| Sample {
         prompt: item.article(),
         completion,
+        tokens: 1,
         is_finished,
         columns: columns.as_object().unwrap(),
     };

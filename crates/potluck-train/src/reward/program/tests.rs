@@ -38,7 +38,13 @@ fn score(rewards: &mut Rewards, texts: &[&str]) -> Result<Scored, RewardError> {
     let columns = Map::new();
     let samples: Vec<_> = texts
         .iter()
-        .map(|completion| Sample { prompt: "p", completion, is_finished: true, columns: &columns })
+        .map(|completion| Sample {
+            prompt: "p",
+            completion,
+            tokens: 1,
+            is_finished: true,
+            columns: &columns,
+        })
         .collect();
     rewards.score(12, &samples)
 }
@@ -70,10 +76,12 @@ fn it_sees_the_whole_row() {
     let first = Sample {
         prompt: "p\u{2028}",
         completion: "c",
+        tokens: 1,
         is_finished: false,
         columns: columns.as_object().unwrap(),
     };
-    let second = Sample { prompt: "q", completion: "d", is_finished: true, columns: &none };
+    let second =
+        Sample { prompt: "q", completion: "d", tokens: 1, is_finished: true, columns: &none };
     let scored = rewards.score(12, &[first, second]).unwrap();
     assert_eq!(scored.total, [None, Some(1.0)]);
     assert_eq!(scored.parts[0].unscored, 1);
@@ -226,7 +234,7 @@ fn programs_work_while_rules_are_computed_and_are_dropped_with_a_failed_batch() 
     assert_eq!(score(&mut rewards, &["a"]).unwrap_err().reward, "fails");
     let columns = json!({"answer": "a"});
     let columns = columns.as_object().unwrap();
-    let sample = Sample { prompt: "", completion: "a", is_finished: true, columns };
+    let sample = Sample { prompt: "", completion: "a", tokens: 1, is_finished: true, columns };
     assert_eq!(rewards.score(13, &[sample]).unwrap().total, [Some(1.1)]);
 }
 
@@ -372,6 +380,7 @@ fn wrapped(style: &str, function: &str) -> Result<Scored, RewardError> {
         .map(|(row, completion)| Sample {
             prompt: "p",
             completion,
+            tokens: 1,
             is_finished: true,
             columns: row.as_object().unwrap(),
         })

@@ -14,17 +14,21 @@ enum Unit {
     Words,
     /// Unicode code points.
     Chars,
+    /// What the policy wrote, one by one, the token that ended it included.
+    Tokens,
 }
 
 impl Unit {
     fn parse(keys: &mut Keys) -> Result<Self, BadInput> {
-        keys.choice("unit", &[("words", Self::Words), ("chars", Self::Chars)])
+        let units = [("words", Self::Words), ("chars", Self::Chars), ("tokens", Self::Tokens)];
+        keys.choice("unit", &units)
     }
 
-    fn measure(self, text: &str) -> f64 {
+    fn measure(self, sample: &Sample) -> f64 {
         let length = match self {
-            Self::Words => python_words(text).count(),
-            Self::Chars => text.chars().count(),
+            Self::Words => python_words(sample.completion).count(),
+            Self::Chars => sample.completion.chars().count(),
+            Self::Tokens => sample.tokens,
         };
         length as f64
     }
@@ -51,12 +55,13 @@ impl Length {
 
 impl Rule for Length {
     fn score(&self, sample: &Sample) -> Result<f64, Unscored> {
-        let off = (self.unit.measure(sample.completion) - self.target).abs();
+        let off = (self.unit.measure(sample) - self.target).abs();
         Ok(1.0 - ((off - self.tolerance).max(0.0) / self.scale).min(1.0))
     }
 }
 
-/// The soft overlong punishment of DAPO (arXiv 2503.14476, equation 13), 0 to −1.
+/// The soft overlong punishment of DAPO (arXiv 2503.14476, equation 13), 0 to −1: with `unit = "tokens"` to the letter, where
+/// `most` is its L_max and `margin` its L_cache, as in TRL's `get_soft_overlong_punishment`.
 #[derive(Debug)]
 pub(super) struct Overlong {
     unit: Unit,
@@ -75,7 +80,7 @@ impl Overlong {
 
 impl Rule for Overlong {
     fn score(&self, sample: &Sample) -> Result<f64, Unscored> {
-        let length = self.unit.measure(sample.completion);
+        let length = self.unit.measure(sample);
         let free = self.most - self.margin;
         Ok(match length {
             _ if length <= free => 0.0,
@@ -87,7 +92,7 @@ impl Rule for Overlong {
 
 #[cfg(test)]
 mod tests {
-    use crate::reward::list::tests::{refusal, score};
+    use crate::reward::list::tests::{refusal, score, score_of_tokens};
 
     #[test]
     fn the_score_falls_on_both_sides_of_the_target() {
@@ -107,6 +112,17 @@ mod tests {
             assert_eq!(score(rule, &"x".repeat(length)), expected, "{length}");
         }
         assert_eq!(score("kind = 'overlong'\nunit = 'chars'\nmost = 2\nmargin = 0", "xxx"), -1.0);
+    }
+
+    #[test]
+    fn tokens_are_those_that_the_policy_wrote() {
+        let rule = "kind = 'overlong'\nunit = 'tokens'\nmost = 100\nmargin = 20";
+        // The values of TRL 1.16: get_soft_overlong_punishment(max_completion_len=100, soft_punish_cache=20).
+        for (tokens, expected) in [(50, 0.0), (80, 0.0), (90, -0.5), (100, -1.0), (110, -1.0)] {
+            assert_eq!(score_of_tokens(rule, tokens), expected, "{tokens}");
+        }
+        let rule = "kind = 'length'\nunit = 'tokens'\ntarget = 4";
+        assert_eq!(score_of_tokens(rule, 3), 0.75);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod bargain;
 
 use potluck_core::Charter;
-use potluck_core::charter::{Audience, Rule};
+use potluck_core::charter::{Audience, Otherwise, Rule, Start, TrainingRules};
 
 /// Something that is allowed and that its parties may regret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(super) fn meaning(charter: &Charter) -> Vec<String> {
     lines.push(decision(charter.rule()).to_owned());
     lines.push(rounds(charter));
     lines.extend(bargain::meaning(charter));
+    lines.extend(charter.training().map(training));
     let recovery = charter.keys().recovery;
     lines.push(match recovery {
         0 => "A lost signing key cannot be replaced.".to_owned(),
@@ -95,6 +96,24 @@ fn rounds(charter: &Charter) -> String {
             percent(u64::from(rules.quorum_permille) * 1000)
         ),
     }
+}
+
+fn training(rules: &TrainingRules) -> String {
+    let start = match (rules.start, rules.from_round) {
+        (Start::Base, _) => "Experts are trained from the base in every round".to_owned(),
+        (Start::Soup, 0) => {
+            "Experts are trained from the soup in force, and from the base while there is none"
+                .to_owned()
+        }
+        (Start::Soup, round) => format!(
+            "Experts of round {round} and later are trained from the soup in force, earlier ones from the base"
+        ),
+    };
+    let otherwise = match rules.otherwise {
+        Otherwise::Warn => "warned of, and handed in",
+        Otherwise::Refuse => "not handed in by the party's own client",
+    };
+    format!("{start}; one whose card says otherwise is {otherwise}.")
 }
 
 fn duration(seconds: u64) -> String {
@@ -260,6 +279,32 @@ mod tests {
         assert_eq!(codes(&charter("mean", rest)), expected);
         let alone = "[parties.a]\nweight = 1\n[access]\nexperts = 'anyone'\nsoups = 'anyone'\n";
         assert_eq!(codes(&charter("ladder", alone)), ["lost-keys-stay-lost", "fixed-for-good"]);
+    }
+
+    #[test]
+    fn from_what_experts_are_trained() {
+        let say = |rules: &str| {
+            let rest = format!("[parties.a]\nweight = 1\n{rules}");
+            let lines = meaning(&charter("mean", &rest));
+            lines.into_iter().filter(|line| line.contains("trained")).collect::<Vec<_>>()
+        };
+        assert!(say("").is_empty());
+        assert_eq!(
+            say("[training]\nstart = 'soup'\n"),
+            [
+                "Experts are trained from the soup in force, and from the base while there is none; one whose card says otherwise is warned of, and handed in."
+            ]
+        );
+        assert_eq!(
+            say("[training]\nstart = 'soup'\nfrom_round = 3\notherwise = 'refuse'\n"),
+            [
+                "Experts of round 3 and later are trained from the soup in force, earlier ones from the base; one whose card says otherwise is not handed in by the party's own client."
+            ]
+        );
+        assert!(
+            say("[training]\nstart = 'base'\n")[0]
+                .starts_with("Experts are trained from the base in every round;")
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::place::Reader;
 use crate::session::Session;
+use crate::start::Start;
 
 /// Show the charter in force in plain words, and what is put to the vote
 ///
@@ -37,6 +38,9 @@ fn words(federation: &Federation) -> Result<Vec<String>, Failure> {
         "Adapters that share their factor A draw it from the seed {}.",
         federation.id().adapter_seed()
     ));
+    if let Some(start) = Start::now(federation) {
+        lines.push(format!("Experts now start from {start}."));
+    }
     if federation.amendments().is_empty() {
         lines.push("No other charter is put to the vote.".to_owned());
     }
@@ -117,6 +121,7 @@ fn as_json(federation: &Federation) -> Value {
         "version": federation.charter_version(), "charter": federation.charter(),
         "meaning": check::meaning(federation.charter()),
         "adapter_seed": federation.id().adapter_seed(),
+        "start": Start::now(federation).map(|start| start.json()),
         "amendments": amendments.collect::<Vec<_>>(),
     })
 }

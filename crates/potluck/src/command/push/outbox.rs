@@ -25,6 +25,9 @@ pub(super) struct Card {
     /// BLAKE3 of the weights from which the expert was trained.
     #[serde(default)]
     pub(super) base_blake3: Option<Blake3>,
+    /// BLAKE3 of the weights with which training began, where those are not the ones above: a soup's.
+    #[serde(default)]
+    pub(super) begun_from_blake3: Option<Blake3>,
     /// BLAKE3 over the reward's definition and a nonce.
     #[serde(default)]
     pub(super) reward_commitment: Option<Blake3>,

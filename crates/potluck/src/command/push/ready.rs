@@ -324,6 +324,11 @@ impl Made {
         self.kind == Found::Adapter && self.base.is_none()
     }
 
+    /// Whether it is of an adapter, merged or not.
+    pub(super) fn is_of_adapter(&self) -> bool {
+        self.kind == Found::Adapter
+    }
+
     /// Says what was done, in the order in which it matters.
     pub(super) fn say(&self, output: &Output) {
         let from = self.from.display();
