@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let given = arguments.repair_from.iter().map(|text| Elsewhere::of(text));
     let own = arguments.key.as_deref().map(read_key).transpose()?;
     let identity = own.as_ref().unwrap_or(&log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = potluck_net::client_runtime()?;
     for from in given.chain([base]) {
         if report.is_sound() {
             break;

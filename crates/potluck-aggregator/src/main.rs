@@ -60,7 +60,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     write_log(arguments.log_format, "info");
     let settings = Settings::gather(arguments)?;
     let aggregator = Aggregator::open(&settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = potluck_net::server_runtime()?;
     let serving = async {
         let service = Arc::new(aggregator.clone());
         let keys = aggregator.log_keys();

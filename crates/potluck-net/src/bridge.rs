@@ -20,11 +20,12 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use potluck_wire::ABANDONED;
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::blob::{SendError, Sink};
 use crate::server::Seat;
-use crate::stream::{Pace, SendFailed, write};
+use crate::stream::{Pace, SendFailed, write_all};
+use crate::telling::Passed;
 
 /// What is sent at once: a group. Smaller costs more calls, larger leaves the processor's cache.
 const PIECE: usize = 64 << 10;
@@ -36,8 +37,9 @@ const HEAD: usize = 4096;
 /// Packets that are taken from a stream at once: up to 400 KiB, by their size.
 const PACKETS: usize = 64;
 
-/// How many bytes pass before who wants to know is told: to wake somebody for each group would cost as much as to hash it.
-pub(crate) const TELLING: u64 = 256 << 10;
+/// So many are given to the stream at once, where the peer's rate is free: for each gift the connection is locked, which the
+/// task that encrypts and sends holds for most of the time. As much as that sends in a few turns.
+const PIECES: usize = 4;
 
 /// What holds the blocking side to its purpose: dropped, its stream breaks off.
 #[must_use = "dropped, the stream breaks off"]
@@ -189,12 +191,8 @@ pub(crate) enum Halt {
     Called,
 }
 
-/// The blocking side of a stream that is written. `sent` learns how many bytes were taken for sending, now and then.
-pub(crate) fn outlet(
-    send: SendStream,
-    pace: Pace,
-    sent: Option<watch::Sender<u64>>,
-) -> (Leash, Outlet) {
+/// The blocking side of a stream that is written. `sent` counts the bytes that were taken for sending.
+pub(crate) fn outlet(send: SendStream, pace: Pace, sent: Passed) -> (Leash, Outlet) {
     let (holder, leash) = oneshot::channel();
     let outlet = Outlet {
         runtime: Handle::current(),
@@ -202,10 +200,10 @@ pub(crate) fn outlet(
         pace,
         leash,
         written: Vec::new(),
+        pieces: Vec::new(),
         lent: VecDeque::new(),
         halt: None,
         sent,
-        untold: 0,
     };
     (Leash(holder), outlet)
 }
@@ -219,19 +217,20 @@ pub(crate) struct Outlet {
     leash: oneshot::Receiver<()>,
     /// What was written piecemeal, at most [`PIECE`].
     written: Vec<u8>,
+    /// What is next to be sent, at most [`PIECES`].
+    pieces: Vec<Bytes>,
     /// Memory that is under way, the oldest first. It is used again once it has arrived: to take new memory
     /// for each group, and give it back, costs a tenth of a transfer's processor time in page faults. As many as a window
     /// holds.
     lent: VecDeque<Bytes>,
     halt: Option<Halt>,
-    sent: Option<watch::Sender<u64>>,
-    untold: u64,
+    sent: Passed,
 }
 
 impl Outlet {
-    /// Gives the stream back, neither finished nor reset, and says why it took no more, if it did not.
+    /// Gives the stream back, neither finished nor reset, and says why it took no more, if it did not. What was not flushed is
+    /// not sent.
     pub(crate) fn end(mut self) -> (Option<SendStream>, Option<Halt>) {
-        self.tell(0);
         (self.send.take(), self.halt.take())
     }
 
@@ -245,21 +244,37 @@ impl Outlet {
         BytesMut::zeroed(HEAD + PIECE)
     }
 
-    /// Sends a piece. The error's kind is that by which `blob::send` knows that its receiver is gone.
-    fn hand_over(&mut self, piece: Bytes) -> io::Result<()> {
+    /// Puts what was written piecemeal before what follows.
+    fn gather(&mut self) {
+        if !self.written.is_empty() {
+            self.pieces.push(std::mem::take(&mut self.written).into());
+        }
+    }
+
+    /// Sends the pieces, if there are enough of them.
+    fn hand_on(&mut self) -> io::Result<()> {
+        // Where a rate holds, a peer that waits for its progress is to see each piece.
+        let most = if self.pace.is_free() { PIECES } else { 1 };
+        if self.pieces.len() < most { Ok(()) } else { self.hand_over() }
+    }
+
+    /// Sends the pieces. The error's kind is that by which `blob::send` knows that its receiver is gone.
+    fn hand_over(&mut self) -> io::Result<()> {
         let (Some(send), None) = (&mut self.send, &self.halt) else {
             return Err(io::ErrorKind::ConnectionReset.into());
         };
-        let (pace, length) = (&mut self.pace, piece.len());
+        let (pace, pieces) = (&mut self.pace, &mut self.pieces);
+        let length = pieces.iter().map(Bytes::len).sum();
         let writing = async {
             pace.rest(length).await;
-            write(send, pace, piece).await
+            write_all(send, pace, pieces).await
         };
-        self.halt = match on_leash(&self.runtime, &mut self.leash, writing) {
+        let written = on_leash(&self.runtime, &mut self.leash, writing);
+        pieces.clear();
+        self.halt = match written {
             Some(Ok(())) => {
-                // At most a piece, which fits in a u64.
-                self.untold += length as u64;
-                self.tell(TELLING);
+                // A length in memory fits in a u64 wherever this runs.
+                self.sent.add(length as u64);
                 return Ok(());
             }
             Some(Err(SendFailed::Write(WriteError::Stopped(_)))) => Some(Halt::Stopped),
@@ -267,16 +282,6 @@ impl Outlet {
             None => Some(Halt::Called),
         };
         Err(io::ErrorKind::ConnectionReset.into())
-    }
-
-    /// Tells of what was sent since it was told last, if that is as much.
-    fn tell(&mut self, least: u64) {
-        if self.untold >= least.max(1)
-            && let Some(sent) = &self.sent
-        {
-            let more = std::mem::take(&mut self.untold);
-            sent.send_modify(|sent| *sent = sent.saturating_add(more));
-        }
     }
 }
 
@@ -305,7 +310,7 @@ impl Sink for Outlet {
                 HEAD
             }
         };
-        self.flush().map_err(gone)?;
+        self.gather();
         let mut memory = self.fresh();
         if begin < HEAD {
             memory[begin..HEAD].copy_from_slice(hashes);
@@ -313,7 +318,8 @@ impl Sink for Outlet {
         fill(&mut memory[HEAD..HEAD + length])?;
         let memory = memory.freeze();
         self.lent.push_back(memory.clone());
-        self.hand_over(memory.slice(begin..HEAD + length)).map_err(gone)
+        self.pieces.push(memory.slice(begin..HEAD + length));
+        self.hand_on().map_err(gone)
     }
 }
 
@@ -322,16 +328,14 @@ impl Write for Outlet {
         let count = bytes.len().min(PIECE - self.written.len());
         self.written.extend_from_slice(&bytes[..count]);
         if self.written.len() == PIECE {
-            self.flush()?;
+            self.gather();
+            self.hand_on()?;
         }
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.written.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::take(&mut self.written);
-        self.hand_over(piece.into())
+        self.gather();
+        if self.pieces.is_empty() { Ok(()) } else { self.hand_over() }
     }
 }

@@ -19,7 +19,9 @@ pub mod service;
 pub mod tcp;
 
 mod bridge;
+mod runtime;
 mod stream;
+mod telling;
 mod throttle;
 mod tls;
 mod transport;
@@ -31,6 +33,7 @@ pub use client::{
 pub use potluck_wire::{
     Blended, Compared, LedgerPage, PeerStatus, Ranges, Receipt, Status, UploadStatus, Wanted,
 };
+pub use runtime::{client_runtime, server_runtime};
 pub use server::{BindError, Limits, Server};
 pub use service::{Offer, Service, StoredBlob, Upload};
 pub use tls::identities::Identities;

@@ -59,6 +59,11 @@ impl Pace {
         }
     }
 
+    /// Whether the peer may have as much as the line takes.
+    pub(crate) fn is_free(&self) -> bool {
+        self.throttle.is_free()
+    }
+
     /// Waits until so many bytes fit the peer's rate. Dropped without loss.
     pub(crate) async fn rest(&self, bytes: usize) {
         self.throttle.pass(bytes).await;
@@ -135,6 +140,20 @@ pub(crate) enum SendFailed {
     /// The peer did not take it in time.
     #[error(transparent)]
     TooSlow(#[from] TooSlow),
+}
+
+/// Writes pieces of content, each part of which is progress.
+pub(crate) async fn write_all(
+    send: &mut SendStream,
+    pace: &mut Pace,
+    mut pieces: &mut [Bytes],
+) -> Result<(), SendFailed> {
+    while !pieces.is_empty() {
+        let written = pace.wait(send.write_chunks(pieces)).await??;
+        pace.moved(written.bytes);
+        pieces = &mut pieces[written.chunks..];
+    }
+    Ok(())
 }
 
 /// Writes `bytes`, which are one message or one piece of content.

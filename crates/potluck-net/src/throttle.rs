@@ -51,6 +51,11 @@ impl Rates {
 }
 
 impl Throttle {
+    /// Whether nothing is ever waited for.
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Waits until so many bytes have passed.
     pub(crate) async fn pass(&self, bytes: usize) {
         let Some(line) = &self.0 else { return };

@@ -99,9 +99,7 @@ fn online(
     output: &Output,
 ) -> Result<(), Failure> {
     let output = *output;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let runtime = potluck_net::client_runtime()
         .map_err(|error| Failure::system(format!("cannot start a runtime: {error}")))?;
     runtime.block_on(async {
         // Not a `select!`: hashing and blending hold the command's own thread.

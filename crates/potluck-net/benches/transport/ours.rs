@@ -14,9 +14,9 @@ use potluck_core::{Blake3, Code, Envelope, FileEntry, Kind, PrivateKey, PublicKe
 use potluck_net::blob::{self, Digests, Hashed, Partial};
 use potluck_net::{
     Blended, Client, Content, LedgerPage, Limits, Offer, Receipt, Server, Service, Status,
-    StoredBlob, Upload, Wanted, connect,
+    StoredBlob, Upload, Wanted, client_runtime, connect, server_runtime,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::clock::{Start, Taken};
@@ -116,7 +116,7 @@ struct Running {
 
 impl Running {
     fn start(store: &Path) -> Self {
-        let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+        let runtime = server_runtime().unwrap();
         let key = PrivateKey::from_seed(&[1; 32]);
         let service = Arc::new(Store { folder: store.to_owned() });
         let any = "127.0.0.1:0".parse().unwrap();
@@ -133,7 +133,7 @@ impl Running {
 
     /// A client in a runtime as the command's.
     fn with_client(&self, work: impl AsyncFnOnce(&Client) -> Taken) -> Taken {
-        let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+        let runtime = client_runtime().unwrap();
         runtime.block_on(async {
             let client = connect(&self.address.to_string(), &self.server, &party()).await.unwrap();
             let taken = work(&client).await;

@@ -14,11 +14,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::thread;
 
-use bao_tree::ChunkRanges;
 use bao_tree::blake3::Hash;
 use bao_tree::io::outboard::PreOrderOutboard;
 use bao_tree::io::sync::ReadAt as _;
 use bao_tree::iter::BaoChunk;
+use bao_tree::{ChunkNum, ChunkRanges};
 
 use super::disk::{Disk, DiskFile as _};
 use super::encode::{Outboard as _, Window};
@@ -46,9 +46,11 @@ impl<D: Disk> Partial<D> {
         let taken = self.take_pairs(from, &mut hashes);
         let saved = hashes.flush(&mut self.outboard.data).map_err(ReceiveError::File);
         taken.and(saved)?;
-        // Content whose hashes a power cut took verifies again.
-        let is_new = self.data.length().map_err(ReceiveError::File)? == 0;
-        if is_new { Ok(()) } else { self.rescan().map_err(ReceiveError::File) }
+        // Content whose hashes a power cut took verifies again; where all that is there did already, none was taken.
+        let there = self.data.length().map_err(ReceiveError::File)?;
+        let end = ChunkNum::chunks(there);
+        let all_verified = ChunkRanges::from(..end).is_subset(&self.valid);
+        if all_verified { Ok(()) } else { self.rescan().map_err(ReceiveError::File) }
     }
 
     fn take_pairs(&mut self, from: &mut dyn Read, to: &mut Hashes) -> Result<(), ReceiveError> {

@@ -1,4 +1,4 @@
-//! Writing past the page cache (`O_DIRECT`).
+//! Writing and reading past the page cache (`O_DIRECT`).
 //!
 //! A checkpoint is larger than what is left of memory, and is read once, later: copied through the page cache it costs
 //! several times the processor time, pushes out what others need, and leaves all of the disk's work to the `fsync` at the
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use bao_tree::io::sync::WriteAt as _;
+use bao_tree::io::sync::{ReadAt, WriteAt as _};
 
 /// What positions, lengths and addresses are multiples of on every usual disk.
 pub(super) const ALIGNMENT: usize = 4096;
@@ -22,18 +22,9 @@ pub struct Direct {
 
 impl Direct {
     /// Nothing where the system or the file system has no such way.
-    #[cfg(target_os = "linux")]
     pub(super) fn open(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let flag = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
-        let file = File::options().write(true).custom_flags(flag).open(path).ok()?;
+        let file = open(path, File::options().write(true))?;
         Some(Self { file, is_direct: true })
-    }
-
-    /// Nothing: the system has no such way.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn open(_path: &Path) -> Option<Self> {
-        None
     }
 
     /// Writes a block, whose memory is aligned.
@@ -68,4 +59,47 @@ impl Direct {
         self.is_direct = false;
         Ok(())
     }
+}
+
+/// A handle that several threads may read at once. What is aligned is read past the page cache: what was written past it is not
+/// there, and to put it there would cost more than to hash it.
+#[derive(Debug)]
+pub struct Shared {
+    file: File,
+    direct: Option<File>,
+}
+
+impl Shared {
+    pub(super) fn open(path: &Path) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        Some(Self { file, direct: open(path, File::options().read(true)) })
+    }
+}
+
+impl ReadAt for Shared {
+    fn read_at(&self, at: u64, memory: &mut [u8]) -> io::Result<usize> {
+        let is_aligned = at.is_multiple_of(ALIGNMENT as u64)
+            && memory.len().is_multiple_of(ALIGNMENT)
+            && memory.as_ptr().addr().is_multiple_of(ALIGNMENT);
+        match self.direct.as_ref().filter(|_| is_aligned).map(|file| file.read_at(at, memory)) {
+            // A disk that wants more than our alignment.
+            Some(Err(error)) if error.kind() == io::ErrorKind::InvalidInput => (),
+            Some(read) => return read,
+            None => (),
+        }
+        self.file.read_at(at, memory)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open(path: &Path, options: &mut std::fs::OpenOptions) -> Option<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flag = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
+    options.custom_flags(flag).open(path).ok()
+}
+
+/// Nothing: the system has no such way.
+#[cfg(not(target_os = "linux"))]
+fn open(_path: &Path, _options: &mut std::fs::OpenOptions) -> Option<File> {
+    None
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 pub use bao_tree::io::sync::{ReadAt, WriteAt};
 
-pub use super::direct::Direct;
+pub use super::direct::{Direct, Shared};
 
 /// A file system, as far as verified files need one.
 pub trait Disk: Clone + Debug {
@@ -35,7 +35,7 @@ pub trait Disk: Clone + Debug {
     }
 
     /// Another handle to a file that is there, which several threads may read at once; nothing where there is none.
-    fn shared(&self, _path: &Path) -> Option<File> {
+    fn shared(&self, _path: &Path) -> Option<Shared> {
         None
     }
 
@@ -122,8 +122,8 @@ impl Disk for System {
         Direct::open(path)
     }
 
-    fn shared(&self, path: &Path) -> Option<File> {
-        File::open(path).ok()
+    fn shared(&self, path: &Path) -> Option<Shared> {
+        Shared::open(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {

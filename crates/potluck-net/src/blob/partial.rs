@@ -30,7 +30,7 @@ pub struct Partial<D: Disk = System> {
     pub(super) data: D::File,
     pub(super) outboard: PreOrderOutboard<D::File>,
     /// What verified, in whole groups.
-    valid: ChunkRanges,
+    pub(super) valid: ChunkRanges,
 }
 
 /// Content that could not be taken.

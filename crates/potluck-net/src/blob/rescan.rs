@@ -14,6 +14,7 @@ use bao_tree::iter::BaoChunk;
 use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
 use potluck_wire::ranges::GROUP;
 
+use super::direct::ALIGNMENT;
 use super::disk::{Disk, DiskFile as _};
 use super::encode::{Outboard as _, Window};
 use super::tree::{self, PAIR};
@@ -21,8 +22,8 @@ use super::tree::{self, PAIR};
 /// What a thread is worth beginning for.
 const PART: u64 = 32 << 20;
 
-/// They wait for the disk rather than for the processor, as content was written past the page cache: more than there are
-/// cores, and no more than a disk has use for.
+/// They wait for the disk rather than for the processor, as content is written and read past the page cache: more than there
+/// are cores, and no more than a disk has use for.
 const THREADS: u64 = 4;
 
 /// What is read at once of a long part.
@@ -129,7 +130,10 @@ impl Scanned<'_> {
 /// A file's bytes, read in pieces from its beginning to its end.
 struct Pieces<'a, F> {
     file: &'a F,
+    /// So long that an aligned piece is in it; it never grows.
     memory: Vec<u8>,
+    /// Where in the memory that begins.
+    aligned: usize,
     begin: u64,
     length: usize,
     /// Behind which nothing is asked for.
@@ -141,7 +145,9 @@ struct Pieces<'a, F> {
 impl<'a, F: ReadAt> Pieces<'a, F> {
     fn of(file: &'a F, part: &Range<u64>) -> Self {
         let piece = if part.end - part.start < PART { SMALL_PIECE } else { PIECE };
-        Self { file, memory: Vec::new(), begin: 0, length: 0, end: part.end, piece }
+        let memory = vec![0; if part.is_empty() { 0 } else { piece + ALIGNMENT }];
+        let aligned = memory.as_ptr().align_offset(ALIGNMENT);
+        Self { file, memory, aligned, begin: 0, length: 0, end: part.end, piece }
     }
 
     /// A group, if the file has all of it.
@@ -149,7 +155,7 @@ impl<'a, F: ReadAt> Pieces<'a, F> {
         if self.held(offset, size).is_none() {
             self.read(offset)?;
         }
-        Ok(self.held(offset, size).map(|held| &self.memory[held]))
+        Ok(self.held(offset, size).map(|held| &self.memory[self.aligned..][held]))
     }
 
     fn held(&self, offset: u64, size: usize) -> Option<Range<usize>> {
@@ -160,12 +166,13 @@ impl<'a, F: ReadAt> Pieces<'a, F> {
 
     fn read(&mut self, offset: u64) -> io::Result<()> {
         let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(self.piece);
-        let piece = left.min(self.piece);
-        self.memory.resize(piece.max(self.memory.len()), 0);
+        // At a file's end some bytes more than there are, by which the disk is asked for whole sectors.
+        let piece = left.min(self.piece).next_multiple_of(ALIGNMENT);
+        let memory = &mut self.memory[self.aligned..][..piece];
         (self.begin, self.length) = (offset, 0);
         while self.length < piece {
             let place = offset.saturating_add(self.length as u64);
-            match self.file.read_at(place, &mut self.memory[self.length..piece]) {
+            match self.file.read_at(place, &mut memory[self.length..]) {
                 Ok(0) => break,
                 Ok(count) => self.length += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),

@@ -2,19 +2,18 @@
 
 use std::fs::File;
 use std::io;
-use std::mem;
 use std::path::{Path, PathBuf};
 
 use potluck_core::FileEntry;
 use potluck_wire::Ranges;
 use potluck_wire::session::client::{FetchCall, Step};
-use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::{CallError, Client, Transfer, joined};
 use crate::blob::{self, Partial, ReceiveError};
-use crate::bridge::{self, TELLING};
+use crate::bridge;
 use crate::stream::Pace;
+use crate::telling::{Passed, watched};
 use crate::transport::IDLE;
 
 pub(super) async fn fetch(
@@ -75,7 +74,7 @@ async fn receive(
     target: &Path,
     mut partial: Partial,
     missing: Ranges,
-    mut report: impl FnMut(u64),
+    report: impl FnMut(u64),
 ) -> Result<Partial, CallError> {
     let (mut call, request) = FetchCall::new(file.blake3, &missing);
     let mut frames = client.ask(&request).await?;
@@ -85,27 +84,13 @@ async fn receive(
     }
     let (first, recv) = frames.into_parts();
     let (_leash, mut intake) = bridge::intake(first, recv, Pace::new(IDLE));
-    let (verified, mut seen) = watch::channel(0u64);
+    let verified = Passed::default();
+    let counted = verified.clone();
     let receiving = spawn_blocking(move || {
-        let mut untold = 0u64;
-        let mut tell = |group: u64, least| {
-            untold = untold.saturating_add(group);
-            if untold >= least {
-                let more = mem::take(&mut untold);
-                verified.send_modify(|verified| *verified = verified.saturating_add(more));
-            }
-        };
-        let received = partial.receive(&missing, &mut intake, &mut |group| tell(group, TELLING));
-        tell(0, 1);
+        let received = partial.receive(&missing, &mut intake, &mut |group| counted.add(group));
         (partial, received)
     });
-    // Ends with the thread, which owns the other end of the channel.
-    let reporting = async {
-        while seen.changed().await.is_ok() {
-            report(*seen.borrow_and_update());
-        }
-    };
-    let (received, ()) = tokio::join!(receiving, reporting);
+    let received = watched(receiving, &verified, report).await;
     match joined(received) {
         (partial, Ok(())) => Ok(partial),
         (_, Err(error)) => Err(explain(client, target, error)),

@@ -11,13 +11,13 @@ use potluck_core::{Blake3, Code, Envelope, FileEntry, Refusal};
 use potluck_wire::session::client::{ComparedCall, Ended, Offered, SendingCall, Step, SubmitCall};
 use potluck_wire::{ABANDONED, Compared, Receipt, Request, Wanted};
 use quinn::{SendStream, VarInt, WriteError};
-use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::{CallError, Client, Content, Transfer, joined};
 use crate::blob::{Hashed, SendError};
 use crate::bridge::{self, Halt, Outlet};
 use crate::stream::{Frames, Pace, SendFailed, write};
+use crate::telling::{Passed, watched};
 use crate::transport::IDLE;
 
 pub(super) async fn submit(
@@ -225,23 +225,17 @@ async fn transfer(
     client: &Client,
     send: SendStream,
     encode: impl FnOnce(&mut Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
-    mut sent: impl FnMut(u64),
+    sent: impl FnMut(u64),
     answer: impl Future<Output = Result<Receipt, CallError>>,
 ) -> Result<Receipt, CallError> {
-    let (taken, mut seen) = watch::channel(0);
-    let (leash, mut outlet) = bridge::outlet(send, Pace::new(IDLE), Some(taken));
+    let passed = Passed::default();
+    let (leash, mut outlet) = bridge::outlet(send, Pace::new(IDLE), passed.clone());
     let sending = spawn_blocking(move || {
         let written = encode(&mut outlet);
         (written, outlet.end())
     });
-    // Ends with the thread, which owns the other end of the channel.
-    let reporting = async {
-        while seen.changed().await.is_ok() {
-            sent(*seen.borrow_and_update());
-        }
-    };
     let mut answer = pin!(answer);
-    let mut sending = pin!(async { tokio::join!(sending, reporting).0 });
+    let mut sending = pin!(watched(sending, &passed, sent));
     let (written, (send, halt)) = tokio::select! {
         // Polled again below.
         answered = &mut answer => {

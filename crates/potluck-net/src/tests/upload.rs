@@ -167,8 +167,8 @@ async fn a_file_that_changes_while_it_is_sent_fails_its_call_alone() {
     let client = running.client().await;
     let mut damaged = false;
     let change = |at: Transfer| {
-        // Past what can have been read by then: what is under way fits in both sides' windows.
-        if at.done > 0 && !damaged {
+        // Its hashes are known by then, and nothing is sent yet.
+        if at.done == 0 && !damaged {
             damaged = true;
             let mut bytes = fs::read(&files[0].path).unwrap();
             bytes[40 * MIB] ^= 1;

@@ -19,6 +19,7 @@ use crate::blob::{self, SendError};
 use crate::bridge::{self, Halt, Intake, Leash};
 use crate::service::{Offer, Upload};
 use crate::stream::Frames;
+use crate::telling::Passed;
 
 /// offer → [hashes →] content → verification → receipt. `taken` is held to the end, so that nobody else writes the same
 /// files; the place in the lane bounds the threads that wait for peers.
@@ -161,7 +162,7 @@ pub(super) async fn fetch(
     exchange.reply(&reply).await?;
 
     let Some(send) = exchange.send.take() else { return Err(Fault::Reset("the stream is gone")) };
-    let (_leash, mut outlet) = bridge::outlet(send, shared.pace(&peer), None);
+    let (_leash, mut outlet) = bridge::outlet(send, shared.pace(&peer), Passed::default());
     let sending = place.run(move || {
         let files = (stored.data.as_path(), stored.outboard.as_path());
         let sent = blob::send_into(&System, files, &blake3, &ranges, &mut outlet);
