@@ -21,7 +21,7 @@ fn start(args: &[String]) -> Child {
 
 fn ended(child: Child) -> Ended {
     let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8::<Vec<u8>>(bytes).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 

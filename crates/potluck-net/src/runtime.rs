@@ -10,13 +10,14 @@ use std::thread::available_parallelism;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// For a server: half of the cores, as of an upload's processor time the network takes half.
+/// For a server: half of the cores, as of an upload's processor time the network takes half; two at least, so that
+/// whoever reads over HTTP does not wait behind whoever uploads.
 ///
 /// # Errors
 /// Where the system gives no threads.
 pub fn server_runtime() -> io::Result<Runtime> {
     let cores = available_parallelism().map_or(1, usize::from);
-    Builder::new_multi_thread().worker_threads((cores / 2).max(1)).enable_all().build()
+    Builder::new_multi_thread().worker_threads((cores / 2).max(2)).enable_all().build()
 }
 
 /// For a client: one thread, which encrypts what one connection carries. Whoever awaits may block beside it.

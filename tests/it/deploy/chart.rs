@@ -104,7 +104,8 @@ fn what_runs_is_shut_in() {
         let may_write = ["store", "tmp"].contains(&mount["name"].as_str().unwrap());
         assert_eq!(mount["readOnly"] == true, !may_write, "{mount}");
         let volumes = pod["volumes"].as_array().unwrap().iter();
-        let mut is_there = volumes.map(|it| &it["name"]).chain([&Value::from("store")]);
+        let store = Value::from("store");
+        let mut is_there = volumes.map(|it| &it["name"]).chain([&store]);
         assert!(is_there.any(|name| *name == mount["name"]), "{mount}");
     }
     // Keys come from a Secret, by name: none is a value of the chart.

@@ -211,11 +211,16 @@ async fn it_is_ready_while_it_can_serve_everybody() {
     served.stop().await;
 }
 
+fn shared_of(folder: &Folder, aggregator: &Aggregator) -> Shared {
+    let http = Http::at("127.0.0.1:0".parse().unwrap());
+    Shared::over(aggregator, &http, &folder.settings().kept_soups())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_shut_down_or_full_is_not_ready() {
     let folder = Folder::new();
     let aggregator = folder.open();
-    let shared = Shared::over(&aggregator, &Http::at("127.0.0.1:0".parse().unwrap()));
+    let shared = shared_of(&folder, &aggregator);
     let (end, ended) = watch::channel(());
     shared.ended.set(ended).unwrap();
     assert!(health::wrong(&shared).is_empty());
@@ -225,7 +230,7 @@ async fn whoever_is_shut_down_or_full_is_not_ready() {
     let mut settings = folder.settings();
     settings.limits.disk_spare_bytes = u64::MAX;
     let aggregator = Aggregator::open(&settings).unwrap();
-    let shared = Shared::over(&aggregator, &Http::at("127.0.0.1:0".parse().unwrap()));
+    let shared = shared_of(&folder, &aggregator);
     assert_eq!(health::wrong(&shared), ["the disk has nothing left above its reserve"]);
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use potluck_core::Lambda;
+use potluck_core::recipe::Arithmetic;
 
 use super::content::tests::Counted;
 use super::*;
@@ -29,7 +30,8 @@ fn recipe(aggregator: &Aggregator, lambda: &str) -> Recipe {
     let experts = standing.federation.experts();
     let lambda: Lambda = lambda.parse().unwrap();
     let manifest = |party: &_| experts.get(party).map(|expert| expert.manifest.digest());
-    Recipe::new(standing.federation.base().digest(), &lambda, manifest).unwrap()
+    Recipe::new(Arithmetic::Linear1, standing.federation.base().digest(), &lambda, manifest)
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

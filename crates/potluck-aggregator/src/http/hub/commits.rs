@@ -53,6 +53,7 @@ impl Commits {
 #[cfg(test)]
 mod tests {
     use potluck_core::Blake3;
+    use potluck_core::recipe::Arithmetic;
 
     use super::*;
 
@@ -61,7 +62,7 @@ mod tests {
         let commits = Commits::default();
         let recipe = |number: usize| {
             let base = Blake3::of(&number.to_le_bytes());
-            Recipe::new(base, &"a=1".parse().unwrap(), |_| Some(base)).unwrap()
+            Recipe::new(Arithmetic::Linear1, base, &"a=1".parse().unwrap(), |_| Some(base)).unwrap()
         };
         for number in 0..=REMEMBERED {
             commits.remember(&recipe(number));

@@ -2,6 +2,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use potluck_core::recipe::Arithmetic;
 use potluck_core::{Blake3, PartyId, Recipe};
 use proptest::prelude::*;
 
@@ -86,7 +87,13 @@ fn what_is_planned_reads_as_the_file_that_is_published() {
     let given = experts(folder.path(), &[tensors(1.0), tensors(-0.5)]);
     for lambda in ["a=0.3,b=0.7", "b=1"] {
         let manifest = |party: &PartyId| Some(Blake3::of(party.as_str().as_bytes()));
-        let recipe = Recipe::new(Blake3::of(b"base"), &lambda.parse().unwrap(), manifest).unwrap();
+        let recipe = Recipe::new(
+            Arithmetic::Linear1,
+            Blake3::of(b"base"),
+            &lambda.parse().unwrap(),
+            manifest,
+        )
+        .unwrap();
         let mixed = |party: &PartyId| recipe.experts().iter().any(|it| it.party == *party);
         let given: Vec<_> = given.iter().filter(|(party, _)| mixed(party)).cloned().collect();
         let path = folder.path().join("published");
