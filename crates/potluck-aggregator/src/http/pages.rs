@@ -17,6 +17,7 @@ mod ledger;
 mod live;
 mod overview;
 mod rounds;
+mod taste;
 mod words;
 
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub(super) fn routes(api: Router) -> Router<Arc<Shared>> {
         .route("/rounds/{round}", get(rounds::page))
         .route("/ledger", get(ledger::list))
         .route("/ledger/{index}", get(ledger::page))
+        .route("/taste", get(taste::page))
         .route("/live", get(live::page))
         .route("/downloads", get(downloads::page))
         .route("/assets/{*name}", get(assets::answer))

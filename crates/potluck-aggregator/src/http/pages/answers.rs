@@ -35,6 +35,7 @@ pub(super) struct Federation {
     pub(super) name: String,
     pub(super) id: String,
     pub(super) founded: Place,
+    pub(super) charter: Rules,
     pub(super) log_key: String,
     pub(super) checkpoint: Checkpoint,
     pub(super) latest: Place,
@@ -42,6 +43,16 @@ pub(super) struct Federation {
     pub(super) counts: Counts,
     pub(super) in_force: Option<InForce>,
     pub(super) round: Option<RoundNow>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Rules {
+    pub(super) access: Access,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Access {
+    pub(super) experts: String,
 }
 
 #[derive(Debug, Deserialize)]

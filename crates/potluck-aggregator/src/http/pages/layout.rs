@@ -5,12 +5,16 @@ use axum::response::Response;
 use maud::{DOCTYPE, Markup, html};
 
 use super::answers::{Federation, Mixture};
-use super::words;
+use super::{taste, words};
+
+/// The page that not every federation has.
+const TASTE: &str = "/taste";
 
 /// Where one can go.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/", "Overview"),
     ("/front", "Front"),
+    (TASTE, "Taste"),
     ("/rounds", "Rounds"),
     ("/ledger", "Ledger"),
     ("/live", "Live"),
@@ -34,8 +38,9 @@ pub(super) fn page(
         p { a href="/api/v1/openapi.json" { "API" } }
         p { a href="/checkpoint" { "Checkpoint" } }
     };
-    let name = federation.name.as_str();
-    super::send(StatusCode::OK, document(name, here, title, script, content, foot))
+    let pages = PAGES.iter().filter(|(path, _)| *path != TASTE || taste::is_possible(federation));
+    let frame = Frame { name: &federation.name, here, pages: pages.copied().collect(), foot };
+    super::send(StatusCode::OK, document(&frame, title, script, content))
 }
 
 /// The page that says why there is none.
@@ -55,17 +60,22 @@ pub(super) fn failure(status: StatusCode) -> Response {
     };
     let content =
         html! { h1 { (title) } p.lead { (sentence) } p { a href="/" { "To the overview" } } };
-    super::send(status, document("Potluck", "", title, None, content, html! {}))
+    let frame = Frame { name: "Potluck", here: "", pages: Vec::new(), foot: html! {} };
+    super::send(status, document(&frame, title, None, content))
 }
 
-fn document(
-    name: &str,
-    here: &str,
-    title: &str,
-    script: Option<&str>,
-    content: Markup,
+/// What stands around the content.
+struct Frame<'a> {
+    /// Whose page it is.
+    name: &'a str,
+    /// Which of the pages.
+    here: &'a str,
+    pages: Vec<(&'a str, &'a str)>,
     foot: Markup,
-) -> Markup {
+}
+
+fn document(frame: &Frame<'_>, title: &str, script: Option<&str>, content: Markup) -> Markup {
+    let Frame { name, here, pages, foot } = frame;
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -87,7 +97,7 @@ fn document(
                         a.mark href="/" { (mark()) (name) }
                         nav aria-label="Pages" {
                             ul {
-                                @for (path, label) in PAGES {
+                                @for (path, label) in pages {
                                     li { a href=(path) aria-current=[(path == here).then_some("page")] { (label) } }
                                 }
                             }

@@ -187,7 +187,7 @@ fn bargained(bargain: &Bargain) -> Markup {
             .flat_map(|batch| &batch.ballots)
             .filter(|ballot| ballot.party == party);
         // The last word on a candidate is its latest score.
-        rows.flat_map(|ballot| &ballot.rows).filter(|row| row.candidate == number).last()
+        rows.flat_map(|ballot| &ballot.rows).rfind(|row| row.candidate == number)
     };
     html! {
         h2 { "What there was to choose from" }
