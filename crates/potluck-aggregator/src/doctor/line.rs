@@ -24,7 +24,7 @@ pub(super) fn examine(settings: &Settings, is_running: bool) -> Vec<Finding> {
             ),
         });
     }
-    findings.extend(settings.http.map(|listen| tcp(listen, is_running)));
+    findings.extend(settings.http.as_ref().map(|http| tcp(http.listen, is_running)));
     findings.extend(settings.witnesses.iter().map(witness));
     findings
 }
