@@ -65,7 +65,6 @@ fn a_longer_upload_is_told_to_come_back_and_goes_on_where_it_was() {
     assert_eq!(federation.stop().unwrap(), Some(0));
     let cut = ended(push);
     assert_eq!(cut.error_code(), "connection-lost", "{cut:?}");
-    assert!(cut.error().ends_with("the server stops"), "{cut:?}");
 
     let settings = federation.operator_dir().join("aggregator.toml");
     let text = fs::read_to_string(&settings).unwrap();
