@@ -149,7 +149,7 @@ fn whether_it_is_ready_can_be_asked_by_the_program_itself() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_potluck-aggregator"));
         command.arg("ready").arg("--dir").arg(folder.path()).args(http).env_remove("POTLUCK_HTTP");
         let output = command.output().unwrap();
-        let said = |bytes| String::from_utf8::<Vec<u8>>(bytes).unwrap();
+        let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), said(output.stdout), said(output.stderr))
     };
     let (code, _, error) = ready(&[]);
