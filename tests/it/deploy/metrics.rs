@@ -121,7 +121,9 @@ fn alerts_speak_of_metrics_that_exist() {
 #[test]
 fn the_board_speaks_of_metrics_that_exist() {
     let board: Value = serde_json::from_str(&read("grafana/potluck.json")).unwrap();
-    assert_exposed("potluck.json", &board, &["expr", "query"]);
+    assert_exposed("potluck.json", &board, &["expr"]);
+    let servers = board["templating"]["list"][1]["query"]["query"].as_str().unwrap();
+    assert_eq!(named(servers), BTreeSet::from(["potluck_ready".to_owned()]));
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Task {
     /// Re-hash every file, name what is corrupt or missing, take it from elsewhere
+    ///
+    /// Example: potluck store check --dir kitchen --repair-from copy
     #[command(disable_help_flag = true)]
     Check {
         /// Arguments of potluck-aggregator check

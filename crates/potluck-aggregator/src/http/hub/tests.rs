@@ -200,7 +200,7 @@ async fn what_the_charter_keeps_is_kept() {
         ] {
             let (status, code, sentence) = served.refused(&path).await;
             assert_eq!((status, code.as_str()), (401, "GatedRepo"), "{path}");
-            assert!(sentence.contains("the charter of news"), "{sentence}");
+            assert!(sentence.contains("this needs a token"), "{sentence}");
         }
     }
     served.stop().await;
