@@ -67,7 +67,7 @@ fn table(front: &Front) -> Markup {
                         tr.chosen[point.what == "agreed"] {
                             th scope="row" { (name(point)) }
                             td { (words::mixture(&point.lambda)) }
-                            td { @if point.is_evaluated { "trying it out" } @else { "prediction" } }
+                            td { @if point.is_evaluated { "trial" } @else { "prediction" } }
                             @for party in &front.parties { td.number { (gain(point, party)) } }
                         }
                     }
