@@ -75,7 +75,8 @@ impl Running {
 
     /// Where it serves files over HTTP, as its log says.
     fn http(&mut self) -> String {
-        let mut log = BufReader::new(self.0.stderr.take().unwrap()).lines();
+        // Not taken: a server whose log nobody reads any more cannot write it.
+        let mut log = BufReader::new(self.0.stderr.as_mut().unwrap()).lines();
         let serving = log.find_map(|line| {
             let line = line.unwrap();
             line.split_once(" http=")
