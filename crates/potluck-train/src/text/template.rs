@@ -100,7 +100,7 @@ impl ChatTemplate {
     }
 
     /// The template of a folder: the one called `name`; or, where none is named, `default`, and for conversations with tools
-    /// `tool_use` where there is one, as in `transformers`. [`layout`] says where they are looked for.
+    /// `tool_use` where there is one, as in `transformers`. `layout` says where they are looked for.
     ///
     /// # Errors
     /// [`BadInput`], which names the file; also where no template has that name.
