@@ -1,13 +1,14 @@
 //! `/downloads`: every file that is served, under which name it is loaded, and by which digest it is known.
 
 use axum::Extension;
+use axum::http::{HeaderMap, HeaderValue};
 use maud::{Markup, html};
 
 use super::answers::{Expert, Federation, File, LambdaOf, Listed, Soup};
 use super::layout::{self, copyable, digest};
 use super::{Api, Page, ask, words};
 
-pub(super) async fn page(Extension(api): Extension<Api>) -> Page {
+pub(super) async fn page(Extension(api): Extension<Api>, headers: HeaderMap) -> Page {
     let federation: Federation = ask(&api, "/api/v1/federation").await?;
     let experts: Listed<Expert> = ask(&api, "/api/v1/experts?limit=200").await?;
     let soups: Listed<Soup> = ask(&api, "/api/v1/soups?limit=200").await?;
@@ -22,8 +23,8 @@ pub(super) async fn page(Extension(api): Extension<Api>) -> Page {
         p.lead { "Every model here is loaded by name with the tools that you have, once they know this address." }
         @if let (Some(model), Some(load)) = (model, &load) {
             h2 { "With transformers, or on the command line" }
-            (copyable("export HF_ENDPOINT=http://THIS-ADDRESS"))
-            (copyable(&format!("AutoModelForCausalLM.from_pretrained(\"{model}\")            # what is in force")))
+            (copyable(&format!("export HF_ENDPOINT={}", address(&headers))))
+            (copyable(&format!("AutoModelForCausalLM.from_pretrained(\"{model}\")  # what is in force")))
             (copyable(&load.python))
             (copyable(&load.shell))
             p { "Any mixture is a revision: " code { (mixed(&experts.items)) } " is blended while it is sent." }
@@ -43,6 +44,17 @@ pub(super) async fn page(Extension(api): Extension<Api>) -> Page {
         p { "As data: " a href="/api/v1/openapi.json" { "the API's description" } "." }
     };
     Ok(layout::page(&federation, "/downloads", "Downloads", None, content))
+}
+
+/// Under which address the reader came, as far as that can be part of one.
+fn address(headers: &HeaderMap) -> String {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let is_host =
+        |host: &&str| host.chars().all(|it| it.is_ascii_alphanumeric() || "-.:[]".contains(it));
+    let host = text("host").filter(is_host).unwrap_or("THIS-ADDRESS");
+    // Where a proxy in front has TLS, it says so.
+    let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+    format!("{scheme}://{host}")
 }
 
 /// A mixture of all as one writes it.
