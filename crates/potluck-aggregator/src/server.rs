@@ -82,16 +82,21 @@ impl Aggregator {
         self.ledger.verifier_key()
     }
 
-    /// A file of the log's folder, if it is there: all of it, or one byte more than it can have. The checkpoint
-    /// is never behind a receipt that was given. Blocking.
+    /// A file of the log's folder, if it is there: all of it, or one byte more than it can have. None is behind a
+    /// receipt that was given, or an entry that was shown. Blocking.
     ///
     /// # Errors
     /// What the system says.
     pub fn log_file(&self, file: ArchiveFile) -> io::Result<Option<Vec<u8>>> {
-        if file == ArchiveFile::Checkpoint {
-            self.ledger.settle();
+        let read = || self.ledger.files().read(&file.to_string(), file.max_bytes());
+        if file != ArchiveFile::Checkpoint
+            && let Some(bytes) = read()?
+        {
+            return Ok(Some(bytes));
         }
-        self.ledger.files().read(&file.to_string(), file.max_bytes())
+        // The folder follows the ledger a moment later.
+        self.ledger.settle();
+        read()
     }
 
     /// How many entries there are, for whoever waits for more.
