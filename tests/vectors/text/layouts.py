@@ -3,7 +3,7 @@
     python3 -m venv venv && venv/bin/pip install transformers==5.24.0 jinja2
     venv/bin/python tests/vectors/text/layouts.py
 
-layouts/expected.json holds, for each folder, which template `transformers` renders with: by `AutoTokenizer`, and for the
+layouts/rendered.json holds, for each folder, which template `transformers` renders with: by `AutoTokenizer`, and for the
 older file of processors by `ProcessorMixin.get_processor_dict`. Run by hand when the vectors shall change.
 """
 
@@ -81,4 +81,4 @@ def expect(folder):
 
 shutil.rmtree(HERE, ignore_errors=True)
 expected = {name: expect(make(name, *layout)) for name, layout in LAYOUTS.items()}
-(HERE / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+(HERE / "rendered.json").write_text(json.dumps(expected, indent=1) + "\n")

@@ -20,7 +20,7 @@ fn rendered(layout: &str, name: Option<&str>, with_tools: bool) -> Option<String
 
 #[test]
 fn the_template_is_that_of_transformers() {
-    let text = std::fs::read(vectors().join("layouts/expected.json")).unwrap();
+    let text = std::fs::read(vectors().join("layouts/rendered.json")).unwrap();
     let expected: serde_json::Map<String, Value> = serde_json::from_slice(&text).unwrap();
     let mut rendered_some = 0;
     for (layout, cases) in &expected {
