@@ -101,6 +101,7 @@ pub(super) struct Which {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `asc`: from the founding on; `desc`: from the latest down
+    #[param(inline)]
     order: Option<Order>,
     /// Only entries of this kind
     kind: Option<String>,
