@@ -176,8 +176,8 @@ def kept() -> None:
     from transformers import AutoConfig
 
     for revision in ["main", "base"]:
-        error(GatedRepoError, "the charter of news lets only its parties", snapshot_download, REPOSITORY, revision=revision)
-    error(GatedRepoError, "the charter of news", hf_hub_download, REPOSITORY, WEIGHTS)
+        error(GatedRepoError, "this needs a token", snapshot_download, REPOSITORY, revision=revision)
+    error(GatedRepoError, "this needs a token", hf_hub_download, REPOSITORY, WEIGHTS)
     error(OSError, "gated repo", AutoConfig.from_pretrained, REPOSITORY)
 
 
