@@ -1,4 +1,4 @@
-//! Settings of the C allocator, without which training takes a quarter longer and more memory.
+//! Settings of the C allocator, without which training takes a quarter longer.
 
 /// Lets the allocator keep what is freed: libtorch frees and allocates megabytes thousands of
 /// times a second, and by default each goes back to the system and comes again as fresh pages.
@@ -9,7 +9,5 @@ pub fn keep_freed_memory() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
-        // One heap for all threads: what one keeps, another could not use.
-        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }

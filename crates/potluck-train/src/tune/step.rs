@@ -63,7 +63,7 @@ pub enum StepError<E> {
 }
 
 /// As many tokens are computed at once on a CPU: more only take memory.
-const MOST_TOKENS: usize = 1024;
+const MOST_TOKENS: usize = 2048;
 
 /// What is known of a batch when it is learned from; flat tensors, none with gradients.
 struct Learned {
