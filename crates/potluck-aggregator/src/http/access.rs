@@ -22,7 +22,6 @@ use crate::tokens::Unbelieved;
 
 /// What somebody wants to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "what serves weights asks for the first two")]
 pub(super) enum Wanted {
     /// A published soup.
     Soups,

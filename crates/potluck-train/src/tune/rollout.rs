@@ -34,8 +34,7 @@ pub trait Words {
 /// Watches one completion.
 pub type Watch<'a> = Box<dyn FnMut(i64) -> bool + 'a>;
 
-/// Writes `group` completions for each of `prompts`, which stand one after the other; `snapshot` is a decoder made to
-/// sample with.
+/// Writes `group` completions for each of `prompts`, which stand one after the other.
 ///
 /// # Errors
 /// [`PromptError`].

@@ -9,16 +9,13 @@ use potluck_wire::token::{FILE, TokenFile};
 
 use super::*;
 use crate::fixture::{Folder, admit};
-use crate::http::api::Bodies;
 
 const CHARTER: &str =
     "name = 'news'\nrule = 'mean'\n[parties.agency]\nweight = 1\n[parties.readers]\nweight = 1\n";
 
 fn shared(folder: &Folder) -> Shared {
     let http = crate::config::Http::at("127.0.0.1:0".parse().unwrap());
-    let shared = Shared::over(&folder.open(), &http, &folder.settings().kept_soups());
-    let _: &Bodies = &shared.bodies;
-    shared
+    Shared::over(&folder.open(), &http, &folder.settings().kept_soups())
 }
 
 fn made(number: u8, scopes: &[Scope], party: Option<&str>, expires: u64) -> (Token, Kept) {
