@@ -18,7 +18,7 @@ mod machine;
 
 use serde::Serialize;
 
-use crate::config::{Arguments, Settings};
+use crate::config::{Arguments, Settings, SettingsError};
 
 /// How a look ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -64,7 +64,12 @@ pub fn examine(arguments: &Arguments) -> Vec<Finding> {
     let settings = match Settings::gather(arguments) {
         Ok(settings) => settings,
         Err(error) => {
-            let cure = "mend that line; configs/aggregator.toml has every key with its default";
+            let cure = match &error {
+                SettingsError::Read { .. } => {
+                    "--dir names the federation's folder; `potluck new` makes one"
+                }
+                _ => "mend that line; configs/aggregator.toml has every key with its default",
+            };
             return vec![Finding::wrong("settings", crate::in_full(&error), cure)];
         }
     };
