@@ -2,6 +2,8 @@
 //!
 //! Libtorch's own optimiser keeps its moments to itself, so a run could not resume exactly.
 
+mod fused;
+
 use tch::Tensor;
 
 const EPSILON: f64 = 1e-8;
@@ -58,35 +60,82 @@ impl AdamW {
     ) -> f64 {
         let _guard = tch::no_grad_guard();
         let weights: Vec<&Tensor> = weights.into_iter().collect();
-        let gradients: Vec<Tensor> = weights.iter().map(|weight| weight.grad()).collect();
-        let squares: Vec<Tensor> =
-            gradients.iter().map(|gradient| gradient.square().sum(None)).collect();
-        let norm = Tensor::stack(&squares, 0).sum(None).sqrt().double_value(&[]);
+        let mut gradients: Vec<Tensor> = weights.iter().map(|weight| weight.grad()).collect();
+        let mut weights: Vec<Tensor> = weights.into_iter().map(Tensor::detach).collect();
+        let squares = fused::squares(&mut gradients).unwrap_or_else(|| by_libtorch(&gradients));
+        let norm = squares.sqrt();
         if !norm.is_finite() {
             gradients.into_iter().for_each(|mut gradient| drop(gradient.zero_()));
             return norm;
         }
-        let cut = if norm > most { most / (norm + 1e-6) } else { 1.0 };
         self.taken += 1;
-        let taken = self.taken as f64;
-        let Betas { first: beta1, second: beta2 } = self.betas;
-        let (correction1, correction2) = (1.0 - beta1.powf(taken), 1.0 - beta2.powf(taken));
+        let by = self.next_move(rate, if norm > most { most / (norm + 1e-6) } else { 1.0 });
         let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((weight, mut gradient), (first, second)) in weights.iter().zip(gradients).zip(moments)
+        for ((weight, gradient), (first, second)) in
+            weights.iter_mut().zip(&mut gradients).zip(moments)
         {
-            let mut weight = weight.detach();
-            if decay > 0.0 && weight.dim() > 1 {
-                let _ = weight.g_mul_scalar_(1.0 - rate * decay);
+            let is_decayed = decay > 0.0 && weight.dim() > 1;
+            let by = Move { keep: if is_decayed { 1.0 - rate * decay } else { 1.0 }, ..by };
+            if !fused::moved(weight, gradient, first, second, &by) {
+                by.by_libtorch(weight, gradient, first, second);
             }
-            let cut_gradient = &gradient * cut;
-            let _ = first.lerp_(&cut_gradient, 1.0 - beta1);
-            let _ = second.lerp_(&cut_gradient.square(), 1.0 - beta2);
-            let spread = (second.sqrt() / correction2.sqrt()) + EPSILON;
-            weight -= (&*first * (rate / correction1)) / spread;
-            let _ = gradient.zero_();
         }
         norm
     }
+
+    /// Of the step that is the `taken`th.
+    fn next_move(&self, rate: f64, cut: f64) -> Move {
+        let taken = self.taken as f64;
+        let Betas { first, second } = self.betas;
+        let corrections = (1.0 - first.powf(taken), 1.0 - second.powf(taken));
+        Move {
+            cut,
+            keep: 1.0,
+            toward: (1.0 - first, 1.0 - second),
+            rate: rate / corrections.0,
+            root: 1.0 / corrections.1.sqrt(),
+        }
+    }
+}
+
+/// What a step does to each number.
+#[derive(Clone, Copy)]
+struct Move {
+    /// What is left of a gradient.
+    cut: f64,
+    /// What decay leaves of a weight.
+    keep: f64,
+    /// How far the moments go towards what is new.
+    toward: (f64, f64),
+    /// The learning rate over the first moment's correction.
+    rate: f64,
+    /// One over the root of the second moment's correction.
+    root: f64,
+}
+
+impl Move {
+    /// The same as [`fused::moved`] wherever tensors lie.
+    fn by_libtorch(
+        &self,
+        weight: &mut Tensor,
+        gradient: &mut Tensor,
+        first: &mut Tensor,
+        second: &mut Tensor,
+    ) {
+        let cut = &*gradient * self.cut;
+        let _ = first.lerp_(&cut, self.toward.0);
+        let _ = second.lerp_(&cut.square(), self.toward.1);
+        let spread = second.sqrt() * self.root + EPSILON;
+        let _ = weight.g_mul_scalar_(self.keep);
+        *weight -= (&*first * self.rate) / spread;
+        let _ = gradient.zero_();
+    }
+}
+
+fn by_libtorch(gradients: &[Tensor]) -> f64 {
+    let squares: Vec<Tensor> =
+        gradients.iter().map(|gradient| gradient.square().sum(None)).collect();
+    Tensor::stack(&squares, 0).sum(None).double_value(&[])
 }
 
 #[cfg(test)]
@@ -117,6 +166,29 @@ mod tests {
             let value = weights[0].double_value(&[0, i as i64]);
             assert!((value - by_hand).abs() < 1e-5, "{value} {by_hand}");
         }
+    }
+
+    #[test]
+    fn one_pass_is_what_libtorch_does_in_many() {
+        let by = Move { cut: 0.5, keep: 0.999, toward: (0.1, 0.01), rate: 0.02, root: 3.0 };
+        // Longer than a piece, and not a multiple of one.
+        let drawn = |seed: i64| {
+            tch::manual_seed(seed);
+            Tensor::randn([40_003], (tch::Kind::Float, tch::Device::Cpu))
+        };
+        let mut ours = [drawn(1), drawn(2), drawn(3), drawn(4).square()];
+        let mut theirs = ours.each_ref().map(Tensor::copy);
+        let norm = fused::squares(&mut ours[1..2]).unwrap();
+        assert!((norm / by_libtorch(&theirs[1..2]) - 1.0).abs() < 1e-5);
+        let [weight, gradient, first, second] = &mut ours;
+        assert!(fused::moved(weight, gradient, first, second, &by));
+        let [weight, gradient, first, second] = &mut theirs;
+        by.by_libtorch(weight, gradient, first, second);
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert!((ours - theirs).abs().max().double_value(&[]) < 1e-5);
+        }
+        let mut apart = Tensor::zeros([4, 6], (tch::Kind::Float, tch::Device::Cpu)).tr();
+        assert!(fused::squares(std::slice::from_mut(&mut apart)).is_none());
     }
 
     #[test]
