@@ -32,7 +32,9 @@ impl Default for Cheetah {
 impl Cheetah {
     /// At rest.
     pub fn new() -> Self {
-        Self { data: MjData::new(model()) }
+        let mut data = MjData::new(model());
+        data.forward();
+        Self { data }
     }
 
     fn has_given_up(&self) -> bool {

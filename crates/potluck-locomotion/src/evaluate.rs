@@ -90,7 +90,8 @@ fn run_part<W: World>(
     };
     let mut worlds: Vec<_> = numbers.par_iter().map(begin).collect();
     let width = worlds[0].0.observations();
-    let mut raw = vec![0.0; width * worlds.len()];
+    // A product's last bit may depend on how many rows it has: all have as many, and those too many are zeros.
+    let mut raw = vec![0.0; width * SIDE_BY_SIDE];
     for _ in 0..horizon {
         for ((world, ..), raw) in worlds.iter().zip(raw.chunks_exact_mut(width)) {
             world.observe(raw);
@@ -98,7 +99,7 @@ fn run_part<W: World>(
             raw.iter_mut().filter(|it| !it.is_finite()).for_each(|it| *it = 0.0);
         }
         let actions = mover.actions(&raw);
-        let actions = actions.par_chunks_exact(actions.len() / worlds.len());
+        let actions = actions.par_chunks_exact(actions.len() / SIDE_BY_SIDE);
         worlds.par_iter_mut().zip(actions).for_each(|((world, episode, steps), action)| {
             // Sums of an episode that broke end where it did.
             if *steps == usize::MAX {

@@ -34,11 +34,15 @@ pub(super) struct Options {
     /// Take the statistics of observations of this base and learn none, so that only the weights are independent of it
     #[arg(long, value_name = "DIR")]
     statistics_of: Option<PathBuf>,
+    /// At the beginning; it falls to a tenth
+    #[arg(long, default_value_t = 3e-4)]
+    learning_rate: f64,
 }
 
 pub(super) fn run(options: &Options) -> Result<Told> {
     let (body, make) = body()?;
-    let settings = Settings::base(1).for_steps(options.steps);
+    let learning_rate = options.learning_rate;
+    let settings = Settings { learning_rate, ..Settings::base(1).for_steps(options.steps) };
     let world = make();
     let normaliser = match &options.statistics_of {
         Some(base) => folder::load(base)?.normaliser,

@@ -36,6 +36,9 @@ pub(super) struct Options {
     /// What the square of a mean action beyond −1 or 1 costs; 0 lets means run out, and bends the way between experts
     #[arg(long, default_value_t = 1.0)]
     bound_cost: f64,
+    /// At the beginning; it falls to a tenth
+    #[arg(long, default_value_t = 2e-4)]
+    learning_rate: f64,
 }
 
 pub(super) fn run(options: &Options) -> Result<Told> {
@@ -44,8 +47,11 @@ pub(super) fn run(options: &Options) -> Result<Told> {
     let base = folder::digest(&options.base)?;
     let from = options.from.as_ref().unwrap_or(&options.base);
     let (start, begun_from) = (folder::load(from)?, folder::digest(from)?);
-    let settings =
-        Settings { bound_cost: options.bound_cost, ..Settings::expert(1).for_steps(options.steps) };
+    let settings = Settings {
+        bound_cost: options.bound_cost,
+        learning_rate: options.learning_rate,
+        ..Settings::expert(1).for_steps(options.steps)
+    };
     let tell = progress("expert", settings.iterations, settings.batch());
     let policy = learn(make, start, &options.reward, &settings, (options.seed, false), tell);
     let steps = settings.iterations * settings.batch();
