@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 mod toolchain;
 mod libtorch;
+mod mujoco;
 mod interchange;
 mod demo;
 mod test;
@@ -44,6 +45,15 @@ enum Verb {
     Bench(bench::Args),
     /// Fetch libtorch for the trainer, once, and print its folder
     Libtorch,
+    /// Fetch MuJoCo for the locomotion study, once, and print its folder
+    Mujoco {
+        /// Build potluck-locomotion with it, and print the program's path instead
+        #[arg(long, conflicts_with = "test")]
+        build: bool,
+        /// Run the tests of potluck-locomotion with it
+        #[arg(long)]
+        test: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -57,6 +67,9 @@ fn main() -> ExitCode {
         Verb::Tidy(args) => tidy::run(args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Libtorch => libtorch::print_path(),
+        Verb::Mujoco { build: true, .. } => mujoco::print_program(),
+        Verb::Mujoco { test: true, .. } => mujoco::test(),
+        Verb::Mujoco { .. } => mujoco::print_path(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

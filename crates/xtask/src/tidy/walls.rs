@@ -1,10 +1,10 @@
-//! The walls around heavy or speaking dependencies: libtorch stands in the trainer alone, the
+//! The walls around heavy or speaking dependencies: libtorch stands in the trainers alone, the
 //! network never does, and a plain `cargo build` needs no libtorch.
 
 use super::metadata::Graph;
 
-/// The trainer: the only crate that knows libtorch, and one that cannot speak.
-const TRAINER: &str = "potluck-train";
+/// The trainers: the only crates that know libtorch, and ones that cannot speak.
+const TRAINERS: [&str; 2] = ["potluck-train", "potluck-locomotion"];
 
 /// What is libtorch.
 const TORCH: [&str; 2] = ["tch", "torch-sys"];
@@ -54,7 +54,8 @@ pub(super) fn breaches(graph: &Graph) -> Vec<String> {
     let mut breaches = Vec::new();
     for (name, member) in &graph.members {
         let reachable = graph.reachable(member);
-        let forbidden: &[&str] = if name == TRAINER { &NETWORK } else { &TORCH };
+        let is_trainer = TRAINERS.contains(&name.as_str());
+        let forbidden: &[&str] = if is_trainer { &NETWORK } else { &TORCH };
         let holes = forbidden.iter().filter(|it| reachable.contains(*it));
         breaches.extend(holes.map(|it| format!("{name} must not be built from {it}")));
 
@@ -73,9 +74,8 @@ pub(super) fn breaches(graph: &Graph) -> Vec<String> {
             must_not_name(&RANDOMNESS);
         }
     }
-    if graph.default_members.contains(TRAINER) {
-        breaches.push(format!("{TRAINER} must not be a default member"));
-    }
+    let defaults = TRAINERS.iter().filter(|it| graph.default_members.contains(**it));
+    breaches.extend(defaults.map(|it| format!("{it} must not be a default member")));
     breaches
 }
 

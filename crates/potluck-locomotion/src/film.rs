@@ -1,0 +1,215 @@
+//! An animated SVG in which a reader sees λ walk: one lane each, from one end of the front to the other, the camera beside
+//! each runner.
+//!
+//! It needs no script and no player: a browser animates it, also within a page (SMIL). The ground's marks pass by as fast as the
+//! runner is, a bar beside it is as long as its effort, and the flags stand where the others are. Everything comes
+//! from [`record`]; nothing is smoothed or invented.
+
+use std::fmt::Write as _;
+
+use potluck_train::stream::Stream;
+
+use crate::evaluate::Mover;
+use crate::reward::{Scores, scores};
+use crate::world::{Bone, Drawn};
+
+/// Pixels of a metre.
+const METRE: f64 = 62.0;
+/// Width of the picture and height of a lane, in pixels.
+const LANE: (f64, f64) = (760.0, 112.0);
+/// Where the runner's start is in its lane, and where the ground is above the lane's end.
+const RUNNER: f64 = 330.0;
+const GROUND: f64 = 20.0;
+/// A mark on the ground every so many metres.
+const MARK: f64 = 2.0;
+/// Above the lanes.
+const HEAD: f64 = 44.0;
+
+/// What a runner did.
+#[derive(Debug, Clone)]
+pub struct Take {
+    /// How it is called in the picture.
+    pub title: String,
+    /// The bones at each moment.
+    pub bones: Vec<Vec<Bone>>,
+    /// How far it had come.
+    pub distance: Vec<f64>,
+    /// The effort of each step.
+    pub effort: Vec<f64>,
+    /// The means of both rewards.
+    pub scores: Scores,
+    /// Seconds between two moments.
+    pub seconds: f64,
+}
+
+/// Films `steps` steps of an episode, after `skip` steps of run-up.
+pub fn record<W: Drawn>(
+    mut world: W,
+    mover: &Mover<'_>,
+    title: &str,
+    (seed, skip, steps): (u64, usize, usize),
+) -> Take {
+    world.begin(&mut Stream::of("locomotion film", &[seed]));
+    let mut take = Take {
+        title: title.to_owned(),
+        bones: Vec::new(),
+        distance: Vec::new(),
+        effort: Vec::new(),
+        scores: [0.0; 2],
+        seconds: world.seconds(),
+    };
+    let mut raw = vec![0.0; world.observations()];
+    for step in 0..skip + steps {
+        world.observe(&mut raw);
+        let moved = world.act(&mover.actions(&raw));
+        if moved.is_broken {
+            break;
+        }
+        if step >= skip {
+            take.bones.push(world.bones());
+            take.distance.push(world.distance());
+            take.effort.push(moved.effort);
+            let scores = scores(&moved);
+            take.scores.iter_mut().zip(scores).for_each(|(sum, it)| *sum += it / steps as f64);
+        }
+    }
+    take
+}
+
+/// The picture of all takes, one above the other, in one rhythm.
+pub fn svg(title: &str, takes: &[Take]) -> String {
+    let height = HEAD + LANE.1 * takes.len() as f64;
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n",
+        LANE.0
+    );
+    text += STYLE;
+    let _ = writeln!(text, "<rect class=\"page\" width=\"{}\" height=\"{height}\"/>", LANE.0);
+    let _ = writeln!(text, "<text x=\"14\" y=\"26\" font-size=\"15\">{}</text>", escaped(title));
+    for (number, take) in takes.iter().enumerate() {
+        lane(&mut text, number, take);
+    }
+    text + "</svg>\n"
+}
+
+/// Colours for light and for dark pages.
+const STYLE: &str = "<style>
+.page { fill: #ffffff } text { fill: #222222 } .ground { stroke: #888888; stroke-width: 2 } .mark { stroke: #bbbbbb; stroke-width: 2 }
+.bone { stroke: #1f6fb4; stroke-linecap: round } .fore { stroke: #7fb2dd } .effort { fill: #d95f02 } .small { font-size: 11px }
+@media (prefers-color-scheme: dark) {
+.page { fill: #14171a } text { fill: #e6e6e6 } .ground { stroke: #777777 } .mark { stroke: #4a4f55 }
+.bone { stroke: #5aa7e6 } .fore { stroke: #2f6797 } .effort { fill: #f08a3c } }
+</style>
+";
+
+fn lane(text: &mut String, number: usize, take: &Take) {
+    let (top, length) = (HEAD + LANE.1 * number as f64, take.seconds * take.distance.len() as f64);
+    let ground = LANE.1 - GROUND;
+    let _ = writeln!(text, "<svg x=\"0\" y=\"{top}\" width=\"{}\" height=\"{}\">", LANE.0, LANE.1);
+    let _ = writeln!(text, "<text x=\"14\" y=\"20\">{}</text>", escaped(&take.title));
+    let [speed, cautious] = take.scores;
+    let _ = writeln!(
+        text,
+        "<text class=\"small\" x=\"14\" y=\"38\">{speed:.2} m/s</text><text class=\"small\" x=\"14\" y=\"54\">effort {:.2}</text>",
+        (speed - cautious) / crate::reward::PRICE
+    );
+    let _ = writeln!(
+        text,
+        "<line class=\"ground\" x1=\"0\" x2=\"{}\" y1=\"{ground}\" y2=\"{ground}\"/>",
+        LANE.0
+    );
+    marks(text, take, length, ground);
+    let widths = take.effort.iter().map(|it| format!("{:.0}", it * 18.0));
+    let _ = write!(text, "<rect class=\"effort\" x=\"14\" y=\"62\" height=\"7\" width=\"0\">");
+    animate(text, "width", length, widths);
+    text.push_str("</rect>\n");
+    let bones = take.bones.first().map_or(0, Vec::len);
+    for bone in 0..bones {
+        // The trunk and the neck come first, then the hind leg, then the fore leg, which is the farther one.
+        let class = if bone > 4 { "bone fore" } else { "bone" };
+        let width = take.bones[0][bone].radius * 2.0 * METRE;
+        let _ = write!(text, "<line class=\"{class}\" stroke-width=\"{width:.1}\">");
+        let camera = &take.distance;
+        for (name, end, axis) in [("x1", 0, 0), ("y1", 0, 1), ("x2", 1, 0), ("y2", 1, 1)] {
+            let place = |(bones, at): (&Vec<Bone>, &f64)| {
+                let it = bones[bone].ends[end][axis];
+                match axis {
+                    0 => format!("{:.0}", RUNNER + (it - at) * METRE),
+                    _ => format!("{:.0}", ground - it * METRE),
+                }
+            };
+            animate(text, name, length, take.bones.iter().zip(camera).map(place));
+        }
+        text.push_str("</line>\n");
+    }
+    text.push_str("</svg>\n");
+}
+
+/// Marks on the ground, which pass the runner.
+fn marks(text: &mut String, take: &Take, length: f64, ground: f64) {
+    let first = take.distance.first().copied().unwrap_or_default();
+    let last = take.distance.last().copied().unwrap_or_default();
+    text.push_str("<g>");
+    let (from, to) = (first - RUNNER / METRE, last + (LANE.0 - RUNNER) / METRE);
+    let mut at = (from / MARK).ceil() * MARK;
+    while at <= to {
+        let x = RUNNER + (at - first) * METRE;
+        let _ = write!(
+            text,
+            "<line class=\"mark\" x1=\"{x:.0}\" x2=\"{x:.0}\" y1=\"{ground}\" y2=\"{:.0}\"/>",
+            ground + 7.0
+        );
+        if at.rem_euclid(10.0) < 1e-9 {
+            let y = ground + 17.0;
+            let _ = write!(
+                text,
+                "<text class=\"small\" x=\"{:.0}\" y=\"{y}\">{at:.0} m</text>",
+                x + 3.0
+            );
+        }
+        at += MARK;
+    }
+    let shifts = take.distance.iter().map(|at| format!("{:.0} 0", (first - at) * METRE));
+    let values = shifts.collect::<Vec<_>>().join(";");
+    let _ = writeln!(
+        text,
+        "<animateTransform attributeName=\"transform\" type=\"translate\" dur=\"{length:.2}s\" repeatCount=\"indefinite\" values=\"{values}\"/></g>"
+    );
+}
+
+fn animate(text: &mut String, name: &str, length: f64, values: impl Iterator<Item = String>) {
+    let values = values.collect::<Vec<_>>().join(";");
+    let _ = write!(
+        text,
+        "<animate attributeName=\"{name}\" dur=\"{length:.2}s\" repeatCount=\"indefinite\" values=\"{values}\"/>"
+    );
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_shows_what_was_recorded() {
+        let bone = |x: f64| Bone { ends: [[x, 0.5], [x + 1.0, 0.5]], radius: 0.05 };
+        let take = Take {
+            title: "λ = 0.5 <&>".into(),
+            bones: vec![vec![bone(0.0)], vec![bone(0.3)]],
+            distance: vec![0.0, 0.2],
+            effort: vec![1.0, 2.0],
+            scores: [4.0, 2.5],
+            seconds: 0.05,
+        };
+        let text = svg("two", &[take.clone(), take]);
+        assert_eq!(text.matches("class=\"bone\"").count(), 2);
+        // In the camera the second moment is a tenth of a metre ahead.
+        assert!(text.contains("values=\"330;336\""), "{text}");
+        assert!(text.contains("λ = 0.5 &lt;&amp;>") && text.contains("4.00 m/s"));
+        assert!(text.contains("effort 1.50") && text.contains("values=\"18;36\""));
+        assert!(text.contains("dur=\"0.10s\"") && text.ends_with("</svg>\n"));
+    }
+}
