@@ -95,6 +95,7 @@ impl Setting {
             .map(|n| Prompt {
                 text: String::new(),
                 tokens: (0..=n).map(|at| 3 + at).collect(),
+                conversation: None,
                 columns: Map::new(),
             })
             .collect();
@@ -279,7 +280,8 @@ fn a_reward_that_fails_leaves_everything_as_it_was() {
         words: &Numbers,
         seed: 5,
     };
-    let prompt = Prompt { text: String::new(), tokens: vec![3], columns: Map::new() };
+    let prompt =
+        Prompt { text: String::new(), conversation: None, tokens: vec![3], columns: Map::new() };
     let failed =
         learner.step(&mut state, &vec![prompt; 4], |_, _| Err(std::io::Error::other("no")));
     assert!(matches!(failed, Err(StepError::Score(_))));
