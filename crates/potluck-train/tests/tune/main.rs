@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 
+use potluck_soup::adapter::{Adapter, expert_sharing};
 use potluck_train::algorithm::AdamW;
 use potluck_train::hf::{Decoder, Folder, LoraSettings};
 use potluck_train::tune::{
@@ -94,8 +95,8 @@ impl Setting {
         let prompts: Vec<Prompt> = (0..self.rl.prompts as i64)
             .map(|n| Prompt {
                 text: String::new(),
-                tokens: (0..=n).map(|at| 3 + at).collect(),
                 conversation: None,
+                tokens: (0..=n).map(|at| 3 + at).collect(),
                 columns: Map::new(),
             })
             .collect();
@@ -211,6 +212,22 @@ fn with_a_shared_a_the_mean_of_b_is_the_mean_of_changes() {
         let far = ((a + b) / 2.0 - soup).abs().max().double_value(&[]);
         assert!(far < 1e-6, "{far}");
     }
+}
+
+/// The A that was saved is the one that a federation with this seed draws.
+#[test]
+fn what_was_trained_beside_a_shared_a_is_handed_in_without_it() {
+    let setting = Setting { lora: Some(lora(Some(9))), ..Setting::of(Algorithm::Rloo) };
+    let mut state = setting.begin();
+    setting.steps(&mut state, 2);
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("adapter");
+    state.policy.decoder().save_adapter("base", &folder).unwrap();
+    let adapter = potluck_soup::Checkpoint::open(&folder).unwrap();
+    let adapter = Adapter::open(&"party".parse().unwrap(), &adapter).unwrap();
+    let stored = expert_sharing(&adapter, 9).unwrap();
+    assert!(stored.files()[0].tensor_names().all(|name| name.contains("lora_B")));
+    assert!(expert_sharing(&adapter, 8).is_err());
 }
 
 #[test]
