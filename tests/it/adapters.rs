@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use potluck_soup::adapter::{Adapter, Wanted, config_of, merge};
+use potluck_soup::adapter::{Adapter, Wanted, config_of, draw, merge};
 use potluck_soup::blend::Shape;
 use potluck_soup::{Checkpoint, Layout};
 use safetensors::SafeTensors;
@@ -205,6 +205,77 @@ fn what_is_no_adapter_of_this_federation_is_refused_by_its_code() {
     let whole = Federation::over(&base, limits).unwrap();
     let pushed = whole.push_foreign("agency", &own).succeeded();
     assert!(pushed["prepared"]["base"].is_string(), "{pushed}");
+}
+
+/// Writes an adapter of the base's two layers of one shape, with the A that `seed` gives; every element of B is `b`.
+fn write_sharing(folder: &Path, seed: u64, b: f32) {
+    const MODULE: &str = "layers.0.q_proj";
+    let (rank, out, wide) = (2, 5, 7);
+    let mut a = vec![0f32; rank * wide];
+    draw(seed, MODULE, wide as u64, 0, &mut a);
+    let bytes = |values: &[f32]| values.iter().flat_map(|it| it.to_le_bytes()).collect::<Vec<_>>();
+    let (a, b) = (bytes(&a), bytes(&vec![b; out * rank]));
+    let name = |half| format!("base_model.model.{MODULE}.lora_{half}.weight");
+    let view = |shape: [usize; 2], bytes| {
+        safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), bytes)
+            .unwrap()
+    };
+    let tensors = [(name("A"), view([rank, wide], &a)), (name("B"), view([out, rank], &b))];
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join(FILE), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let config = serde_json::json!({"peft_type": "LORA", "r": rank, "lora_alpha": rank, "target_modules": ["q_proj"]});
+    fs::write(folder.join(CONFIG), config.to_string()).unwrap();
+}
+
+#[test]
+fn parties_that_share_a_hand_in_b_alone_and_mix_its_mean() {
+    let federation =
+        Federation::over(&vectors("adapter/base"), &format!("{TABLES}shared_a = 7\n")).unwrap();
+    let words = federation.stranger(&["charter", "show"], &[]).succeeded();
+    assert!(words["meaning"].to_string().contains("from the seed 7"), "{words}");
+    let folder = |name: &str| federation.path(name);
+    write_sharing(&folder("one"), 7, 0.25);
+    write_sharing(&folder("other"), 7, 1.25);
+    write_sharing(&folder("foreign"), 8, 0.25);
+
+    let refused = federation.push_foreign("agency", &folder("foreign"));
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(
+        refused.error().contains("q_proj.lora_A") && refused.error().contains("seed"),
+        "{refused:?}"
+    );
+    let pushed = federation.push_foreign("agency", &folder("one")).succeeded();
+    federation.push_foreign("readers", &folder("other")).succeeded();
+    let stored = fs::read(federation.blob(pushed["blake3"].as_str().unwrap())).unwrap();
+    let names = SafeTensors::deserialize(&stored).unwrap();
+    assert_eq!(names.names(), ["base_model.model.layers.0.q_proj.lora_B.weight"]);
+
+    federation.operator(&["round", "open"], &[]).succeeded();
+    for who in ["agency", "readers"] {
+        federation.propose(who, "agency=0.75,readers=0.25").succeeded();
+    }
+    federation.operator(&["publish"], &[]).succeeded();
+    let verdict = federation.stranger(&["audit"], &[]).succeeded();
+    assert_eq!(verdict["ok"], true, "{verdict}");
+
+    // What is fetched is what PEFT reads: the drawn A, and the mean of B's, at the rank of each.
+    let soup = pull(&federation, &["soup"], "soup");
+    let factor = |folder: &Path, half: &str| {
+        let bytes = fs::read(folder.join(FILE)).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        floats(&file, &format!("base_model.model.layers.0.q_proj.lora_{half}.weight"))
+    };
+    assert_eq!(factor(&soup, "A"), factor(&folder("one"), "A"));
+    assert_eq!(factor(&soup, "B"), [0.5; 10]);
+    let config: Value = serde_json::from_slice(&fs::read(soup.join(CONFIG)).unwrap()).unwrap();
+    assert_eq!((&config["r"], &config["lora_alpha"]), (&2.into(), &2.0.into()));
+    // And what is fetched can be fetched again, and handed in again.
+    pull(&federation, &["soup"], "soup");
+    assert_eq!(factor(&soup, "B"), [0.5; 10]);
+    let expert = pull(&federation, &["expert", "agency"], "expert");
+    assert_eq!(factor(&expert, "A"), factor(&folder("one"), "A"));
+    let again = federation.push_foreign("agency", &expert).succeeded();
+    assert_eq!((&again["blake3"], &again["already"]), (&pushed["blake3"], &true.into()), "{again}");
 }
 
 #[test]

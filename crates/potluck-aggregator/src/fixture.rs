@@ -96,7 +96,11 @@ pub(crate) fn genesis(nonce: u8) -> Envelope {
 
 /// The same under another charter.
 pub(crate) fn genesis_under(charter: &str, nonce: u8) -> Envelope {
-    let base = vec![entry_of("config.json", b"{}"), entry_of(WEIGHTS, &weights_of(&base_values()))];
+    genesis_over(&weights_of(&base_values()), charter, nonce)
+}
+
+fn genesis_over(weights: &[u8], charter: &str, nonce: u8) -> Envelope {
+    let base = vec![entry_of("config.json", b"{}"), entry_of(WEIGHTS, weights)];
     let genesis = Genesis {
         charter: Charter::from_toml(charter).unwrap(),
         operator: operator().public(),
@@ -162,14 +166,18 @@ impl Folder {
     }
 
     pub(crate) fn under(charter: &str) -> Self {
+        Self::over(&weights_of(&base_values()), charter)
+    }
+
+    /// One whose base has other weights.
+    pub(crate) fn over(base: &[u8], charter: &str) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         fs::create_dir(folder.path().join("keys")).unwrap();
         fs::create_dir(folder.path().join("base")).unwrap();
         fs::write(folder.path().join("keys/log.pem"), log_key().to_pem()).unwrap();
-        fs::write(folder.path().join("genesis.json"), genesis_under(charter, 0).as_bytes())
+        fs::write(folder.path().join("genesis.json"), genesis_over(base, charter, 0).as_bytes())
             .unwrap();
         fs::write(folder.path().join("base/config.json"), "{}").unwrap();
-        let base = weights_of(&base_values());
         fs::write(folder.path().join("base").join(WEIGHTS), base).unwrap();
         folder
     }

@@ -37,6 +37,8 @@ pub struct Aggregator {
     pub(crate) threads: NonZeroUsize,
     /// Held while a soup is blended.
     pub(crate) blending: Arc<Mutex<()>>,
+    /// Held from the last question to an adapter until it is recorded.
+    pub(crate) agreeing: Arc<Mutex<()>>,
     /// Uploads under way.
     pub(crate) uploads: Arc<Uploads>,
     /// What readers over HTTP may hold in the place of a key.
@@ -55,6 +57,7 @@ impl Aggregator {
             fault,
             threads,
             blending: Arc::default(),
+            agreeing: Arc::default(),
             uploads: Arc::default(),
             tokens: Arc::default(),
             counts: Arc::default(),

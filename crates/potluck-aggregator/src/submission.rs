@@ -157,7 +157,7 @@ fn hand_in(
     // The content may have taken longer than the short-lived key lives.
     check_interchange(aggregator, envelope, aggregator.ledger.now() + RECORDED_WITHIN)?;
     aggregator.store.disk.check_ledger()?;
-    let recorded = log(aggregator.ledger.record(Warrant::Expert(admitted)))?;
+    let recorded = log(admitted.record(aggregator))?;
     if let Err(error) = aggregator.store.blobs.unsign(blob) {
         tracing::warn!(%error, "a note of whose bytes these are was left beside them");
     }

@@ -318,7 +318,11 @@ impl Charter {
 
     /// By what rule soups are mixed.
     pub fn arithmetic(&self) -> Arithmetic {
-        if self.0.adapters.is_some() { Arithmetic::AdapterLinear2 } else { Arithmetic::Linear1 }
+        match &self.0.adapters {
+            None => Arithmetic::Linear1,
+            Some(AdapterRules { shared_a: None, .. }) => Arithmetic::AdapterLinear2,
+            Some(AdapterRules { shared_a: Some(_), .. }) => Arithmetic::AdapterSharedA1,
+        }
     }
 
     /// From what experts are trained; nothing where each party chooses.

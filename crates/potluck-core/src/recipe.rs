@@ -14,6 +14,20 @@ pub enum Arithmetic {
     /// Experts are adapters: Δ = Σ ppmᵢ·sᵢ·BᵢAᵢ / 1 000 000, as one adapter whose factors are those of all beside one another.
     #[serde(rename = "adapter_linear/2")]
     AdapterLinear2,
+    /// Experts are adapters that share a frozen factor A: B = Σ ppmᵢ·Bᵢ / 1 000 000, as `linear/1` has it.
+    #[serde(rename = "adapter_shared_a/1")]
+    AdapterSharedA1,
+}
+
+impl Arithmetic {
+    /// Its name in recipes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linear1 => "linear/1",
+            Self::AdapterLinear2 => "adapter_linear/2",
+            Self::AdapterSharedA1 => "adapter_shared_a/1",
+        }
+    }
 }
 
 /// One expert of a soup.
@@ -152,10 +166,12 @@ mod tests {
         );
         assert_eq!(recipe("a=1").canonical(), text.as_bytes());
         assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe("a=1"));
-        let adapters = text.replacen("linear/1", "adapter_linear/2", 1);
-        let read = serde_json::from_str::<Recipe>(&adapters).unwrap();
-        assert_eq!(read.arithmetic(), Arithmetic::AdapterLinear2);
-        assert_eq!(read.canonical(), adapters.as_bytes());
+        for arithmetic in [Arithmetic::AdapterLinear2, Arithmetic::AdapterSharedA1] {
+            let adapters = text.replacen("linear/1", arithmetic.as_str(), 1);
+            let read = serde_json::from_str::<Recipe>(&adapters).unwrap();
+            assert_eq!(read.arithmetic(), arithmetic);
+            assert_eq!(read.canonical(), adapters.as_bytes());
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //!
 //! λ is taken as it is: nothing is normalised, and no tensor that only some adapters have is left out silently.
 //! In a federation whose experts are adapters, each is one file with its configuration in the header ([`packed()`]), and
-//! [`mod@inspect`] judges it. `docs/formats.md` specifies all of them. Modules stand in the order in which to read them.
+//! [`mod@inspect`] judges it; where the parties share A, the file holds B alone ([`shared()`]). `docs/formats.md` specifies all of them. Modules stand in the order in which to read them.
 
 pub mod config;
 pub mod pattern;
@@ -22,6 +22,7 @@ pub mod pattern;
 mod text_file;
 mod names;
 mod scale;
+mod drawn;
 mod opened;
 mod agreement;
 
@@ -29,6 +30,7 @@ mod stack;
 mod linear;
 mod factors;
 mod packed;
+mod shared;
 
 mod change;
 pub mod inspect;
@@ -43,11 +45,13 @@ use std::path::PathBuf;
 use potluck_core::{Blake3, PartyId};
 
 pub use self::config::{AdapterConfig, AdapterConfigError, Scaling};
+pub use self::drawn::draw;
 pub use self::factors::factors;
 pub use self::linear::linear;
 pub use self::merge::merge;
 pub use self::opened::Adapter;
-pub use self::packed::{agree, config_of, expert, packed, packed_config};
+pub use self::packed::{agree, config_of, expert, packed, packed_config, restored};
+pub use self::shared::{expert_sharing, shared};
 pub(crate) use self::tied::{Tying, is_embedding, is_output};
 use crate::blend::{BlendError, Soup};
 use crate::layout::Dtype;

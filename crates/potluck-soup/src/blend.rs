@@ -38,7 +38,7 @@ pub use self::linear::{Wanted, linear};
 pub(crate) use self::linear::{mixed, weighted};
 pub use self::mixture::{MixedTensor, Mixture, Tensors};
 pub(crate) use self::pieces::Pieces;
-pub(crate) use self::plan::{ADAPTER_CONFIG_KEY, Planned};
+pub(crate) use self::plan::{ADAPTER_CONFIG_KEY, Planned, SHARED_A_KEY};
 pub use self::plan::{Shape, Soup, SoupFile};
 pub use self::published::{Blended, blend, planned, recompute};
 pub use self::reader::SoupReader;

@@ -197,7 +197,12 @@ impl Run {
             let (start, used) = (Instant::now(), cpu_seconds());
             let prompts: Vec<Prompt> = prompts(vocabulary, PROMPTS, PROMPT, step as u64)
                 .into_iter()
-                .map(|tokens| Prompt { text: String::new(), tokens, columns: Map::new() })
+                .map(|tokens| Prompt {
+                    text: String::new(),
+                    conversation: None,
+                    tokens,
+                    columns: Map::new(),
+                })
                 .collect();
             let (figures, _) = learner.step(&mut state, &prompts, even)?;
             if step == 0 {

@@ -1,7 +1,7 @@
-//! Files that are whole or absent.
+//! Files that are written whole or not at all, and read no further than they may go.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -38,6 +38,16 @@ fn write_for(mode: u32, path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&part, path)?;
     sync_folder(folder)
+}
+
+/// Reads a file that may have `most` bytes: all of it, or one byte more, by which its reader knows.
+///
+/// # Errors
+/// Where the file system refuses.
+pub fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Makes renames within `folder` last.

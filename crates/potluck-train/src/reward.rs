@@ -32,7 +32,7 @@ mod commitment;
 pub use commitment::Nonce;
 pub use error::{Fault, RewardError};
 pub use list::Rewards;
-pub use model::{OpenScorer, TextScorer};
+pub use model::{OpenScorer, Shown, TextScorer};
 pub use news::{Judgement, Reward, RewardFile};
 pub use sample::Sample;
 pub use scored::{Part, Scored};

@@ -20,6 +20,7 @@ mod stops;
 
 pub use answers::{Answers, Marked};
 pub use conversation::{Conversation, Tools};
+pub(crate) use folder::MAX_TOKENIZER;
 pub use specials::Specials;
 pub use stops::{StopStrings, StopWatch};
 pub(crate) use template::TEMPLATES;

@@ -121,12 +121,12 @@ fn soup_of(
     Ok(file)
 }
 
-/// How many bytes a soup takes, but for some of its header: the base's, whose tensors it has; or, of adapters, twice those
+/// How many bytes a soup takes at the most, but for some of its header: the base's, whose tensors it has; or, of adapters, twice those
 /// of its experts, whose factors stand beside one another in it, in F32 where they may be in BF16.
 fn room(standing: &Standing, recipe: &Recipe) -> u64 {
     match recipe.arithmetic() {
         Arithmetic::Linear1 => standing.federation.base_weights().size,
-        Arithmetic::AdapterLinear2 => {
+        Arithmetic::AdapterLinear2 | Arithmetic::AdapterSharedA1 => {
             let experts = recipe.experts().iter();
             let sizes = experts.filter_map(|it| Some(standing.catalogue.expert(it.manifest)?.size));
             sizes.fold(0, |sum: u64, size| sum.saturating_add(size.saturating_mul(2)))

@@ -1,12 +1,14 @@
 //! Judging an expert: the questions of admission that need its bytes, in their fixed order.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::PoisonError;
 use std::thread::{self, Builder};
 
 use potluck_core::federation::Authentic;
-use potluck_core::{Author, Code, PartyId, Refusal, Sha256};
+use potluck_core::{Author, Blake3, Code, Federation, PartyId, Refusal, Sha256};
 use potluck_soup::adapter::inspect::AdapterLimits;
 use potluck_soup::adapter::{self, Adapter};
 use potluck_soup::{
@@ -15,17 +17,51 @@ use potluck_soup::{
 };
 
 use super::intake::{Content, Received};
+use super::record::{Recorded, Warrant};
 use crate::in_full;
 use crate::server::Aggregator;
 
 /// Evidence that an expert passed every question, and that its bytes are in the store, durably.
 #[derive(Debug)]
-pub struct Admitted(Authentic);
+pub struct Admitted {
+    authentic: Authentic,
+    adapter: Option<Agreed>,
+}
+
+/// The parties' adapters beside which one was found good, by the digest of each file.
+type Others = BTreeMap<PartyId, Blake3>;
+
+/// Evidence that an adapter can be mixed with some others.
+#[derive(Debug)]
+struct Agreed {
+    party: PartyId,
+    file: Blake3,
+    others: Others,
+}
 
 impl Admitted {
     /// The statement, for the ledger's writer.
     pub(crate) fn into_authentic(self) -> Authentic {
-        self.0
+        self.authentic
+    }
+
+    /// Has the expert recorded. Of two adapters that were inspected at the same time neither was held against the other; so
+    /// they are recorded one at a time, and each is asked once more if there are others by then.
+    ///
+    /// # Errors
+    /// `adapter-refused` where it cannot be mixed with what came meanwhile, and [`Refusal`] as the ledger has it.
+    pub fn record(self, aggregator: &Aggregator) -> Result<Recorded, Refusal> {
+        let Some(adapter) = &self.adapter else {
+            return aggregator.ledger.record(Warrant::Expert(self));
+        };
+        // Nothing is guarded but the order: whoever panicked within left nothing half done.
+        let _turn = aggregator.agreeing.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = others(&aggregator.ledger.standing().federation, &adapter.party);
+        if others != adapter.others {
+            let path = aggregator.store.blobs.data(adapter.file);
+            agree(aggregator, open(&path, &adapter.party)?, &others)?;
+        }
+        aggregator.ledger.record(Warrant::Expert(self))
     }
 }
 
@@ -41,12 +77,15 @@ impl Received {
             Content::Stored => aggregator.store.blobs.data(self.file.blake3),
             Content::Quarantined { .. } => aggregator.store.quarantine.part(self.file.blake3),
         };
-        if let Err(refusal) = self.judge(aggregator, &path) {
-            if refusal.code != Code::Internal {
-                self.keep_refused(aggregator, &refusal, &path);
+        let adapter = match self.judge(aggregator, &path) {
+            Ok(adapter) => adapter,
+            Err(refusal) => {
+                if refusal.code != Code::Internal {
+                    self.keep_refused(aggregator, &refusal, &path);
+                }
+                return Err(refusal);
             }
-            return Err(refusal);
-        }
+        };
         if let Content::Quarantined { partial, place } = self.content {
             let blobs = &aggregator.store.blobs;
             let party = self.authentic.statement().author.to_string();
@@ -59,10 +98,10 @@ impl Received {
                 .map_err(|error| aggregator.fault.raise("store an expert", &error))?;
             drop(place);
         }
-        Ok(Admitted(self.authentic))
+        Ok(Admitted { authentic: self.authentic, adapter })
     }
 
-    fn judge(&self, aggregator: &Aggregator, path: &Path) -> Result<(), Refusal> {
+    fn judge(&self, aggregator: &Aggregator, path: &Path) -> Result<Option<Agreed>, Refusal> {
         let unreadable = |error: io::Error| failed(&error);
         let mut bytes = open_plain(path).map_err(|error| failed(&error))?;
         thread::scope(|scope| {
@@ -95,7 +134,12 @@ impl Received {
         Err(Refusal::new(Code::ManifestRefused, sentence))
     }
 
-    fn inspect_weights(&self, aggregator: &Aggregator, path: &Path) -> Result<(), Refusal> {
+    /// What the other adapters were, where it is one.
+    fn inspect_weights(
+        &self,
+        aggregator: &Aggregator,
+        path: &Path,
+    ) -> Result<Option<Agreed>, Refusal> {
         let federation = &aggregator.ledger.standing().federation;
         let base = federation.base_weights();
         if !aggregator.store.blobs.is_intact(base).map_err(|error| failed(&error))? {
@@ -112,15 +156,21 @@ impl Received {
         let change = ChangeLimit { permille: federation.charter().limits().change_permille };
         let Some(rules) = federation.charter().adapters() else {
             inspect(&expert, &base, &layout, change).map_err(refused)?;
-            return Ok(());
+            return Ok(None);
         };
         let Author::Party(party) = &self.authentic.statement().author else {
             return Err(Refusal::new(Code::NotPermitted, "an expert is handed in by a party"));
         };
-        let limits = AdapterLimits { max_rank: rules.max_rank, change };
+        let limits = AdapterLimits {
+            max_rank: rules.max_rank,
+            shared_a: rules.shared_a.map(u64::from),
+            change,
+        };
         let adapter =
             adapter::inspect::inspect(party, path, (&base, &layout), limits).map_err(refused)?;
-        agree(aggregator, party, adapter)
+        let others = others(federation, party);
+        agree(aggregator, adapter, &others)?;
+        Ok(Some(Agreed { party: party.clone(), file: self.file.blake3, others }))
     }
 
     fn keep_refused(&self, aggregator: &Aggregator, refusal: &Refusal, path: &Path) {
@@ -136,23 +186,31 @@ impl Received {
     }
 }
 
-/// Asks whether the adapter can be mixed with those that are in force. One that could not would be found out by the soup
-/// alone, when nobody can do anything about it but begin a new round.
-fn agree(aggregator: &Aggregator, party: &PartyId, adapter: Adapter) -> Result<(), Refusal> {
-    let federation = &aggregator.ledger.standing().federation;
+/// The adapters of all parties but one that are in force.
+fn others(federation: &Federation, party: &PartyId) -> Others {
     let others = federation.experts().iter().filter(|(other, _)| *other != party);
+    let files =
+        others.filter_map(|(other, expert)| Some((other.clone(), expert.manifest.expert()?)));
+    files.map(|(other, file)| (other, file.blake3)).collect()
+}
+
+/// Asks whether the adapter can be mixed with others. One that could not would be found out by the soup
+/// alone, when nobody can do anything about it but begin a new round.
+fn agree(aggregator: &Aggregator, adapter: Adapter, others: &Others) -> Result<(), Refusal> {
     let mut all = vec![adapter];
-    for (other, expert) in others {
-        let Some(file) = expert.manifest.expert() else { continue };
-        let path = aggregator.store.blobs.data(file.blake3);
-        let opened = Checkpoint::open(&path).map_err(|error| failed(&error))?;
-        all.push(Adapter::open(other, &opened).map_err(|error| failed(&error))?);
+    for (other, file) in others {
+        all.push(open(&aggregator.store.blobs.data(*file), other)?);
     }
     adapter::agree(&all).map_err(|error| {
         let sentence =
             format!("it cannot be mixed with the adapters that are in: {}", in_full(&error));
         Refusal::new(Code::AdapterRefused, sentence)
     })
+}
+
+fn open(path: &Path, party: &PartyId) -> Result<Adapter, Refusal> {
+    let opened = Checkpoint::open(path).map_err(|error| failed(&error))?;
+    Adapter::open(party, &opened).map_err(|error| failed(&error))
 }
 
 /// The code of a failed inspection, with its whole reason as the sentence.
@@ -173,3 +231,6 @@ fn failed(error: &dyn std::error::Error) -> Refusal {
     tracing::error!(error = %in_full(error), "an expert could not be inspected");
     Refusal::new(Code::Internal, "the aggregator could not inspect the expert")
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,11 +14,14 @@ pub struct AdapterRules {
     /// The largest rank of a module in an expert; a soup has the sum of its experts' ranks.
     #[serde(default = "usual_rank")]
     pub max_rank: u32,
+    /// The seed of a factor A that is drawn and never trained: an expert is its factors B alone, and a soup their mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_a: Option<u32>,
 }
 
 impl Default for AdapterRules {
     fn default() -> Self {
-        Self { max_rank: usual_rank() }
+        Self { max_rank: usual_rank(), shared_a: None }
     }
 }
 

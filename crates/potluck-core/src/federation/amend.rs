@@ -80,6 +80,10 @@ impl Federation {
                 "what an expert is, adapter or full weights, stays as it was at the founding",
             );
         }
+        let seed = |charter: &Charter| charter.adapters().and_then(|rules| rules.shared_a);
+        if seed(&amend.charter) != seed(&self.charter) {
+            return refuse("adapters.shared_a stays as it was at the founding");
+        }
         if amend.charter == self.charter {
             return refuse("it is the charter in force");
         }

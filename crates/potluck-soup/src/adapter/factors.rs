@@ -38,7 +38,11 @@ pub fn factors(shares: &[Share<'_>], wanted: &Wanted<'_>) -> Result<AdapterSoup,
 }
 
 /// Refuses a module that the adapters do not have in common, or have in different forms.
-fn compare(active: &Active<'_>, module: &str, parts: &[Part<'_>]) -> Result<(), AdapterError> {
+pub(super) fn compare(
+    active: &Active<'_>,
+    module: &str,
+    parts: &[Part<'_>],
+) -> Result<(), AdapterError> {
     let first = parts[0];
     let refused = |second: &super::Adapter, what| AdapterError::Factors {
         first: first.adapter.party().clone(),

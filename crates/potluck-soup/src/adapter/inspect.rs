@@ -27,6 +27,8 @@ use crate::source::SourceError;
 pub struct AdapterLimits {
     /// The largest rank of a module.
     pub max_rank: u32,
+    /// The seed from which all experts draw their factor A; without one, they hold it.
+    pub shared_a: Option<u64>,
     /// How far it may move each tensor.
     pub change: ChangeLimit,
 }
@@ -53,9 +55,33 @@ pub enum AdapterRefusal {
         /// As allowed.
         limit: u32,
     },
+    /// Factors A that are not where they belong.
+    #[error("{}", shared_a(.found, .wanted))]
+    SharedA {
+        /// From which seed it draws them; nothing where it holds them.
+        found: Option<u64>,
+        /// The same, as the charter says.
+        wanted: Option<u64>,
+    },
     /// A scale that turns the change around, or makes none of it.
     #[error("the alpha of module {0} is not above zero")]
     Alpha(String),
+}
+
+fn shared_a(found: &Option<u64>, wanted: &Option<u64>) -> String {
+    match (found, wanted) {
+        (None, Some(seed)) => format!(
+            "it holds its factors A, but the experts of this federation draw them from the seed {seed}: push the folder with the \
+             adapter, from which they are taken"
+        ),
+        (Some(_), None) => {
+            "its factors A are to be drawn from a seed, but the experts of this federation hold them".to_owned()
+        }
+        (found, wanted) => {
+            let word = |seed: &Option<u64>| seed.map_or("none".to_owned(), |seed| seed.to_string());
+            format!("its factors A come from the seed {}, but those here from {}", word(found), word(wanted))
+        }
+    }
 }
 
 /// In what the weight that an adapter changes is not the base's.
@@ -114,6 +140,10 @@ fn check_words(adapter: &Adapter, limits: AdapterLimits) -> Result<(), Inspectio
     }
     if config.bias != Bias::None {
         return refused(AdapterRefusal::Whole("biases".to_owned()));
+    }
+    let (found, wanted) = (adapter.shared_a(), limits.shared_a);
+    if found != wanted {
+        return refused(AdapterRefusal::SharedA { found, wanted });
     }
     for (module, rank) in adapter.modules() {
         if rank > limits.max_rank {

@@ -26,10 +26,7 @@ pub fn linear(shares: &[Share<'_>], wanted: &Wanted<'_>) -> Result<AdapterSoup, 
                 let dtype = wanted.dtype.filter(|_| input.dtype().is_float());
                 planned(input, in_format(input.clone(), dtype.unwrap_or(input.dtype())), dtype)
             };
-            let inputs = adapter.checkpoint().tensors().map(|tensor| {
-                adapter.checkpoint().input(&tensor.name).expect("it stands in the list")
-            });
-            let tensors = inputs.map(|input| copy(&input)).collect();
+            let tensors = adapter.inputs().iter().map(copy).collect();
             let config = active.config(wanted)?;
             Ok(AdapterSoup { soup: in_one_file(tensors, &active, wanted), config })
         }

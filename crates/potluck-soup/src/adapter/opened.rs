@@ -5,16 +5,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use potluck_core::PartyId;
 
 use super::config::{AdapterConfig, MAX_ADAPTER_CONFIG, MAX_RANK};
+use super::drawn::SharedA;
 use super::names::{Kind, Role, role};
-use super::packed::packed_config;
+use super::packed::{packed_config, shared_in};
 use super::scale::Fold;
 use super::text_file::read_up_to;
 use super::{AdapterError, excerpt};
-use crate::blend::Input;
+use crate::blend::{Input, SHARED_A_KEY};
 use crate::checkpoint::{ADAPTER_CONFIG, Checkpoint, Kind as Found};
 
 /// The factors of one module.
@@ -54,6 +56,8 @@ pub struct Adapter {
     config: AdapterConfig,
     /// By the module's name in the base model.
     modules: BTreeMap<String, Factors>,
+    /// What its file says of factors A that are drawn.
+    shared: Option<SharedA>,
     /// Tensors of the base that were retrained whole, by their name there as PEFT has it.
     whole: BTreeMap<String, Input>,
 }
@@ -81,9 +85,18 @@ impl Adapter {
         };
         let config = AdapterConfig::parse(&text)
             .map_err(|source| AdapterError::Config { party: party.clone(), source })?;
-        let (modules, whole) = paired(party, checkpoint, &config)?;
+        let said = shared_in(checkpoint).filter(|_| checkpoint.kind() == Found::File);
+        let shared = said.map(|text| {
+            SharedA::parse(text).ok_or_else(|| AdapterError::Tensor {
+                party: party.clone(),
+                tensor: SHARED_A_KEY.to_owned(),
+                what: "its header does not say as it should how factors A are drawn",
+            })
+        });
+        let shared = shared.transpose()?;
+        let (modules, whole) = paired(party, checkpoint, &config, shared.as_ref())?;
         let (party, checkpoint) = (party.clone(), checkpoint.clone());
-        Ok(Self { party, checkpoint, config, modules, whole })
+        Ok(Self { party, checkpoint, config, modules, shared, whole })
     }
 
     /// Whose it is.
@@ -103,6 +116,23 @@ impl Adapter {
 
     pub(super) fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// The seed of its factors A, where its file holds none.
+    pub fn shared_a(&self) -> Option<u64> {
+        self.shared.as_ref().map(|shared| shared.seed)
+    }
+
+    pub(super) fn shared(&self) -> Option<&SharedA> {
+        self.shared.as_ref()
+    }
+
+    /// Every tensor of it, in byte order of names, those that are drawn among them.
+    pub(super) fn inputs(&self) -> Vec<Input> {
+        let factors = self.modules.values().flat_map(|it| [it.a.clone(), it.b.clone()]);
+        let mut all: Vec<_> = factors.chain(self.whole.values().cloned()).collect();
+        all.sort_by(|a, b| a.tensor().name.cmp(&b.tensor().name));
+        all
     }
 
     pub(super) fn factors(&self) -> &BTreeMap<String, Factors> {
@@ -125,6 +155,7 @@ fn paired(
     party: &PartyId,
     checkpoint: &Checkpoint,
     config: &AdapterConfig,
+    shared: Option<&SharedA>,
 ) -> Result<Paired, AdapterError> {
     let fault = |tensor: &str, what| AdapterError::Tensor {
         party: party.clone(),
@@ -143,6 +174,14 @@ fn paired(
     }
     let mut modules = BTreeMap::new();
     for ((module, kind), halves) in halves {
+        let halves = match (shared, halves) {
+            (Some(shared), [None, Some(b)]) => [drawn(shared, kind, module, &b), Some(b)],
+            (Some(_), [Some(a), _]) => {
+                let what = "its file says that factors A are drawn, and holds one";
+                return Err(fault(&a.tensor().name, what));
+            }
+            (_, halves) => halves,
+        };
         let factors = match halves {
             [Some(a), Some(b)] => factors(kind, a, b),
             [Some(a), None] => Err((a, "it has no factor B beside it")),
@@ -165,10 +204,27 @@ fn paired(
             return Err(fault(module, "it is adapted both as a layer and as an embedding"));
         }
     }
+    if let Some(module) =
+        shared.and_then(|it| it.inputs.keys().find(|module| !modules.contains_key(*module)))
+    {
+        return Err(fault(module, "its header speaks of a factor A, but there is no factor B"));
+    }
     if modules.is_empty() {
         return Err(AdapterError::Empty { party: party.clone() });
     }
     Ok((modules, whole))
+}
+
+/// The factor A that belongs to a B of a linear layer, where the header speaks of it.
+fn drawn(shared: &SharedA, kind: Kind, module: &str, b: &Input) -> Option<Input> {
+    let inputs = *shared.inputs.get(module)?;
+    match b.tensor().shape.as_slice() {
+        [_, rank] if kind == Kind::Weight && *rank <= u64::from(MAX_RANK) => {
+            let source = Arc::clone(b.source());
+            Some(Input::drawn(source, (shared.seed, module), kind.a(module), [*rank, inputs]))
+        }
+        _ => None,
+    }
 }
 
 /// The factors, where their shapes are those of a plain LoRA.

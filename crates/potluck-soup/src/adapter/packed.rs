@@ -6,15 +6,15 @@
 
 use std::path::Path;
 
-use potluck_core::Blake3;
+use potluck_core::{Blake3, PartyId};
 
 use super::config::AdapterConfig;
 use super::linear::linear;
 use super::scale::MILLION;
+use super::shared::shared;
 use super::{Adapter, AdapterError, Share, Wanted};
-use crate::blend::{ADAPTER_CONFIG_KEY, BlendError, Soup};
+use crate::blend::{ADAPTER_CONFIG_KEY, BlendError, SHARED_A_KEY, Soup};
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::layout::Layout;
 
 /// Plans the soup of `adapter_linear/2`: as [`linear()`] has it, in one file with its configuration. The words for base,
 /// revision and task are those of the first adapter, in ascending order of party.
@@ -24,7 +24,7 @@ use crate::layout::Layout;
 pub fn packed(shares: &[Share<'_>], recipe: Option<Blake3>) -> Result<Soup, AdapterError> {
     let first = shares.iter().filter(|(ppm, _)| *ppm != 0).map(|(_, it)| it.party()).min();
     let made = linear(shares, &Wanted { dtype: None, recipe, prefer: first })?;
-    Ok(with(made.soup, recipe, &made.config))
+    Ok(with(made.soup, recipe, &made.config, None))
 }
 
 /// Plans one adapter as an expert of a federation: its tensors as they are, and its configuration, but for a word that says
@@ -34,9 +34,29 @@ pub fn packed(shares: &[Share<'_>], recipe: Option<Blake3>) -> Result<Soup, Adap
 /// As [`linear()`].
 pub fn expert(adapter: &Adapter) -> Result<Soup, AdapterError> {
     let made = linear(&[(MILLION, adapter)], &Wanted { dtype: None, recipe: None, prefer: None })?;
-    let mut config = made.config;
+    Ok(with(made.soup, None, &as_expert(made.config), None))
+}
+
+/// A configuration without the word that says where the base lies on its author's machine.
+pub(super) fn as_expert(mut config: AdapterConfig) -> AdapterConfig {
     config.base_model = config.base_model.filter(|name| !is_place(name));
-    Ok(with(made.soup, None, &config))
+    config
+}
+
+/// Plans the file that PEFT reads beside its configuration, of an adapter that leaves factors A to be drawn; nothing of any other,
+/// which PEFT reads as it is.
+///
+/// # Errors
+/// As [`linear()`].
+pub fn restored(path: &Path, party: &PartyId) -> Result<Option<Soup>, AdapterError> {
+    let checkpoint = Checkpoint::open(path)
+        .map_err(|source| BlendError::Checkpoint { party: party.clone(), source })?;
+    if shared_in(&checkpoint).is_none() {
+        return Ok(None);
+    }
+    let adapter = Adapter::open(party, &checkpoint)?;
+    let wanted = Wanted { dtype: None, recipe: None, prefer: None };
+    Ok(Some(linear(&[(MILLION, &adapter)], &wanted)?.soup))
 }
 
 /// Asks whether adapters can be mixed with one another at all, whatever the shares; by headers and configurations.
@@ -45,7 +65,10 @@ pub fn expert(adapter: &Adapter) -> Result<Soup, AdapterError> {
 /// As [`linear()`].
 pub fn agree(adapters: &[Adapter]) -> Result<(), AdapterError> {
     let shares: Vec<_> = adapters.iter().map(|adapter| (1, adapter)).collect();
-    packed(&shares, None).map(drop)
+    match adapters.iter().any(|adapter| adapter.shared_a().is_some()) {
+        true => shared(&shares, None).map(drop),
+        false => packed(&shares, None).map(drop),
+    }
 }
 
 /// The text of the `adapter_config.json` that belongs beside an adapter in one file; nothing where its header holds none.
@@ -56,22 +79,31 @@ pub fn config_of(path: &Path) -> Result<Option<String>, CheckpointError> {
     Ok(packed_config(&Checkpoint::open(path)?).map(str::to_owned))
 }
 
-fn with(soup: Soup, recipe: Option<Blake3>, config: &AdapterConfig) -> Soup {
+pub(super) fn with(
+    soup: Soup,
+    recipe: Option<Blake3>,
+    config: &AdapterConfig,
+    shared_a: Option<&str>,
+) -> Soup {
     let text = String::from_utf8(config.canonical()).expect("JSON is written as text");
-    soup.with_adapter_config(recipe, &text)
+    soup.with_adapter_config(recipe, &text, shared_a)
 }
 
 /// What the header of an adapter in one file says it means; nothing where it says nothing.
 pub fn packed_config(checkpoint: &Checkpoint) -> Option<&str> {
-    match checkpoint.sources() {
-        [source] => config_in(source.layout()),
-        _ => None,
-    }
+    said(checkpoint, ADAPTER_CONFIG_KEY)
 }
 
-fn config_in(layout: &Layout) -> Option<&str> {
-    let mut metadata = layout.metadata().iter();
-    metadata.find(|(key, _)| key == ADAPTER_CONFIG_KEY).map(|(_, text)| text.as_str())
+/// What the header of an adapter in one file says of factors A that are drawn; nothing where it says nothing.
+pub(super) fn shared_in(checkpoint: &Checkpoint) -> Option<&str> {
+    said(checkpoint, SHARED_A_KEY)
+}
+
+/// What stands under a key in the metadata of the only file.
+fn said<'a>(checkpoint: &'a Checkpoint, key: &str) -> Option<&'a str> {
+    let [source] = checkpoint.sources() else { return None };
+    let mut metadata = source.layout().metadata().iter();
+    metadata.find(|(there, _)| there == key).map(|(_, text)| text.as_str())
 }
 
 /// Whether a name for the base says where it lies on somebody's disk: nobody else can use it, and not everybody is to read it.

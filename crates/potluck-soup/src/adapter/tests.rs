@@ -5,4 +5,5 @@ mod inspect;
 mod linear;
 mod merge;
 mod packed;
+mod shared;
 mod support;

@@ -16,6 +16,8 @@ use crate::source::Source;
 
 /// Where the header of an adapter in one file holds its configuration.
 pub(crate) const ADAPTER_CONFIG_KEY: &str = "adapter_config";
+/// Where it says from which seed the factors A come that it does not hold.
+pub(crate) const SHARED_A_KEY: &str = "shared_a";
 
 /// How the tensors of a soup are spread over files.
 #[derive(Debug, Clone, Copy)]
@@ -99,14 +101,19 @@ impl Soup {
         width: usize,
     ) -> Self {
         let sources: Arc<[_]> = sources.into();
-        let marks = Marks { recipe, adapter_config: None };
+        let marks = Marks { recipe, adapter_config: None, shared_a: None };
         let file = |(name, tensors)| SoupFile::of(name, tensors, marks, width, &sources);
         Self { files: spread(tensors, shape).into_iter().map(file).collect() }
     }
 
-    /// The same tensors in files whose headers hold an adapter's configuration too.
-    pub(crate) fn with_adapter_config(self, recipe: Option<Blake3>, config: &str) -> Self {
-        let marks = Marks { recipe, adapter_config: Some(config) };
+    /// The same tensors in files whose headers hold an adapter's configuration too, and where factors A are drawn, from what.
+    pub(crate) fn with_adapter_config(
+        self,
+        recipe: Option<Blake3>,
+        config: &str,
+        shared_a: Option<&str>,
+    ) -> Self {
+        let marks = Marks { recipe, adapter_config: Some(config), shared_a };
         let file = |file: SoupFile| {
             let SoupFile { name, tensors, width, sources, .. } = file;
             let tensors = tensors.into_iter().map(|placed| placed.tensor).collect();
@@ -205,17 +212,22 @@ fn spread(tensors: Vec<Planned>, shape: Shape<'_>) -> Vec<(String, Vec<Planned>)
 struct Marks<'a> {
     recipe: Option<Blake3>,
     adapter_config: Option<&'a str>,
+    shared_a: Option<&'a str>,
 }
 
 /// The header of a file, with the length before it and the padding after it.
 fn header(tensors: &[Planned], marks: Marks<'_>) -> Vec<u8> {
     // `format` is what transformers asks of every safetensors file; a file without it is refused.
     let recipe = marks.recipe.map_or_else(String::new, |recipe| format!(r#","recipe":"{recipe}""#));
-    let config = marks.adapter_config.map_or_else(String::new, |text| {
-        let text = serde_json::to_string(text).expect("text always has a JSON form");
-        format!(r#","{ADAPTER_CONFIG_KEY}":{text}"#)
-    });
-    let mut json = format!(r#"{{"__metadata__":{{"format":"pt"{recipe}{config}}}"#);
+    let text = |key: &str, text: Option<&str>| {
+        text.map_or_else(String::new, |text| {
+            let text = serde_json::to_string(text).expect("text always has a JSON form");
+            format!(r#","{key}":{text}"#)
+        })
+    };
+    let config = text(ADAPTER_CONFIG_KEY, marks.adapter_config);
+    let shared = text(SHARED_A_KEY, marks.shared_a);
+    let mut json = format!(r#"{{"__metadata__":{{"format":"pt"{recipe}{config}{shared}}}"#);
     let mut start = 0;
     for tensor in tensors {
         let end = start + tensor.bytes();

@@ -1,4 +1,5 @@
-//! Soups as a federation publishes them: by `linear/1`, or `adapter_linear/2` where experts are adapters, in one file, in the
+//! Soups as a federation publishes them: by `linear/1`, or where experts are adapters, `adapter_linear/2` or
+//! `adapter_shared_a/1`, in one file, in the
 //! experts' own dtypes, under a recipe.
 //!
 //! The aggregator makes and keeps the file ([`blend`]); whoever only wants to know whether it is what was published
@@ -12,7 +13,7 @@ use potluck_core::recipe::{Arithmetic, Ingredient};
 use potluck_core::{Blake3, PartyId, Recipe, Sha256};
 
 use super::{BlendError, Made, Making, Shape, Soup, Wanted, linear};
-use crate::adapter::{self, Adapter, AdapterError};
+use crate::adapter::{self, Adapter, AdapterError, Share};
 use crate::checkpoint::Checkpoint;
 use crate::write::Durability;
 
@@ -101,20 +102,22 @@ pub fn planned(recipe: &Recipe, experts: &[(PartyId, Checkpoint)]) -> Result<Sou
             let recipe = Some(recipe.digest());
             linear(&active, &Wanted { shape: Shape::One, dtype: None, recipe })
         }
-        Arithmetic::AdapterLinear2 => Ok(of_adapters(&active, recipe.digest())?),
+        Arithmetic::AdapterLinear2 => Ok(of_adapters(&active, recipe.digest(), adapter::packed)?),
+        Arithmetic::AdapterSharedA1 => Ok(of_adapters(&active, recipe.digest(), adapter::shared)?),
     }
 }
 
 fn of_adapters(
     active: &[(PartyId, u32, &Checkpoint)],
     recipe: Blake3,
+    plan: impl Fn(&[Share<'_>], Option<Blake3>) -> Result<Soup, AdapterError>,
 ) -> Result<Soup, AdapterError> {
     let open = |(party, ppm, it): &(PartyId, u32, &Checkpoint)| {
         Ok((i64::from(*ppm), Adapter::open(party, it)?))
     };
     let adapters = active.iter().map(open).collect::<Result<Vec<_>, AdapterError>>()?;
     let shares: Vec<_> = adapters.iter().map(|(ppm, adapter)| (*ppm, adapter)).collect();
-    adapter::packed(&shares, Some(recipe))
+    plan(&shares, Some(recipe))
 }
 
 /// Opens each party's checkpoint; no party stands twice.

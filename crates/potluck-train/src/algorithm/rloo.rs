@@ -138,7 +138,12 @@ fn prompts(expert: &Expert, step: u64) -> Result<(Vec<Item>, Vec<Prompt>), State
         .collect();
     let prompt = |item: &Item| {
         let tokens = expert.tokenizer.prompt(item.article())?;
-        Ok(Prompt { text: item.article().to_owned(), tokens, columns: Default::default() })
+        Ok(Prompt {
+            text: item.article().to_owned(),
+            conversation: None,
+            tokens,
+            columns: Default::default(),
+        })
     };
     let prompts: Result<_, crate::tokenizer::TokenizerError> = items.iter().map(prompt).collect();
     Ok((items, prompts.map_err(|error| StateError::Weights(error.to_string()))?))

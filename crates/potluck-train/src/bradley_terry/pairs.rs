@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::bad_input::BadInput;
 use crate::data;
 use crate::hf::{Reading, ScoreError, Scorer};
-use crate::text::TextTokenizer;
+use crate::text::{Around, TextTokenizer};
 
 /// Two texts as a model reads them, the first of which is preferred.
 #[derive(Debug, Clone)]
@@ -89,9 +89,9 @@ fn read(pair: &data::Pair, scorer: &Scorer) -> Result<Pair, String> {
             Some(answer) => scorer.judged(&pair.prompt, answer),
             None => (text.into(), None),
         };
-        let readings = scorer.read(&[(&first, second)]);
+        let around = if pair.is_printed { Around::Nothing } else { Around::Specials };
         let named = |error: ScoreError| format!("{key}: {error}");
-        readings.map_err(named)?.pop().ok_or_else(|| format!("{key}: it is not read"))
+        scorer.read_one(0, &first, second, around).map_err(named)
     };
     Ok(Pair {
         chosen: read("chosen", &pair.chosen_text)?,

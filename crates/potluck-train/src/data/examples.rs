@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::bad_input::BadInput;
 use crate::text::{Answers, Around, Marked, TextError, TextTokenizer};
 
-use super::items::{self, DataSettings, Items, Learned, TooLong};
+use super::items::{self, DataSettings, Fit, Items, Learned};
 use super::kind::{Form, Kind, Uniform};
 use super::records::Record;
 
@@ -125,18 +125,12 @@ fn end(tokens: &mut Vec<i64>, tokenizer: &TextTokenizer) {
 
 /// `None` if it is left out: too long, or cut to where nothing is learned.
 fn fitted(mut example: Example, settings: &DataSettings) -> Result<Option<Example>, String> {
-    let (length, longest) = (example.tokens.len(), settings.longest);
-    if length <= longest {
-        return Ok(Some(example));
-    }
-    match settings.too_long {
-        TooLong::Refuse => Err(format!(
-            "it has {length} tokens, and {longest} are allowed: raise longest, or set too_long to \"skip\" or \"cut\""
-        )),
-        TooLong::Skip => Ok(None),
-        TooLong::Cut => {
-            example.tokens.truncate(longest);
-            example.is_learned.truncate(longest);
+    match settings.fit(example.tokens.len(), "it")? {
+        Fit::Whole => Ok(Some(example)),
+        Fit::LeftOut => Ok(None),
+        Fit::Cut => {
+            example.tokens.truncate(settings.longest);
+            example.is_learned.truncate(settings.longest);
             Ok(example.is_learned.contains(&true).then_some(example))
         }
     }

@@ -56,7 +56,31 @@ impl Default for DataSettings {
     }
 }
 
+/// What becomes of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It is taken as it is.
+    Whole,
+    /// It is left out.
+    LeftOut,
+    /// It is cut to the most tokens.
+    Cut,
+}
+
 impl DataSettings {
+    /// What becomes of an item with `length` tokens; `what` says in a refusal what has them.
+    pub(super) fn fit(&self, length: usize, what: &str) -> Result<Fit, String> {
+        let longest = self.longest;
+        match self.too_long {
+            _ if length <= longest => Ok(Fit::Whole),
+            TooLong::Skip => Ok(Fit::LeftOut),
+            TooLong::Cut => Ok(Fit::Cut),
+            TooLong::Refuse => Err(format!(
+                "{what} has {length} tokens, and {longest} are allowed: raise longest, or set too_long to \"skip\" or \"cut\""
+            )),
+        }
+    }
+
     /// # Errors
     /// [`BadInput`], which names the key.
     pub fn check(&self) -> Result<(), BadInput> {

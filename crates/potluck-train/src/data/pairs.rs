@@ -25,6 +25,8 @@ pub struct Pair {
     pub chosen_text: String,
     /// Prompt and rejected answer.
     pub rejected_text: String,
+    /// Whether a chat template printed them, special tokens included.
+    pub is_printed: bool,
     /// Everything else of the line; `margin` is what reward models know.
     pub columns: Map<String, Value>,
     /// Which line of the file it is, from 1.
@@ -84,6 +86,7 @@ fn plain(record: &Record) -> Result<Pair, String> {
                 rejected_text: format!("{prompt}{rejected}"),
                 prompt,
                 has_prompt: true,
+                is_printed: false,
                 columns,
                 line,
             }
@@ -93,6 +96,7 @@ fn plain(record: &Record) -> Result<Pair, String> {
             has_prompt: false,
             chosen_text: chosen,
             rejected_text: rejected,
+            is_printed: false,
             columns,
             line,
         },
@@ -132,6 +136,7 @@ fn chat(record: &Record, template: &ChatTemplate) -> Result<Pair, String> {
         prompt: prompt.unwrap_or_default(),
         chosen_text: text(&chosen, Opening::None)?,
         rejected_text: text(&rejected, Opening::None)?,
+        is_printed: true,
         columns: record.others(Kind::Pairs.keys()),
         line: record.line,
     })

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::bad_input::BadInput;
-use crate::text::{Opening, TextTokenizer};
+use crate::text::{Conversation, Opening, TextTokenizer};
 
-use super::items::{self, DataSettings, Items, TooLong};
+use super::items::{self, DataSettings, Fit, Items};
 use super::kind::{Form, Kind, Uniform};
 use super::records::Record;
 
@@ -16,6 +16,8 @@ use super::records::Record;
 pub struct Prompt {
     /// As written, or the conversation as its template prints it; whole, also where the tokens are cut.
     pub text: String,
+    /// The messages, where it is a conversation.
+    pub conversation: Option<Conversation>,
     /// With the special tokens that stand before it; at least one.
     pub tokens: Vec<i64>,
     /// Everything else of the line. A conversation is here too, as `messages`; the answer that it
@@ -58,11 +60,11 @@ fn prompt(
     };
     let mut columns = record.others(&[key]);
     let failed = |error: crate::text::TextError| error.to_string();
-    let (text, tokens) = match form {
+    let (text, conversation, tokens) = match form {
         Form::Plain => {
             let text = record.text(key)?;
             let tokens = tokenizer.encode_beginning(&text).map_err(failed)?;
-            (text, tokens)
+            (text, None, tokens)
         }
         Form::Chat => {
             let mut chat = items::conversation(record, key)?;
@@ -78,12 +80,12 @@ fn prompt(
             let rendered = template.render(&chat, tools.as_ref(), Opening::Answer);
             let text = rendered.map_err(|error| error.to_string())?.text;
             let tokens = tokenizer.encode(&text, crate::text::Around::Nothing).map_err(failed)?;
-            (text, tokens)
+            (text, Some(chat), tokens)
         }
     };
     match tokens.is_empty() {
         true => Err("the prompt has no token".into()),
-        false => Ok(Prompt { text, tokens, columns }),
+        false => Ok(Prompt { text, conversation, tokens, columns }),
     }
 }
 
@@ -94,15 +96,10 @@ fn fitted(
     settings: &DataSettings,
 ) -> Result<Option<Prompt>, String> {
     let (length, longest) = (prompt.tokens.len(), settings.longest);
-    if length <= longest {
-        return Ok(Some(prompt));
-    }
-    match settings.too_long {
-        TooLong::Refuse => Err(format!(
-            "its prompt has {length} tokens, and {longest} are allowed: raise longest, or set too_long to \"skip\" or \"cut\""
-        )),
-        TooLong::Skip => Ok(None),
-        TooLong::Cut => {
+    match settings.fit(length, "its prompt")? {
+        Fit::Whole => Ok(Some(prompt)),
+        Fit::LeftOut => Ok(None),
+        Fit::Cut => {
             let begins = tokenizer.special("bos_token") == prompt.tokens.first().copied();
             let bos = begins.then(|| prompt.tokens[0]).filter(|_| longest > 1);
             let kept = longest - usize::from(bos.is_some());

@@ -3,8 +3,7 @@
 //! Opening reads `config.json` and headers, checks every name, shape and type, and allocates
 //! nothing for weights. Loading then reads one tensor after the other into F32.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use potluck_soup::blend::{BlendError, Input};
@@ -12,6 +11,7 @@ use potluck_soup::checkpoint::Kind as CheckpointKind;
 use potluck_soup::{Checkpoint, CheckpointError, Dtype};
 use tch::{Kind, Tensor};
 
+use crate::files::read_up_to;
 use crate::model::TensorSpec;
 
 use super::architecture::Architecture;
@@ -191,11 +191,7 @@ impl Folder {
 
 /// The bytes of a text, of which no more is read than a configuration may have, and one byte.
 pub(super) fn read_text(path: &Path) -> Result<Vec<u8>, OpenError> {
-    let failed = |source| OpenError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_CONFIG + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    read_up_to(path, MAX_CONFIG).map_err(|source| OpenError::Read { path: path.to_owned(), source })
 }
 
 pub(super) fn refusal(folder: &Path, name: &str) -> impl Fn(ConfigError) -> OpenError {

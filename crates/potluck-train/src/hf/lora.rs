@@ -4,8 +4,9 @@
 //! rank-stabilised (Kalajdzievski 2023). A starts as PEFT's does, uniform in ±1/√inputs, and B as
 //! zeros. With [`LoraSettings::shared_a`] A follows from a seed and is not trained (FFA-LoRA, Sun et
 //! al. 2024): parties that share the seed share A, and then the mean of their B's is the mean of their
-//! changes, exactly.
+//! changes, exactly. It is the A that federations draw, whose charter has that seed.
 
+use potluck_soup::adapter::draw;
 use tch::{Device, Kind, Tensor};
 
 use crate::stream::Stream;
@@ -188,13 +189,9 @@ impl Pair {
     fn new(plan: &Plan, linear: &Linear, settings: &LoraSettings, seed: u64) -> Self {
         let module = plan.module(linear).to_owned();
         let [outputs, inputs] = plan.sides(linear);
-        let seed = settings.shared_a.unwrap_or(seed);
-        let name = format!("lora {module}");
-        let mut stream = Stream::of(&name, &[seed]);
-        let bound = 1.0 / (inputs as f64).sqrt();
-        let count = settings.rank * inputs;
-        let values: Vec<f32> =
-            (0..count).map(|_| (bound * (2.0 * stream.unit() - 1.0)) as f32).collect();
+        let mut values = vec![0f32; (settings.rank * inputs) as usize];
+        // A model has sides above zero.
+        draw(settings.shared_a.unwrap_or(seed), &module, inputs as u64, 0, &mut values);
         Self {
             weight: linear.weight,
             module,

@@ -1,7 +1,6 @@
 //! LoRA adapters as PEFT keeps them: `adapter_config.json` and `adapter_model.safetensors`.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::Path;
 
 use potluck_soup::adapter::{AdapterConfig, Scaling};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use crate::bad_input::chain;
-use crate::files::{sync_folder, write_whole};
+use crate::files::{read_up_to, sync_folder, write_whole};
 use crate::model::{TensorSpec, weights_bytes};
 
 use super::architecture::Family;
@@ -160,8 +159,6 @@ impl Decoder {
 fn read_config(folder: &Path) -> Result<AdapterConfig, AdapterError> {
     let path = folder.join(CONFIG);
     let fault = |reason: String| AdapterError::Config(reason);
-    let file = File::open(&path).map_err(|error| fault(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_CONFIG).read_to_end(&mut bytes).map_err(|error| fault(error.to_string()))?;
+    let bytes = read_up_to(&path, MAX_CONFIG).map_err(|error| fault(error.to_string()))?;
     AdapterConfig::parse(&bytes).map_err(|error| fault(chain(error)))
 }

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use tch::Tensor;
 
 use crate::model::TensorSpec;
+use crate::text::Around;
 
 use super::batch::{Batch, PromptError};
 use super::decoder::Decoder;
@@ -212,10 +213,18 @@ impl Scorer {
     /// # Errors
     /// [`ScoreError`], which names the text.
     pub fn score(&self, texts: &[(&str, Option<&str>)]) -> Result<Vec<f64>, ScoreError> {
+        self.chosen_scores(&self.read(texts)?)
+    }
+
+    /// The same for texts that were read before.
+    ///
+    /// # Errors
+    /// [`ScoreError`], which names the text.
+    pub fn chosen_scores(&self, readings: &[Reading]) -> Result<Vec<f64>, ScoreError> {
         let Some(chosen) = self.chosen else {
             return Err(ScoreError::Labels(self.labels.join(", ")));
         };
-        let all = self.score_labels(texts)?;
+        let all = self.score_readings(readings)?;
         Ok(all.into_iter().map(|row| row[chosen]).collect())
     }
 
@@ -260,7 +269,24 @@ impl Scorer {
     /// [`ScoreError`], which names the text.
     pub fn read(&self, texts: &[(&str, Option<&str>)]) -> Result<Vec<Reading>, ScoreError> {
         let texts = texts.iter().enumerate();
-        texts.map(|(row, (first, second))| self.reader.read(row, first, *second)).collect()
+        texts
+            .map(|(row, (first, second))| self.read_one(row, first, *second, Around::Specials))
+            .collect()
+    }
+
+    /// The tokens of one text, or pair of texts, which is number `row` in errors. `around` is nothing where a chat template
+    /// printed it: a decoder then reads no other special tokens than those in it.
+    ///
+    /// # Errors
+    /// [`ScoreError`], which names the text.
+    pub fn read_one(
+        &self,
+        row: usize,
+        first: &str,
+        second: Option<&str>,
+        around: Around,
+    ) -> Result<Reading, ScoreError> {
+        self.reader.read(row, first, second, around)
     }
 
     /// The scores `[texts, labels]` of texts in one batch; gradients flow through them.

@@ -1,11 +1,14 @@
 //! `model`: a folder with a reward model, opened and run by whoever knows models.
 //!
 //! This file decides what the model is shown and in what portions; [`TextScorer`] is the seam behind
-//! which it stands.
+//! which it stands. A conversation is printed by the model's own chat template, as TRL's trainers do it: the policy's special
+//! words may be none of its own.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::bad_input::BadInput;
+use crate::text::{Around, ChatTemplate, Conversation, Opening, TemplateError};
 
 use super::error::Fault;
 use super::inputs::Files;
@@ -19,7 +22,26 @@ pub trait TextScorer: Send {
     ///
     /// # Errors
     /// In words for the user, where the model cannot be run on them.
-    fn score(&mut self, texts: &[(&str, Option<&str>)]) -> Result<Vec<f64>, String>;
+    fn score(&mut self, texts: &[Shown]) -> Result<Vec<f64>, String>;
+
+    /// The chat template of its folder, if it has one.
+    ///
+    /// # Errors
+    /// In words for the user, where it cannot be read.
+    fn template(&self) -> Result<Option<&ChatTemplate>, String> {
+        Ok(None)
+    }
+}
+
+/// What a reward model reads of one sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown<'a> {
+    /// A text, or the first of two.
+    pub first: Cow<'a, str>,
+    /// The second.
+    pub second: Option<Cow<'a, str>>,
+    /// Nothing where a chat template printed it, with its special tokens.
+    pub around: Around,
 }
 
 /// Opens the reward model in a folder.
@@ -69,17 +91,9 @@ impl Model {
     pub(super) fn score(&mut self, samples: &[Sample]) -> Result<Answer, Fault> {
         let mut answer = Answer::default();
         for samples in samples.chunks(self.batch) {
-            let joined: Vec<String> = match self.input {
-                Input::Joined => {
-                    samples.iter().map(|it| format!("{}{}", it.prompt, it.completion)).collect()
-                }
-                Input::Pair | Input::Completion => Vec::new(),
-            };
-            let texts: Vec<(&str, Option<&str>)> = match self.input {
-                Input::Joined => joined.iter().map(|text| (text.as_str(), None)).collect(),
-                Input::Pair => samples.iter().map(|it| (it.prompt, Some(it.completion))).collect(),
-                Input::Completion => samples.iter().map(|it| (it.completion, None)).collect(),
-            };
+            let shown =
+                samples.iter().map(|sample| self.shown(sample)).collect::<Result<Vec<_>, _>>();
+            let texts = shown.map_err(Fault::Refused)?;
             let scores = self.scorer.score(&texts).map_err(Fault::Refused)?;
             if scores.len() != samples.len() {
                 return Err(Fault::WrongCount { wanted: samples.len(), got: scores.len() });
@@ -88,4 +102,53 @@ impl Model {
         }
         Ok(answer)
     }
+
+    fn shown<'a>(&self, sample: &Sample<'a>) -> Result<Shown<'a>, String> {
+        let printed = match sample.conversation {
+            Some(prompt) => self.scorer.template()?.map(|template| (prompt, template)),
+            None => None,
+        };
+        let around = Around::Specials;
+        Ok(match (self.input, printed) {
+            (Input::Completion, _) => {
+                Shown { first: sample.completion.into(), second: None, around }
+            }
+            (input, Some((prompt, template))) => {
+                printed_by(template, prompt, sample.completion, input)
+                    .map_err(|error| error.to_string())?
+            }
+            (Input::Joined, None) => {
+                let first = format!("{}{}", sample.prompt, sample.completion).into();
+                Shown { first, second: None, around }
+            }
+            (Input::Pair, None) => Shown {
+                first: sample.prompt.into(),
+                second: Some(sample.completion.into()),
+                around,
+            },
+        })
+    }
+}
+
+/// A conversation with its answer, printed as a whole; for a pair, divided behind the words that open the answer, as pairs are
+/// when such a model is trained.
+fn printed_by(
+    template: &ChatTemplate,
+    prompt: &Conversation,
+    answer: &str,
+    input: Input,
+) -> Result<Shown<'static>, TemplateError> {
+    let whole = template.render(&prompt.with_answer(answer), None, Opening::None)?.text;
+    let opening = match input {
+        Input::Pair => template.render(prompt, None, Opening::Answer)?.text,
+        Input::Joined | Input::Completion => String::new(),
+    };
+    let around = Around::Nothing;
+    Ok(match whole.strip_prefix(&opening).filter(|_| !opening.is_empty()) {
+        Some(second) => {
+            let second = Some(second.to_owned().into());
+            Shown { first: opening.into(), second, around }
+        }
+        None => Shown { first: whole.into(), second: None, around },
+    })
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::text::Conversation;
+
 use super::error::Unscored;
 
 /// One completion to be scored.
@@ -9,6 +11,8 @@ use super::error::Unscored;
 pub struct Sample<'a> {
     /// What the model was asked, as text.
     pub prompt: &'a str,
+    /// The same as messages, where it was asked in some.
+    pub conversation: Option<&'a Conversation>,
     /// What it answered, without the token that ended it.
     pub completion: &'a str,
     /// How many tokens it has, the one that ended it included.
@@ -65,7 +69,14 @@ mod tests {
         let columns =
             json!({"one": "a", "two": ["a", "b"], "none": null, "empty": [], "number": 3});
         let columns = columns.as_object().unwrap();
-        let sample = Sample { prompt: "", completion: "", tokens: 0, is_finished: true, columns };
+        let sample = Sample {
+            prompt: "",
+            conversation: None,
+            completion: "",
+            tokens: 0,
+            is_finished: true,
+            columns,
+        };
         assert_eq!(sample.references("one").unwrap(), ["a"]);
         assert_eq!(sample.references("two").unwrap(), ["a", "b"]);
         for absent in ["none", "other"] {

@@ -17,7 +17,7 @@ const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 const ASSISTANT: &str = "assistant";
 
 /// At least one message, each an object with a role.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Conversation(Vec<Value>);
 
 /// The tools that a conversation may call: a JSON list of schemas.

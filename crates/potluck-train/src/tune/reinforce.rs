@@ -187,6 +187,7 @@ pub(super) fn samples<'a>(
         .zip(written)
         .map(|(prompt, written)| Sample {
             prompt: &prompt.text,
+            conversation: prompt.conversation.as_ref(),
             completion: &written.text,
             tokens: written.tokens.len(),
             is_finished: written.is_finished,

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::algorithm::AdamW;
 use crate::bad_input::BadInput;
 use crate::hf::{Folder, SaveError, Scorer};
-use crate::reward::{RewardError, Rewards, TextScorer};
+use crate::reward::{RewardError, Rewards, Shown, TextScorer};
+use crate::text::{ChatTemplate, TextTokenizer};
 
 use super::digest::{digest_of, model_digest};
 use super::handover::{Handover, hand_over};
@@ -185,7 +186,10 @@ fn begin(recipe: &Recipe, folder: &Folder) -> Result<RunState, RunError> {
 pub(super) fn read_rewards(recipe: &Recipe, tables: &toml::Value) -> Result<Rewards, BadInput> {
     let mut open = |path: &Path| -> Result<Box<dyn TextScorer>, BadInput> {
         let scorer = Scorer::open(path).map_err(|error| BadInput::because(path, error))?;
-        Ok(Box::new(Model { scorer, path: path.to_owned() }))
+        // Whoever has no conversations needs no template, so what is wrong with it is told to others.
+        let tokenizer = TextTokenizer::open(path).map_err(|error| error.to_string());
+        let template = tokenizer.map(|it| it.template().cloned());
+        Ok(Box::new(Model { scorer, template, path: path.to_owned() }))
     };
     Rewards::parse_with(tables, &recipe.folder, &mut open)
         .map_err(|error| BadInput::file(&recipe.path, &error))
@@ -194,12 +198,21 @@ pub(super) fn read_rewards(recipe: &Recipe, tables: &toml::Value) -> Result<Rewa
 /// A reward model's folder as rewards see it.
 struct Model {
     scorer: Scorer,
+    template: Result<Option<ChatTemplate>, String>,
     path: PathBuf,
 }
 
 impl TextScorer for Model {
-    fn score(&mut self, texts: &[(&str, Option<&str>)]) -> Result<Vec<f64>, String> {
-        let _guard = tch::no_grad_guard();
-        self.scorer.score(texts).map_err(|error| format!("{}: {error}", self.path.display()))
+    fn template(&self) -> Result<Option<&ChatTemplate>, String> {
+        self.template.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    fn score(&mut self, texts: &[Shown]) -> Result<Vec<f64>, String> {
+        let read = |(row, it): (usize, &Shown)| {
+            self.scorer.read_one(row, &it.first, it.second.as_deref(), it.around)
+        };
+        let scores = texts.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>();
+        let scores = scores.and_then(|readings| self.scorer.chosen_scores(&readings));
+        scores.map_err(|error| format!("{}: {error}", self.path.display()))
     }
 }

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use potluck_train::hf::{OpenError, Reading, ScoreError, Scorer};
+use potluck_train::text::{Around, ChatTemplate, Conversation, Opening, Specials};
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
@@ -83,6 +84,38 @@ fn tokens_and_scores_equal_those_of_transformers() {
             let distance = alone[0].iter().zip(scores).map(|(a, b)| (a - b).abs());
             assert!(distance.fold(0.0, f64::max) <= TOLERANCE, "{name}: {text:?}");
         }
+    }
+}
+
+/// What TRL 1.16's RLOO and GRPO trainers compute of conversations with this reward model: its own chat template prints prompt and
+/// answer, and nothing is put around the text, although the tokenizer begins plain texts with a token.
+#[test]
+fn conversations_are_scored_as_trl_scores_them() {
+    let template = "{% for it in messages %}{% if it.role == 'user' %}w {% else %}x {% endif %}{{ it.content }}!{% endfor %}\
+                    {% if add_generation_prompt %}x {% endif %}";
+    let template = ChatTemplate::new(template, &Specials::default(), None).unwrap();
+    let scorer = Scorer::open(&vectors().join("llama")).unwrap();
+    let system = r#"[{"role":"system","content":"is"},{"role":"user","content":"the"}]"#;
+    let cases: [(Conversation, &str, &[i64], f64); 2] = [
+        (
+            Conversation::of_user("the short"),
+            "an, the",
+            &[39, 29, 41, 4, 24, 36, 5, 29, 4],
+            1.097_687_363_624_572_8,
+        ),
+        (
+            Conversation::parse(system).unwrap(),
+            "short",
+            &[26, 24, 54, 4, 23, 29, 4, 24, 41, 4],
+            -1.525_710_225_105_285_6,
+        ),
+    ];
+    for (prompt, answer, tokens, score) in cases {
+        let text = template.render(&prompt.with_answer(answer), None, Opening::None).unwrap().text;
+        let reading = scorer.read_one(0, &text, None, Around::Nothing).unwrap();
+        assert_eq!(reading.tokens(), tokens, "{text}");
+        let found = scorer.chosen_scores(&[reading]).unwrap()[0];
+        assert!((found - score).abs() <= TOLERANCE, "{text}: {found}");
     }
 }
 

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 
+use potluck_soup::adapter::{Adapter, expert_sharing};
 use potluck_train::algorithm::AdamW;
 use potluck_train::hf::{Decoder, Folder, LoraSettings};
 use potluck_train::tune::{
@@ -94,6 +95,7 @@ impl Setting {
         let prompts: Vec<Prompt> = (0..self.rl.prompts as i64)
             .map(|n| Prompt {
                 text: String::new(),
+                conversation: None,
                 tokens: (0..=n).map(|at| 3 + at).collect(),
                 columns: Map::new(),
             })
@@ -212,6 +214,22 @@ fn with_a_shared_a_the_mean_of_b_is_the_mean_of_changes() {
     }
 }
 
+/// The A that was saved is the one that a federation with this seed draws.
+#[test]
+fn what_was_trained_beside_a_shared_a_is_handed_in_without_it() {
+    let setting = Setting { lora: Some(lora(Some(9))), ..Setting::of(Algorithm::Rloo) };
+    let mut state = setting.begin();
+    setting.steps(&mut state, 2);
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("adapter");
+    state.policy.decoder().save_adapter("base", &folder).unwrap();
+    let adapter = potluck_soup::Checkpoint::open(&folder).unwrap();
+    let adapter = Adapter::open(&"party".parse().unwrap(), &adapter).unwrap();
+    let stored = expert_sharing(&adapter, 9).unwrap();
+    assert!(stored.files()[0].tensor_names().all(|name| name.contains("lora_B")));
+    assert!(expert_sharing(&adapter, 8).is_err());
+}
+
 #[test]
 fn a_run_that_was_killed_ends_with_the_same_bytes() {
     for (algorithm, lora, ema) in [
@@ -279,7 +297,8 @@ fn a_reward_that_fails_leaves_everything_as_it_was() {
         words: &Numbers,
         seed: 5,
     };
-    let prompt = Prompt { text: String::new(), tokens: vec![3], columns: Map::new() };
+    let prompt =
+        Prompt { text: String::new(), conversation: None, tokens: vec![3], columns: Map::new() };
     let failed =
         learner.step(&mut state, &vec![prompt; 4], |_, _| Err(std::io::Error::other("no")));
     assert!(matches!(failed, Err(StepError::Score(_))));

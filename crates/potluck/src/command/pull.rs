@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use potluck_core::federation::Round;
 use potluck_core::manifest::{ADAPTER, WEIGHTS};
-use potluck_core::{Federation, FileEntry, PartyId};
+use potluck_core::{Code, Federation, FileEntry, PartyId};
+use potluck_soup::Durability;
+use potluck_soup::adapter::{AdapterError, restored};
+use potluck_soup::blend::Making;
 use potluck_soup::checkpoint::ADAPTER_CONFIG;
 use serde_json::{Value, json};
 
 use self::sources::Sources;
 use super::lapse::lapse;
+use super::mix::blend_failure;
+use super::threads;
 use crate::clock::now;
 use crate::durable::{self, Readers};
 use crate::failure::{Failure, in_full, warn};
@@ -26,8 +31,8 @@ use crate::progress::Progress;
 /// What is fetched is verified against the ledger while it streams; a fetch that was cut off goes
 /// on where it was, at the next --from where there are several. A soup comes with the base's other
 /// files (config, tokenizer), so that it loads as it is; where experts are adapters, it is one too,
-/// with the adapter_config.json that PEFT reads. It is refused until as many witnesses vouch for it
-/// as the charter asks for.
+/// with the adapter_config.json that PEFT reads, and with the factors A where the charter has them
+/// drawn from a seed. It is refused until as many witnesses vouch for it as the charter asks for.
 ///
 /// Examples:
 ///   potluck pull --dir mine base
@@ -82,6 +87,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     }
     if dish.weights.path == ADAPTER {
         write_config(&out)?;
+        put_back_drawn(&out, output)?;
     }
     let mut missing = Vec::new();
     for file in &dish.welcome {
@@ -224,6 +230,25 @@ fn write_config(out: &Path) -> Result<(), Failure> {
     let target = out.join(ADAPTER_CONFIG);
     durable::write(&target, config.ok_or_else(missing)?.as_bytes(), Readers::Anyone)
         .map_err(|error| Failure::system(format!("cannot write {}: {error}", target.display())))
+}
+
+/// Puts factors A, where a federation draws them and the file that was verified holds none, beside the factors B, for PEFT.
+fn put_back_drawn(out: &Path, output: &Output) -> Result<(), Failure> {
+    let file = out.join(ADAPTER);
+    // Only errors would name it.
+    let whose: PartyId = "pulled".parse().map_err(Failure::system)?;
+    let refused =
+        |error: AdapterError| Failure::unverified(Code::AdapterRefused.as_str(), in_full(&error));
+    let Some(soup) = restored(&file, &whose).map_err(refused)? else { return Ok(()) };
+    let making = Making { threads: threads(), blake3: false, sha256: false };
+    soup.files()[0]
+        .write(&file, making, Durability::Synced, &mut |_| {})
+        .map_err(|error| blend_failure(&error))?;
+    output.line(format!(
+        "{} has the factors A too, drawn from the charter's seed, so that PEFT reads it: the ledger's file holds B alone.",
+        file.display()
+    ));
+    Ok(())
 }
 
 async fn fetch_if_permitted(

@@ -130,14 +130,14 @@ async fn ready(
         Task::Make(given, candidates) => {
             let session = MemberSession::open(&args.member, folder).await?;
             let entry = session.ledger().federation().base_weights().clone();
-            let takes_adapters = session.ledger().federation().charter().adapters().is_some();
+            let rules = session.ledger().federation().charter().adapters().copied();
             session.close().await;
             let place = args.prepared.clone().unwrap_or_else(|| folder.prepared());
             let kitchen = Kitchen { folder, party, place, output };
-            match (given.kind() == CheckpointKind::Adapter, takes_adapters) {
-                (true, true) => kitchen.pack(&given, candidates, &entry),
-                (false, true) => Err(no_adapter()),
-                (_, false) => kitchen.make(&given, candidates, &entry),
+            match (given.kind() == CheckpointKind::Adapter, rules) {
+                (true, Some(rules)) => kitchen.pack(&given, candidates, &entry, rules.shared_a),
+                (false, Some(_)) => Err(no_adapter()),
+                (_, None) => kitchen.make(&given, candidates, &entry),
             }
         }
     }

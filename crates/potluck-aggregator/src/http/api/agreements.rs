@@ -143,10 +143,7 @@ impl From<&Recipe> for RecipeOf {
             manifest: it.manifest.to_string(),
             ppm: it.ppm,
         });
-        let arithmetic = match recipe.arithmetic() {
-            potluck_core::recipe::Arithmetic::Linear1 => "linear/1",
-            potluck_core::recipe::Arithmetic::AdapterLinear2 => "adapter_linear/2",
-        };
+        let arithmetic = recipe.arithmetic().as_str();
         Self { arithmetic, base: recipe.base().to_string(), experts: experts.collect() }
     }
 }

@@ -86,6 +86,13 @@ impl Snapshot {
     /// Where an expert is not there, or cannot be mixed.
     pub(super) fn of(revision: Revision, standing: &Standing, hub: &Hub) -> Result<Self, Trouble> {
         let federation = &standing.federation;
+        let draws_a = federation.charter().adapters().is_some_and(|rules| rules.shared_a.is_some());
+        if draws_a && !matches!(revision, Revision::Base) {
+            // PEFT would begin with another A, and say little about it.
+            return Err(Trouble::no_revision(
+                "adapters here leave out the factors A, which follow from the charter's seed: potluck pull puts them back",
+            ));
+        }
         let commit = revision.commit(federation);
         let card = card::of(&revision, federation);
         let mut files = match revision {

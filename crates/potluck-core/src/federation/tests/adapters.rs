@@ -76,6 +76,24 @@ fn what_an_expert_is_cannot_be_amended() {
 }
 
 #[test]
+fn where_parties_share_a_their_soups_are_means_and_the_seed_stays() {
+    let mut ledger = of(&charter("[adapters]\nshared_a = 7\n"));
+    assert_eq!(ledger.federation.charter().arithmetic(), Arithmetic::AdapterSharedA1);
+    let put = |ledger: &mut Ledger, text: &str| {
+        let charter = Charter::from_toml(text).unwrap();
+        ledger.say("agency", Body::Amend(Box::new(Amend { version: 2, charter })))
+    };
+    for other in ["[adapters]\nshared_a = 8\n", "[adapters]\n"] {
+        assert_eq!(code(put(&mut ledger, &charter(other))), Code::AmendmentRefused, "{other}");
+    }
+    put(&mut ledger, &charter("[adapters]\nshared_a = 7\nmax_rank = 16\n")).unwrap();
+    for seed in ["-1", "4294967296", "true"] {
+        let text = charter(&format!("[adapters]\nshared_a = {seed}\n"));
+        assert!(Charter::from_toml(&text).is_err(), "{seed}");
+    }
+}
+
+#[test]
 fn a_rank_that_no_adapter_has_is_no_cap() {
     for rank in ["0", "1025"] {
         let text = charter(&format!("[adapters]\nmax_rank = {rank}\n"));

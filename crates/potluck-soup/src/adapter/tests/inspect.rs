@@ -7,11 +7,12 @@ use proptest::prelude::*;
 
 use super::support::{Kitchen, Sketch, Tensor, Tensors, quarters};
 use crate::adapter::inspect::{AdapterLimits, AdapterRefusal, TargetDifference, inspect};
+use crate::adapter::{draw, expert_sharing};
 use crate::inspect::{ChangeLimit, Inspection};
 use crate::layout::{Dtype, HeaderLimit, Layout};
 
 fn limits(permille: u32) -> AdapterLimits {
-    AdapterLimits { max_rank: 8, change: ChangeLimit { permille } }
+    AdapterLimits { max_rank: 8, shared_a: None, change: ChangeLimit { permille } }
 }
 
 fn base() -> Tensors {
@@ -187,4 +188,43 @@ proptest! {
         let passes = |permille| judged(&tensors, &sketch, limits(permille)).is_ok();
         prop_assert!(passes(least + 1) && !passes(least - 1));
     }
+}
+
+#[test]
+fn factors_a_are_drawn_where_the_charter_says_so_and_nowhere_else() {
+    let drawn = |seed: u64, input: usize| {
+        let mut a = vec![0f32; 4 * input];
+        draw(seed, "m.q", input as u64, 0, &mut a);
+        let values = a.into_iter().map(f64::from).collect();
+        let a = Tensor { dtype: Dtype::F32, shape: vec![4, input], values };
+        let sketch = Sketch::new(4, 8.0).tensor("m.q.lora_A.weight", a);
+        sketch.tensor("m.q.lora_B.weight", quarters(&[5, 4], 1))
+    };
+    let judged = |seed: Option<u64>, input, allowed: Option<u64>, permille| {
+        let kitchen = Kitchen::new();
+        let path = match seed {
+            None => kitchen.packed("a", &good()),
+            Some(seed) => {
+                let adapter = kitchen.adapter("a", &drawn(seed, input));
+                kitchen.write("a", &expert_sharing(&adapter, seed).unwrap())
+            }
+        };
+        judge(&kitchen, &base(), &path, AdapterLimits { shared_a: allowed, ..limits(permille) })
+    };
+    judged(Some(7), 7, Some(7), 1_000_000).unwrap();
+    for (seed, allowed, word) in [
+        (None, Some(7), "from the seed 7"),
+        (Some(7), None, "hold them"),
+        (Some(8), Some(7), "seed 8"),
+    ] {
+        let refused = judged(seed, 7, allowed, 1_000_000).unwrap_err();
+        assert!(matches!(refused, Inspection::AdapterRefused { .. }), "{refused}");
+        let why = std::error::Error::source(&refused).map_or(String::new(), ToString::to_string);
+        assert!(format!("{refused} {why}").contains(word), "{refused} {why}");
+    }
+    let other = judged(Some(7), 9, Some(7), 1_000_000).unwrap_err();
+    assert!(matches!(other, Inspection::TargetDiffers { what: TargetDifference::Shape, .. }));
+    // Its change is measured with the A that is drawn.
+    let much = judged(Some(7), 7, Some(7), 1).unwrap_err();
+    assert!(matches!(much, Inspection::NormExceeded { .. }), "{much}");
 }

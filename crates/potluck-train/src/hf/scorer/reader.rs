@@ -5,8 +5,6 @@
 //! of the two, from its end, or from its beginning where `tokenizer_config.json` has
 //! `truncation_side` `left`. A text that a chat template printed has its special tokens already, and gets no others.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -19,9 +17,8 @@ use super::super::folder::{OpenError, read_text};
 use super::super::settings;
 use super::ScoreError;
 use super::setup::Setup;
-
-/// The longest tokenizer.json that is read, in bytes; those of 256 000 tokens have some 35 million.
-const MAX_TOKENIZER: u64 = 128 << 20;
+use crate::files::read_up_to;
+use crate::text::{Around, MAX_TOKENIZER};
 
 /// Text to tokens.
 #[derive(Debug)]
@@ -32,6 +29,7 @@ pub(super) struct Reader {
     truncation: TruncationParams,
     /// The special token that is put before a text, to a decoder; encoders' texts come from no template.
     front: Option<u32>,
+    is_decoder: bool,
     vocabulary: i64,
     /// How many segments are told apart; none where they are not looked at.
     segments: Option<i64>,
@@ -94,13 +92,14 @@ impl Reader {
         let truncation = TruncationParams { direction, max_length, strategy, stride: 0 };
         tokenizer.with_truncation(None).map_err(|it| refused(it.to_string()))?;
         tokenizer.with_padding(None);
-        let front = match setup.is_decoder() {
+        let is_decoder = setup.is_decoder();
+        let front = match is_decoder {
             true => front(&tokenizer).map_err(|it| refused(it.to_string()))?,
             false => None,
         };
         let segments = setup.segments().filter(|_| habits.has_segments);
         let (vocabulary, digest) = (setup.vocabulary(), digest.finalize());
-        Ok(Self { tokenizer, truncation, front, vocabulary, segments, digest })
+        Ok(Self { tokenizer, truncation, front, is_decoder, vocabulary, segments, digest })
     }
 
     /// What the tokenizer writes for a token.
@@ -117,9 +116,10 @@ impl Reader {
         row: usize,
         first: &str,
         second: Option<&str>,
+        around: Around,
     ) -> Result<Reading, ScoreError> {
         let encoding = self
-            .encode(first, second)
+            .encode(first, second, around)
             .map_err(|reason| ScoreError::Tokenizer { row, reason: reason.to_string() })?;
         let wide = |ids: &[u32]| ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>();
         let tokens = wide(encoding.get_ids());
@@ -148,10 +148,16 @@ impl Reader {
         front.is_some() && own.copied() == front
     }
 
-    /// With the special tokens that the tokenizer puts around one text and between two; without them where a text begins with
-    /// the first of them already. Then a chat template printed it, with whatever special tokens its model was tuned on: such a
-    /// text is read as `apply_chat_template(tokenize=True)` and TRL's trainers read it, with `add_special_tokens=False`.
-    fn encode(&self, first: &str, second: Option<&str>) -> Result<Encoding, tokenizers::Error> {
+    /// With the special tokens that the tokenizer puts around one text and between two. Without them what a decoder reads that
+    /// a chat template printed, with whatever special tokens its model was tuned on: as `apply_chat_template(tokenize=True)` and
+    /// TRL's trainers read it, with `add_special_tokens=False`. Whoever does not say so (`around`) is asked by the text: one
+    /// that begins with the first of these tokens was printed.
+    fn encode(
+        &self,
+        first: &str,
+        second: Option<&str>,
+        around: Around,
+    ) -> Result<Encoding, tokenizers::Error> {
         let plain = |text| self.tokenizer.encode_fast(text, false);
         let (first, mut second) = (plain(first)?, second.map(plain).transpose()?);
         if let Some(second) = &mut second {
@@ -162,7 +168,8 @@ impl Reader {
         // Opening saw to it that there is room.
         let max_length = self.truncation.max_length - added;
         let params = TruncationParams { max_length, ..self.truncation };
-        if second.is_none() && self.has_its_specials(&first) {
+        let is_printed = self.is_decoder && around == Around::Nothing;
+        if second.is_none() && (is_printed || self.has_its_specials(&first)) {
             return Ok(truncate_encodings(first, None, &self.truncation)?.0);
         }
         let (first, second) = truncate_encodings(first, second, &params)?;
@@ -188,9 +195,7 @@ pub(super) fn padding(folder: &Path) -> Result<Option<i64>, OpenError> {
 fn read_tokenizer(path: &Path, digest: &mut blake3::Hasher) -> Result<Tokenizer, OpenError> {
     let unread = |source| OpenError::Read { path: path.to_owned(), source };
     let refused = |reason: String| OpenError::Tokenizer { path: path.to_owned(), reason };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unread)?;
-    file.take(MAX_TOKENIZER + 1).read_to_end(&mut bytes).map_err(unread)?;
+    let bytes = read_up_to(path, MAX_TOKENIZER).map_err(unread)?;
     if bytes.len() as u64 > MAX_TOKENIZER {
         return Err(refused(format!("it has more than {MAX_TOKENIZER} bytes")));
     }

@@ -1,10 +1,12 @@
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::super::{Fault, Sample, TextScorer};
+use super::super::{Fault, Sample, Shown, TextScorer};
 use super::*;
 use crate::task::{NewsDesk, Split};
+use crate::text::{Around, ChatTemplate, Conversation, Specials};
 
 /// The array of one `[[reward]]` with these keys.
 fn one(keys: &str) -> Value {
@@ -17,7 +19,14 @@ fn many(text: &str) -> Value {
 }
 
 fn sample<'a>(completion: &'a str, columns: &'a Map<String, Json>) -> Sample<'a> {
-    Sample { prompt: "Say it.", completion, tokens: 1, is_finished: true, columns }
+    Sample {
+        prompt: "Say it.",
+        conversation: None,
+        completion,
+        tokens: 1,
+        is_finished: true,
+        columns,
+    }
 }
 
 /// The score that the one reward with these keys gives a completion.
@@ -255,6 +264,7 @@ fn the_news_are_scored_from_their_column_of_facts() {
     let summary = format!("{}.", item.facts()[0].clause());
     let sample = |completion, is_finished| Sample {
         prompt: item.article(),
+        conversation: None,
         completion,
         tokens: 1,
         is_finished,
@@ -286,11 +296,11 @@ fn the_news_are_scored_from_their_column_of_facts() {
 struct Lengths(usize);
 
 impl TextScorer for Lengths {
-    fn score(&mut self, texts: &[(&str, Option<&str>)]) -> Result<Vec<f64>, String> {
+    fn score(&mut self, texts: &[Shown]) -> Result<Vec<f64>, String> {
         if texts.len() > self.0 {
             return Err(format!("{} texts at once", texts.len()));
         }
-        Ok(texts.iter().map(|(first, second)| second.unwrap_or(first).len() as f64).collect())
+        Ok(texts.iter().map(|it| it.second.as_ref().unwrap_or(&it.first).len() as f64).collect())
     }
 }
 
@@ -310,6 +320,55 @@ fn a_model_is_opened_by_the_caller_and_shown_what_the_recipe_says() {
     assert_eq!(total("input = 'pair'", 2).unwrap(), [Some(1.0), Some(2.0), Some(3.0)]);
     assert_eq!(total("input = 'completion'", 2).unwrap(), [Some(1.0), Some(2.0), Some(3.0)]);
     assert_eq!(total("", 1).unwrap_err().fault, Fault::Refused("2 texts at once".to_owned()));
+}
+
+/// Keeps what it is shown.
+struct Seen(Arc<Mutex<Vec<Shown<'static>>>>, ChatTemplate);
+
+impl TextScorer for Seen {
+    fn score(&mut self, texts: &[Shown]) -> Result<Vec<f64>, String> {
+        let owned = texts.iter().map(|it| Shown {
+            first: it.first.clone().into_owned().into(),
+            second: it.second.clone().map(|it| it.into_owned().into()),
+            around: it.around,
+        });
+        self.0.lock().unwrap().extend(owned);
+        Ok(vec![0.0; texts.len()])
+    }
+
+    fn template(&self) -> Result<Option<&ChatTemplate>, String> {
+        Ok(Some(&self.1))
+    }
+}
+
+#[test]
+fn a_conversation_is_printed_by_the_models_own_template() {
+    let template = "{% for it in messages %}<{{ it.role }}>{{ it.content }}</>{% endfor %}\
+                    {% if add_generation_prompt %}<assistant>{% endif %}";
+    let shown = |keys: &str, conversation: Option<&Conversation>| {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let mut open = |_: &Path| -> Result<Box<dyn TextScorer>, BadInput> {
+            let template = ChatTemplate::new(template, &Specials::default(), None).unwrap();
+            Ok(Box::new(Seen(seen.clone(), template)))
+        };
+        let tables = one(&format!("kind = 'model'\nfolder = 'rm'\n{keys}"));
+        let mut rewards = Rewards::parse_with(&tables, Path::new("."), &mut open).unwrap();
+        let columns = Map::new();
+        // As the policy's template would print it.
+        let sample = Sample { prompt: "[user] Why? [it]", conversation, ..sample("So.", &columns) };
+        rewards.score(1, &[sample]).unwrap();
+        let Shown { first, second, around } = seen.lock().unwrap().remove(0);
+        (first.into_owned(), second.map(std::borrow::Cow::into_owned), around)
+    };
+    let chat = Conversation::of_user("Why?");
+    let whole = "<user>Why?</><assistant>So.</>".to_owned();
+    assert_eq!(shown("", Some(&chat)), (whole, None, Around::Nothing));
+    let pair = ("<user>Why?</><assistant>".to_owned(), Some("So.</>".to_owned()), Around::Nothing);
+    assert_eq!(shown("input = 'pair'", Some(&chat)), pair);
+    let alone = ("So.".to_owned(), None, Around::Specials);
+    assert_eq!(shown("input = 'completion'", Some(&chat)), alone);
+    let text = ("[user] Why? [it]So.".to_owned(), None, Around::Specials);
+    assert_eq!(shown("", None), text);
 }
 
 #[test]

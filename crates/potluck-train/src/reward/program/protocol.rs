@@ -123,8 +123,22 @@ mod tests {
         let columns = [json!({"label": 1}), json!({"hint": "é"})];
         let [a, b] = columns.each_ref().map(|it| it.as_object().unwrap());
         let samples = [
-            Sample { prompt: "p\n", completion: "c", tokens: 1, is_finished: true, columns: a },
-            Sample { prompt: "q", completion: "", tokens: 1, is_finished: false, columns: b },
+            Sample {
+                prompt: "p\n",
+                conversation: None,
+                completion: "c",
+                tokens: 1,
+                is_finished: true,
+                columns: a,
+            },
+            Sample {
+                prompt: "q",
+                conversation: None,
+                completion: "",
+                tokens: 1,
+                is_finished: false,
+                columns: b,
+            },
         ];
         assert_eq!(
             String::from_utf8(request(7, 12, &samples)).unwrap(),

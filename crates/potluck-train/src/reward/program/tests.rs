@@ -40,6 +40,7 @@ fn score(rewards: &mut Rewards, texts: &[&str]) -> Result<Scored, RewardError> {
         .iter()
         .map(|completion| Sample {
             prompt: "p",
+            conversation: None,
             completion,
             tokens: 1,
             is_finished: true,
@@ -75,13 +76,20 @@ fn it_sees_the_whole_row() {
     let none = Map::new();
     let first = Sample {
         prompt: "p\u{2028}",
+        conversation: None,
         completion: "c",
         tokens: 1,
         is_finished: false,
         columns: columns.as_object().unwrap(),
     };
-    let second =
-        Sample { prompt: "q", completion: "d", tokens: 1, is_finished: true, columns: &none };
+    let second = Sample {
+        prompt: "q",
+        conversation: None,
+        completion: "d",
+        tokens: 1,
+        is_finished: true,
+        columns: &none,
+    };
     let scored = rewards.score(12, &[first, second]).unwrap();
     assert_eq!(scored.total, [None, Some(1.0)]);
     assert_eq!(scored.parts[0].unscored, 1);
@@ -234,7 +242,14 @@ fn programs_work_while_rules_are_computed_and_are_dropped_with_a_failed_batch() 
     assert_eq!(score(&mut rewards, &["a"]).unwrap_err().reward, "fails");
     let columns = json!({"answer": "a"});
     let columns = columns.as_object().unwrap();
-    let sample = Sample { prompt: "", completion: "a", tokens: 1, is_finished: true, columns };
+    let sample = Sample {
+        prompt: "",
+        conversation: None,
+        completion: "a",
+        tokens: 1,
+        is_finished: true,
+        columns,
+    };
     assert_eq!(rewards.score(13, &[sample]).unwrap().total, [Some(1.1)]);
 }
 
@@ -379,6 +394,7 @@ fn wrapped(style: &str, function: &str) -> Result<Scored, RewardError> {
         .zip(["a", "bb"])
         .map(|(row, completion)| Sample {
             prompt: "p",
+            conversation: None,
             completion,
             tokens: 1,
             is_finished: true,

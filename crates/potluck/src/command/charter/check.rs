@@ -63,10 +63,17 @@ pub(super) fn meaning(charter: &Charter) -> Vec<String> {
     ));
     let limits = charter.limits();
     if let Some(rules) = charter.adapters() {
-        lines.push(format!(
-            "An expert is a LoRA adapter on the base, of rank {} at most, and a soup is one of all their ranks together.",
-            rules.max_rank
-        ));
+        lines.push(match rules.shared_a {
+            None => format!(
+                "An expert is a LoRA adapter on the base, of rank {} at most, and a soup is one of all their ranks together.",
+                rules.max_rank
+            ),
+            Some(seed) => format!(
+                "An expert is the factors B of a LoRA adapter on the base, of rank {} at most, trained beside factors A that all \
+                 parties draw from the seed {seed}; a soup is the mean of their B's.",
+                rules.max_rank
+            ),
+        });
     }
     lines.push(format!(
         "An expert has at most {} bytes, and moves no tensor of the base by more than {} % of its norm.",

@@ -34,10 +34,12 @@ fn words(federation: &Federation) -> Result<Vec<String>, Failure> {
     let mut lines =
         vec![format!("Version {} of the charter is in force.", federation.charter_version())];
     lines.extend(check::meaning(charter));
-    lines.push(format!(
-        "Adapters that share their factor A draw it from the seed {}.",
-        federation.id().adapter_seed()
-    ));
+    if charter.adapters().is_none_or(|rules| rules.shared_a.is_none()) {
+        lines.push(format!(
+            "Adapters that share their factor A draw it from the seed {}.",
+            federation.id().adapter_seed()
+        ));
+    }
     if let Some(start) = Start::now(federation) {
         lines.push(format!("Experts now start from {start}."));
     }

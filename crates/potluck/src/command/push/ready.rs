@@ -138,12 +138,13 @@ impl Kitchen<'_> {
     }
 
     /// Brings an adapter into one file, as the ledger has it. The base is not needed; where it is at hand, an adapter of another
-    /// one is refused before anything is sent.
+    /// one is refused before anything is sent. Where all parties draw their factors A from a seed, these are left out.
     pub(super) fn pack(
         &self,
         given: &Checkpoint,
         candidates: Candidates,
         entry: &FileEntry,
+        shared_a: Option<u32>,
     ) -> Result<Ready, Failure> {
         let opened = Adapter::open(self.party, given).map_err(|error| adapter_failure(&error))?;
         let base = candidates.of_length(entry)?;
@@ -156,10 +157,18 @@ impl Kitchen<'_> {
                 Err(error) => return Err(adapter_failure(&error)),
             }
         }
-        let soup = adapter::expert(&opened).map_err(|error| adapter_failure(&error))?;
+        let soup = match shared_a {
+            None => adapter::expert(&opened).map_err(|error| adapter_failure(&error))?,
+            Some(seed) => adapter::expert_sharing(&opened, seed.into()).map_err(|error| {
+                adapter_failure(&error).hint(format!(
+                    "the charter's seed is {seed}: `shared_a = {seed}` under [lora] in a recipe of potluck train"
+                ))
+            })?,
+        };
         fs::create_dir_all(&self.place).map_err(|error| self.failed(&self.place, &error))?;
         let (lock, is_alone) = self.lock()?;
-        let mut text = format!("{RULES}\nadapter\n");
+        let shared = shared_a.map_or(String::new(), |seed| format!(" sharing A of seed {seed}"));
+        let mut text = format!("{RULES}\nadapter{shared}\n");
         let files = [given.sources()[0].path().to_owned(), given.path().join(ADAPTER_CONFIG)];
         for (number, file) in (1..).zip(&files) {
             let digest = self.digest(number, file, "looking at what was given")?;
