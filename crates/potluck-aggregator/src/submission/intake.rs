@@ -70,7 +70,7 @@ impl Awaited {
         }
         let quarantine = &aggregator.store.quarantine;
         let place = quarantine.reserve(&file, &authentic.statement().author)?;
-        let partial = Partial::open(quarantine.folder(), &file.blake3, file.size);
+        let partial = Partial::open_early(quarantine.folder(), &file.blake3, file.size);
         let partial = partial.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => {
                 Refusal::new(Code::Busy, "these bytes are being uploaded already").retry_after(10)
@@ -171,6 +171,12 @@ impl Awaited {
                     error.refusal(&self.file.blake3)
                 },
             )?;
+            partial.settle().map_err(|error| unusable(&error))?;
+            let damaged = partial.missing().byte_count();
+            if damaged > 0 {
+                tracing::warn!(blob = %self.file.blake3.short(), damaged, "what lay here does not verify");
+                return Err(damaged_before(&self.file, damaged));
+            }
         }
         let Self { kept, authentic, file, content, .. } = self;
         Ok((Received { authentic, file, content }, kept))
@@ -210,6 +216,16 @@ fn keep(
 ) -> Kept {
     let party = authentic.statement().author.to_string();
     Kept { _hold: hold, under_way: aggregator.uploads.begin(party, file, verified) }
+}
+
+/// What an earlier upload left was taken to be right until it was looked at, and some of it is not: a power cut, or a disk
+/// that rots. It is asked for when the author comes again.
+fn damaged_before(file: &FileEntry, damaged: u64) -> Refusal {
+    let sentence = format!(
+        "{damaged} bytes of {} that had come before did not survive; all else is here, send those again",
+        file.blake3.short()
+    );
+    Refusal::new(Code::Busy, sentence).retry_after(1)
 }
 
 fn unusable(error: &io::Error) -> Refusal {
