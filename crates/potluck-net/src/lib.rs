@@ -19,6 +19,7 @@ pub mod service;
 pub mod tcp;
 
 mod bridge;
+mod pieces;
 mod runtime;
 mod stream;
 mod telling;
