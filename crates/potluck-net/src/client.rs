@@ -282,7 +282,7 @@ impl Client {
     }
 
     /// Opens a stream, sends a request on it, and ends our half.
-    async fn ask(&self, request: &Request) -> Result<Frames, CallError> {
+    pub(crate) async fn ask(&self, request: &Request) -> Result<Frames, CallError> {
         let (mut send, frames) = self.open(request).await?;
         // A stream that the server stopped needs no end; its answer says why.
         let _ = send.finish();
@@ -300,7 +300,7 @@ impl Client {
         Ok((send, Frames::new(recv, IDLE)))
     }
 
-    async fn reply(&self, frames: &mut Frames) -> Result<Reply, CallError> {
+    pub(crate) async fn reply(&self, frames: &mut Frames) -> Result<Reply, CallError> {
         let body = frames.next(MAX_REPLY).await.map_err(|error| match error {
             FramesError::Read(ReadError::Reset(code)) => self.reset(code.into_inner()),
             FramesError::Frame(_) | FramesError::Ended => self.violation(&error),

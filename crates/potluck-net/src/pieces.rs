@@ -115,9 +115,10 @@ impl Piece {
     /// What of it came is what is not missing of its file; the rest is somebody's to bring again.
     pub(crate) fn end(mut self, missing: &Ranges) {
         self.came = true;
-        let rest = missing.spans().iter().map(|span| {
-            span.start.max(self.span.start)..span.end.min(self.span.end)
-        });
+        let rest = missing
+            .spans()
+            .iter()
+            .map(|span| span.start.max(self.span.start)..span.end.min(self.span.end));
         let rest: Vec<_> = rest.filter(|span| span.start < span.end).collect();
         self.pieces.lock().left[self.file].extend(rest);
     }

@@ -42,7 +42,10 @@ pub(super) async fn fetch(
 }
 
 /// What is missing of the file; `None` where `target` is it.
-pub(super) async fn begin(file: FileEntry, target: PathBuf) -> Result<Option<(Partial, Ranges)>, CallError> {
+pub(super) async fn begin(
+    file: FileEntry,
+    target: PathBuf,
+) -> Result<Option<(Partial, Ranges)>, CallError> {
     let looking = spawn_blocking(move || {
         let open = || {
             if is_there(&file, &target)? {

@@ -66,7 +66,7 @@ pub(super) async fn submit(
     for client in std::iter::once(client).chain(others) {
         bringing.spawn(bring(client.clone()));
     }
-    let bringing = until_answered(bringing, answer(client, &mut frames, call));
+    let bringing = until_answered(client, bringing, answer(client, &mut frames, call));
     let sent = |bytes: u64| report(resumed_from.saturating_add(bytes).min(total));
     match watched(bringing, &passed, sent).await {
         Err(CallError::Refused(refusal)) if refusal.code == Code::ContentCorrupt => {
@@ -123,25 +123,27 @@ async fn answer(
 
 /// Waits for the answer, for as long as anybody brings pieces or all have come.
 async fn until_answered(
+    client: &Client,
     mut bringing: JoinSet<Result<(), CallError>>,
     answer: impl Future<Output = Result<Receipt, CallError>>,
 ) -> Result<Receipt, CallError> {
-    let (mut answer, mut failed, mut all_came) = (pin!(answer), None, false);
+    let (mut answer, mut first, mut all_came) = (pin!(answer), None, false);
     loop {
-        tokio::select! {
+        let ended = tokio::select! {
             // Whoever still brings a piece is ended with the set.
             answered = &mut answer => return answered,
             // Dropped without loss: an ended task stays in the set.
-            Some(ended) = bringing.join_next() => match joined(ended) {
-                Ok(()) => all_came = true,
-                Err(error) => {
-                    tracing::info!(%error, "a connection brings no more");
-                    failed.get_or_insert(error);
-                    if bringing.is_empty() && !all_came {
-                        return failed.map_or_else(|| unreachable!("it was set just now"), Err);
-                    }
-                }
-            },
+            Some(ended) = bringing.join_next() => joined(ended),
+        };
+        match ended {
+            Ok(()) => all_came = true,
+            Err(error) => {
+                tracing::info!(%error, "a connection brings no more");
+                first.get_or_insert(error);
+            }
+        }
+        if bringing.is_empty() && !all_came {
+            return first.map_or_else(|| Err(client.violation(&"nothing was asked for")), Err);
         }
     }
 }
