@@ -81,6 +81,7 @@ fn add(sum: &mut Tally, of: &Tally) {
     sum.resumed += of.resumed;
     sum.compared += of.compared;
     sum.copied += of.copied;
+    sum.damaged += of.damaged;
     sum.uploads += of.uploads;
     sum.downloads += of.downloads;
     sum.steps += of.steps;

@@ -228,6 +228,11 @@ impl<'c> Session<'c> {
                 let tell = |done| drop(self.reply(&state.progress(done, total)));
                 self.receive(content, partial, &missing, incoming, tell)?;
             }
+            partial.settle()?;
+            if !partial.missing().is_empty() {
+                self.cpu.world(|world| world.tally.damaged += 1);
+                return Err(Refusal::new(Code::Busy, "what had come before is damaged").into());
+            }
         }
         for (content, partial) in partials {
             let (data, hashes) = blob_paths(content);
@@ -313,7 +318,13 @@ impl<'c> Session<'c> {
                 continue;
             }
             let (stem, file) = (quarantine(content), &content.file);
-            let partial = Partial::on(self.disk(), &stem, &file.blake3, file.size);
+            // What lies there already is looked at in the end, or at once.
+            let early = self.cpu.world(|world| world.random.once_in(2));
+            let partial = if early {
+                Partial::early_on(self.disk(), &stem, &file.blake3, file.size, GROUP)
+            } else {
+                Partial::on(self.disk(), &stem, &file.blake3, file.size)
+            };
             partials.push((content, partial.map_err(|_| Refusal::new(Code::Busy, "later"))?));
         }
         Ok(partials)

@@ -68,6 +68,8 @@ pub(crate) struct Tally {
     pub(crate) compared: u64,
     /// Groups that were copied from other files.
     pub(crate) copied: u64,
+    /// Uploads at whose end it was found that what had come before was damaged.
+    pub(crate) damaged: u64,
     /// Uploads that were acknowledged.
     pub(crate) uploads: u64,
     /// Downloads that came whole.

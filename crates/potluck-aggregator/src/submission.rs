@@ -22,9 +22,9 @@ use std::io::Read;
 
 use potluck_core::entry::{Body, Role, Submission};
 use potluck_core::federation::Authentic;
-use potluck_core::{Code, Envelope, PublicKey, Refusal};
+use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal};
 use potluck_interchange::verify_interchange;
-use potluck_net::{Compared, Offer, Upload, Wanted};
+use potluck_net::{Compared, Offer, Share, Upload, Wanted};
 use potluck_wire::Receipt;
 
 use self::intake::Awaited;
@@ -135,6 +135,11 @@ impl Upload for Intake {
     fn compare(&mut self, hashes: &mut dyn Read) -> Result<(), Refusal> {
         let _span = self.span.clone().entered();
         told(&self.aggregator.counts, self.awaited.compare(hashes))
+    }
+
+    fn share(&self, _blob: &Blake3) -> Option<Box<dyn Share>> {
+        // There is one file.
+        self.awaited.share()
     }
 
     fn receive(self: Box<Self>, content: &mut dyn Read) -> Result<Receipt, Refusal> {

@@ -22,6 +22,7 @@ mod encode;
 mod hash;
 mod import;
 mod partial;
+mod receive;
 mod rescan;
 mod send;
 mod tree;
@@ -29,6 +30,7 @@ mod writer;
 
 pub use hash::Digests;
 pub use import::{ImportError, import, import_on, outboard};
+pub use partial::share::Share;
 pub use partial::{Partial, ReceiveError};
 pub use send::{Hashed, SendError, send, send_on};
 

@@ -8,6 +8,8 @@ mod connect;
 mod fetch;
 mod submit;
 
+mod pieces;
+
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,8 +93,8 @@ pub struct Transfer {
     pub resumed_from: u64,
 }
 
-/// A connection. Calls may run at the same time.
-#[derive(Debug)]
+/// A connection. Calls may run at the same time; clones are handles to the same one.
+#[derive(Debug, Clone)]
 pub struct Client {
     address: String,
     endpoint: Endpoint,
@@ -189,6 +191,21 @@ impl Client {
         submit::submit(self, envelope, content, progress).await
     }
 
+    /// As [`Self::submit`], over several connections of the same key: this one, and `others`. Each brings pieces of the content;
+    /// where one breaks, the others bring its piece.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn submit_over(
+        &self,
+        others: &[Self],
+        envelope: &Envelope,
+        content: &[Content],
+        progress: impl FnMut(Transfer) + Send,
+    ) -> Result<Receipt, CallError> {
+        pieces::submit(self, others, envelope, content, progress).await
+    }
+
     /// As [`Self::submit`], for content that does not lie in files, or that is encoded already: `encode`
     /// writes the verified stream of each wanted part, in order. Nothing is checked on this side.
     ///
@@ -221,6 +238,21 @@ impl Client {
         fetch::fetch(self, file, target, progress).await
     }
 
+    /// As [`Self::fetch`], from several servers, or over several connections to one, at the same time. Each brings pieces; where
+    /// one breaks or has not what is asked for, the others bring its piece. `failed` is told which, and how.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`], of the first that failed, once none is left; what came is kept.
+    pub async fn fetch_from(
+        clients: &[Self],
+        file: &FileEntry,
+        target: &Path,
+        progress: impl FnMut(Transfer) + Send,
+        failed: impl FnMut(usize, &CallError) + Send,
+    ) -> Result<(), CallError> {
+        pieces::fetch(clients, file, target, progress, failed).await
+    }
+
     /// Has a round's soup blended; `progress` takes steps done, and of how many.
     ///
     /// # Errors
@@ -250,7 +282,7 @@ impl Client {
     }
 
     /// Opens a stream, sends a request on it, and ends our half.
-    async fn ask(&self, request: &Request) -> Result<Frames, CallError> {
+    pub(crate) async fn ask(&self, request: &Request) -> Result<Frames, CallError> {
         let (mut send, frames) = self.open(request).await?;
         // A stream that the server stopped needs no end; its answer says why.
         let _ = send.finish();
@@ -268,7 +300,7 @@ impl Client {
         Ok((send, Frames::new(recv, IDLE)))
     }
 
-    async fn reply(&self, frames: &mut Frames) -> Result<Reply, CallError> {
+    pub(crate) async fn reply(&self, frames: &mut Frames) -> Result<Reply, CallError> {
         let body = frames.next(MAX_REPLY).await.map_err(|error| match error {
             FramesError::Read(ReadError::Reset(code)) => self.reset(code.into_inner()),
             FramesError::Frame(_) | FramesError::Ended => self.violation(&error),

@@ -19,6 +19,7 @@ pub mod service;
 pub mod tcp;
 
 mod bridge;
+mod pieces;
 mod runtime;
 mod stream;
 mod telling;
@@ -35,7 +36,7 @@ pub use potluck_wire::{
 };
 pub use runtime::{client_runtime, server_runtime};
 pub use server::{BindError, Limits, Server};
-pub use service::{Offer, Service, StoredBlob, Upload};
+pub use service::{Offer, Service, Share, StoredBlob, Upload};
 pub use tls::identities::Identities;
 pub use tls::x509::{Pki, PkiError};
 pub use transport::{Shortfall, probe};

@@ -17,6 +17,7 @@ mod fair;
 mod pool;
 pub(crate) mod room;
 mod shares;
+mod sharing;
 mod turns;
 
 use std::io;
@@ -49,6 +50,7 @@ use pool::Pool;
 use room::Room;
 pub(crate) use shares::Seat;
 use shares::Shares;
+use sharing::Sharings;
 use turns::Turns;
 
 /// How long sessions may go on after the shutdown has begun. An upload that takes longer resumes later.
@@ -147,6 +149,7 @@ struct Shared {
     pool: Pool,
     doors: Doors,
     turns: Turns,
+    sharings: Sharings,
     shares: Shares,
     room: Room,
     rates: Rates,
@@ -179,6 +182,7 @@ impl Server {
             pool: Pool::new(&limits),
             doors: Doors::new(&limits),
             turns: Turns::default(),
+            sharings: Sharings::default(),
             shares: Shares::new(cores()),
             room: Room::new(limits.tuning.window),
             rates: Rates::new(limits.rate),

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use potluck_core::{Blake3, Envelope, PublicKey, Refusal};
-use potluck_wire::{Blended, Compared, LedgerPage, Receipt, Status, Wanted};
+use potluck_wire::{Blended, Compared, LedgerPage, Ranges, Receipt, Status, Wanted};
 
 /// The ledger and the store behind a server.
 pub trait Service: Send + Sync + 'static {
@@ -99,6 +99,12 @@ pub trait Upload: Send {
     /// empty: then nothing is sent.
     fn wanted(&self) -> Vec<Wanted>;
 
+    /// A way in for pieces of one of [`Self::wanted`], by several streams at the same time; nothing where there is none. What came
+    /// so, [`Self::receive`] need not take.
+    fn share(&self, _blob: &Blake3) -> Option<Box<dyn Share>> {
+        None
+    }
+
     /// Takes the content: for each of [`Self::wanted`] in order, the verified stream of its ranges (see
     /// `blob::Partial::receive`). Then verifies and records, and returns once that is durable.
     ///
@@ -109,6 +115,18 @@ pub trait Upload: Send {
     /// # Errors
     /// The refusal to send, at once: what is still on its way is not read.
     fn receive(self: Box<Self>, content: &mut dyn Read) -> Result<Receipt, Refusal>;
+}
+
+/// A way in for pieces of a file.
+pub trait Share: Send + Sync {
+    /// What is lacking yet.
+    fn missing(&self) -> Ranges;
+
+    /// Takes the verified stream of `ranges` (see `blob::Share::receive`). `content` is as that of [`Upload::receive`].
+    ///
+    /// # Errors
+    /// As [`Upload::receive`]; what came is kept.
+    fn receive(&self, ranges: &Ranges, content: &mut dyn Read) -> Result<(), Refusal>;
 }
 
 /// Content in the store.

@@ -8,10 +8,12 @@ mod hostile;
 mod line;
 mod lossy;
 mod many;
+mod pieces;
 mod simulated;
 mod slow;
 mod toy;
 mod upload;
+mod weather;
 mod x509;
 
 use std::net::SocketAddr;

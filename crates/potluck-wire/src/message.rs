@@ -10,7 +10,7 @@
 //! ```
 
 use bytes::Bytes;
-use potluck_core::{Blake3, Code, Entry, FileEntry, Recipe, Refusal};
+use potluck_core::{Blake3, Code, Entry, FileEntry, Recipe, Refusal, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::VERSION;
@@ -51,6 +51,15 @@ pub enum Ask {
         /// written where it has not, so that this is what clients from before it was said.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         compares: bool,
+        /// Whether the content comes in pieces, each on a stream of its own ([`Ask::Bring`]), and none of it on this one. Not
+        /// written where it does not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pieces: bool,
+    },
+    /// Bring a piece of an upload that is under way, on whatever connection of the same key.
+    Bring {
+        /// The SHA-256 of the upload's envelope.
+        envelope: Sha256,
     },
     /// The content of a digest.
     Fetch {
@@ -106,6 +115,8 @@ pub enum Reply {
         /// What is lacking, file by file.
         blobs: Vec<WantedText>,
     },
+    /// A piece is here, verified.
+    Brought {},
     /// Work is under way. Says at least that the server lives.
     Progress {
         /// Steps or bytes done.
@@ -264,6 +275,7 @@ impl Reply {
             Self::Receipt(_) => "receipt",
             Self::Compare { .. } => "compare",
             Self::Wanted { .. } => "wanted",
+            Self::Brought {} => "brought",
             Self::Progress { .. } => "progress",
             Self::Found { .. } => "found",
             Self::Blended { .. } => "blended",

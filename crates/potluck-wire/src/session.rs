@@ -6,6 +6,7 @@
 //! submit   →  progress*, ( receipt | offer )
 //!   offer: [ compare, then hashes from the client, progress* ], wanted, then content from the client, progress*, receipt
 //! fetch    →  found, then content from the server
+//! bring    →  progress*, wanted, [content →] progress*, brought
 //! blend    →  progress*, blended
 //! status   →  status
 //! any      →  … refused, at any place where the server speaks

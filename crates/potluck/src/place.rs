@@ -43,8 +43,13 @@ pub(crate) struct Line {
     /// MiB under way at once: the line's bandwidth times its delay (125 MB/s × 0.2 s = 25 MB)
     ///
     /// The smaller of yours and the aggregator's counts. It takes up to twice as much memory.
-    #[arg(long, value_name = "MIB", default_value = "16")]
+    #[arg(long, value_name = "MIB", default_value = "12")]
     window: Window,
+    /// Over how many connections at once: several carry more where the line loses packets
+    ///
+    /// Each brings parts of the file. They count among the connections that the aggregator lets you have.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=6))]
+    connections: u8,
     /// By which rule to send
     #[arg(long, value_name = "RULE", default_value = "cubic")]
     congestion: Rule,
@@ -59,6 +64,11 @@ enum Rule {
 }
 
 impl Line {
+    /// Over how many connections.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.into()
+    }
+
     /// What was chosen.
     pub(crate) fn tuning(&self) -> Tuning {
         let congestion = match self.congestion {
@@ -108,6 +118,22 @@ impl Door {
             connect_tuned(&self.address, &server, &self.identity, pki, &self.tuning).await
         });
         Ok(connecting.await?)
+    }
+
+    /// So many more connections, or as many as can be had: with fewer it takes longer, and nothing else.
+    pub(crate) async fn connect_more(&self, count: usize) -> Vec<Client> {
+        let mut clients = Vec::new();
+        while clients.len() < count {
+            match self.connect().await {
+                Ok(client) => clients.push(client),
+                Err(failure) => {
+                    let short = count - clients.len();
+                    warn(format_args!("{failure}: going on with {short} connections fewer"));
+                    break;
+                }
+            }
+        }
+        clients
     }
 
     /// The server's key on the network.

@@ -212,17 +212,21 @@ impl MemberSession {
         self.settle(&envelope, receipt).await
     }
 
-    /// Signs and records a submission, and sends what the aggregator lacks of its content.
+    /// Signs and records a submission, and sends what the aggregator lacks of its content, over `others` too.
     pub(crate) async fn submit(
         &mut self,
         body: Body,
         content: &[Content],
+        others: &[Client],
         mut progress: impl FnMut(Transfer) + Send,
     ) -> Result<Said, Failure> {
         let envelope = self.sign(body)?;
         let client = &self.session.client;
-        let receipt =
-            patiently(async || client.submit(&envelope, content, &mut progress).await).await;
+        let receipt = patiently(async || match others {
+            [] => client.submit(&envelope, content, &mut progress).await,
+            _ => client.submit_over(others, &envelope, content, &mut progress).await,
+        })
+        .await;
         let receipt = receipt.map_err(|error| self.explain(error.into()))?;
         self.settle(&envelope, receipt).await
     }

@@ -9,11 +9,12 @@ mod formers;
 
 use std::io::{self, Read};
 use std::mem;
+use std::sync::Arc;
 
 use potluck_core::federation::Authentic;
 use potluck_core::{Blake3, Code, FileEntry, Refusal};
-use potluck_net::blob::{Partial, ReceiveError};
-use potluck_net::{Compared, Wanted};
+use potluck_net::blob::{Partial, ReceiveError, Share};
+use potluck_net::{Compared, Ranges, Wanted};
 
 use self::formers::Formers;
 use super::submission;
@@ -36,7 +37,29 @@ pub struct Awaited {
 /// What lasts until the entry is in: nobody removes the bytes, and the operator sees the upload.
 pub struct Kept {
     _hold: Hold,
-    under_way: UnderWay,
+    under_way: Arc<UnderWay>,
+}
+
+/// A way in for pieces of a file in the quarantine.
+struct Piecewise {
+    share: Share,
+    under_way: Arc<UnderWay>,
+    blake3: Blake3,
+}
+
+impl potluck_net::Share for Piecewise {
+    fn missing(&self) -> Ranges {
+        self.share.missing()
+    }
+
+    fn receive(&self, ranges: &Ranges, content: &mut dyn Read) -> Result<(), Refusal> {
+        let received =
+            self.share.receive(ranges, content, &mut |group| self.under_way.verified(group));
+        received.map_err(|error| {
+            tracing::info!(%error, "a piece of an upload broke off");
+            error.refusal(&self.blake3)
+        })
+    }
 }
 
 /// Where the content is, or will be.
@@ -70,7 +93,7 @@ impl Awaited {
         }
         let quarantine = &aggregator.store.quarantine;
         let place = quarantine.reserve(&file, &authentic.statement().author)?;
-        let partial = Partial::open(quarantine.folder(), &file.blake3, file.size);
+        let partial = Partial::open_early(quarantine.folder(), &file.blake3, file.size);
         let partial = partial.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => {
                 Refusal::new(Code::Busy, "these bytes are being uploaded already").retry_after(10)
@@ -156,6 +179,13 @@ impl Awaited {
         }
     }
 
+    /// A way in for pieces of what is lacking.
+    pub fn share(&self) -> Option<Box<dyn potluck_net::Share>> {
+        let Content::Quarantined { partial, .. } = &self.content else { return None };
+        let (share, under_way) = (partial.share(), Arc::clone(&self.kept.under_way));
+        Some(Box::new(Piecewise { share, under_way, blake3: self.file.blake3 }))
+    }
+
     /// Takes in what is lacking. What is kept beside it is to last until the entry is in.
     ///
     /// # Errors
@@ -165,12 +195,19 @@ impl Awaited {
         if let Content::Quarantined { partial, .. } = &mut self.content {
             let ranges = partial.missing();
             let under_way = &self.kept.under_way;
+            // What came in pieces is here.
             partial.receive(&ranges, from, &mut |group| under_way.verified(group)).map_err(
                 |error| {
                     tracing::info!(%error, "an upload broke off");
                     error.refusal(&self.file.blake3)
                 },
             )?;
+            partial.settle().map_err(|error| unusable(&error))?;
+            let damaged = partial.missing().byte_count();
+            if damaged > 0 {
+                tracing::warn!(blob = %self.file.blake3.short(), damaged, "what lay here does not verify");
+                return Err(damaged_before(&self.file, damaged));
+            }
         }
         let Self { kept, authentic, file, content, .. } = self;
         Ok((Received { authentic, file, content }, kept))
@@ -209,7 +246,18 @@ fn keep(
     (file, verified): (&FileEntry, u64),
 ) -> Kept {
     let party = authentic.statement().author.to_string();
-    Kept { _hold: hold, under_way: aggregator.uploads.begin(party, file, verified) }
+    let under_way = Arc::new(aggregator.uploads.begin(party, file, verified));
+    Kept { _hold: hold, under_way }
+}
+
+/// What an earlier upload left was taken to be right until it was looked at, and some of it is not: a power cut, or a disk
+/// that rots. It is asked for when the author comes again.
+fn damaged_before(file: &FileEntry, damaged: u64) -> Refusal {
+    let sentence = format!(
+        "{damaged} bytes of {} that had come before did not survive; all else is here, send those again",
+        file.blake3.short()
+    );
+    Refusal::new(Code::Busy, sentence).retry_after(1)
 }
 
 fn unusable(error: &io::Error) -> Refusal {

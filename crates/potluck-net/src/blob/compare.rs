@@ -42,6 +42,8 @@ impl<D: Disk> Partial<D> {
     /// # Errors
     /// [`ReceiveError::Corrupt`] at the first pair that is not of the digest. What came before it is kept, which is true.
     pub fn take_hashes(&mut self, from: &mut dyn Read) -> Result<(), ReceiveError> {
+        // What is there verifies by hashes that this may write over.
+        self.settle().map_err(ReceiveError::File)?;
         let mut hashes = Hashes::new(self.disk.direct(&self.part).is_some());
         let taken = self.take_pairs(from, &mut hashes);
         let saved = hashes.flush(&mut self.outboard.data).map_err(ReceiveError::File);

@@ -91,6 +91,34 @@ impl ReadAt for Shared {
     }
 }
 
+/// In how many pieces a file is taken to be at most: what lies behind them counts as written.
+#[cfg(target_os = "linux")]
+const MAX_PIECES: usize = 4096;
+
+/// Where a file has bytes, and where it has room alone or not even that (lseek(2)). A file system that does not know says that
+/// all is written.
+#[cfg(target_os = "linux")]
+pub(super) fn written(file: &File) -> io::Result<Vec<std::ops::Range<u64>>> {
+    use rustix::fs::{SeekFrom, seek};
+    use rustix::io::Errno;
+    let length = file.metadata()?.len();
+    let (mut written, mut at) = (Vec::new(), 0);
+    while at < length {
+        let begin = match seek(file, SeekFrom::Data(at)) {
+            Ok(begin) if begin < length && written.len() < MAX_PIECES => begin,
+            // There is none behind.
+            Ok(_) | Err(Errno::NXIO) if written.len() < MAX_PIECES => break,
+            _ => {
+                written.push(at..length);
+                break;
+            }
+        };
+        at = seek(file, SeekFrom::Hole(begin)).map_or(length, |end| end.min(length));
+        written.push(begin..at);
+    }
+    Ok(written)
+}
+
 #[cfg(target_os = "linux")]
 fn open(path: &Path, options: &mut std::fs::OpenOptions) -> Option<File> {
     use std::os::unix::fs::OpenOptionsExt as _;

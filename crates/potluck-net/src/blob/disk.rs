@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use bao_tree::io::sync::{ReadAt, WriteAt};
@@ -77,6 +78,15 @@ pub trait DiskFile: ReadAt + WriteAt + Debug + Sized {
     /// # Errors
     /// What the file system says.
     fn length(&self) -> io::Result<u64>;
+
+    /// Where bytes of it were written, as far as the file system knows: elsewhere nothing ever was. Ascending; ends where the
+    /// file does, or before.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn written(&self) -> io::Result<Vec<Range<u64>>> {
+        Ok(vec![0..self.length()?])
+    }
 
     /// Cuts it, or fills it up with zeros.
     ///
@@ -153,6 +163,11 @@ impl Disk for System {
 impl DiskFile for File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn written(&self) -> io::Result<Vec<Range<u64>>> {
+        super::direct::written(self)
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {

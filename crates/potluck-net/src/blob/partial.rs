@@ -1,22 +1,24 @@
 //! A file that is coming in, perhaps not for the first time.
 
+pub(super) mod share;
+
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use bao_tree::io::outboard::PreOrderOutboard;
-use bao_tree::iter::BaoChunk;
 use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
 use potluck_core::{Blake3, Code, Refusal};
 use potluck_wire::Ranges;
-use potluck_wire::ranges::{BLOCK_SIZE, MAX_SIZE};
+use potluck_wire::ranges::{BLOCK_SIZE, GROUP, MAX_SIZE};
 
 use super::disk::{self, Disk, DiskFile as _, System};
 use super::import::write_outboard;
-use super::rescan::Scanned;
-use super::tree::{self, Expected, PAIR};
-use super::writer::{Content, Hashes};
+use super::receive::Way;
+use super::rescan::{Scanned, Unsure};
+use super::tree;
+use share::Share;
 
 /// A file of known size and digest, of which some groups are there.
 ///
@@ -31,7 +33,14 @@ pub struct Partial<D: Disk = System> {
     pub(super) outboard: PreOrderOutboard<D::File>,
     /// What verified, in whole groups.
     pub(super) valid: ChunkRanges,
+    /// What verified that came in by other ways ([`Self::share`]).
+    came: Arc<Mutex<ChunkRanges>>,
+    /// What lies there and was not looked at yet.
+    unsure: Option<Unsure>,
 }
+
+/// From how many bytes on that are there a resume does not wait until they are looked at: less is read in the blink of an eye.
+const LONG: u64 = 32 << 20;
 
 /// Content that could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +103,15 @@ impl Partial {
         Self::at(&dir.join(blake3.to_string()), blake3, size)
     }
 
+    /// As [`Self::open`], but of a long file only says what was never written, and finds out about the rest
+    /// meanwhile: [`Self::settle`].
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub fn open_early(dir: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
+        Self::early_on(System, &dir.join(blake3.to_string()), blake3, size, LONG)
+    }
+
     /// Creates or reopens `<stem>.part` and `<stem>.obao`, and finds out what of it is valid, which reads
     /// all that is there.
     ///
@@ -111,6 +129,43 @@ impl<D: Disk> Partial<D> {
     /// # Errors
     /// As [`Partial::at`].
     pub fn on(disk: D, stem: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
+        let mut partial = Self::unscanned(disk, stem, blake3, size)?;
+        partial.rescan()?;
+        Ok(partial)
+    }
+
+    /// As [`Partial::open_early`], on a disk of the caller's, where at least so many bytes are there and some are not.
+    ///
+    /// # Errors
+    /// As [`Partial::at`].
+    pub fn early_on(
+        disk: D,
+        stem: &Path,
+        blake3: &Blake3,
+        size: u64,
+        long: u64,
+    ) -> io::Result<Self> {
+        let mut partial = Self::unscanned(disk, stem, blake3, size)?;
+        let (scanned, written) = (partial.scanned(), partial.data.written()?);
+        // Of a group that is only partly there the rest is missing, and so all of it.
+        let whole = |span: &Range<u64>| match span.end {
+            end if end == size => span.start.div_ceil(GROUP) * GROUP..end,
+            end => span.start.div_ceil(GROUP) * GROUP..end / GROUP * GROUP,
+        };
+        let written = written.iter().map(whole).filter(|span| span.start < span.end);
+        let written: Vec<_> = written.collect();
+        let there: u64 = written.iter().map(|span| span.end - span.start).sum();
+        if there < long || there == size {
+            partial.rescan()?;
+        } else {
+            let end = scanned.end(partial.data.length()?);
+            let unsure = Unsure::begin(&partial.disk, scanned, (end, tree::chunks_of(&written)))?;
+            partial.unsure = Some(unsure);
+        }
+        Ok(partial)
+    }
+
+    fn unscanned(disk: D, stem: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
         let root = bao_tree::blake3::Hash::from_bytes(*blake3.as_bytes());
         if size > MAX_SIZE || (size == 0 && root != bao_tree::blake3::hash(b"")) {
             let sentence = "no file has this size and digest";
@@ -124,17 +179,36 @@ impl<D: Disk> Partial<D> {
         }
         let tree = BaoTree::new(size, BLOCK_SIZE);
         let outboard = PreOrderOutboard { root, tree, data: disk.edit(&obao)? };
-        let mut partial = Self { disk, part, obao, data, outboard, valid: ChunkRanges::empty() };
+        let valid = ChunkRanges::empty();
+        let came = Arc::default();
+        let partial = Self { disk, part, obao, data, outboard, valid, came, unsure: None };
         partial.restore_outboard()?;
-        partial.rescan()?;
         Ok(partial)
     }
 
     /// Finds out what of all that lies on disk is valid.
     pub(super) fn rescan(&mut self) -> io::Result<()> {
-        let PreOrderOutboard { root, tree, data } = &self.outboard;
-        let scanned = Scanned { root: *root, tree: *tree, paths: (&self.part, &self.obao) };
-        self.valid = scanned.valid(&self.disk, (&self.data, data))?;
+        self.unsure = None;
+        self.valid = self.scanned().valid(&self.disk, (&self.data, &self.outboard.data))?;
+        Ok(())
+    }
+
+    fn scanned(&self) -> Scanned {
+        let PreOrderOutboard { root, tree, .. } = &self.outboard;
+        let paths = (self.part.clone(), self.obao.clone());
+        Scanned { root: *root, tree: *tree, paths, stopped: Arc::default() }
+    }
+
+    /// Waits until all that was there is looked at. What of it does not verify is [`Self::missing`] from then on.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn settle(&mut self) -> io::Result<()> {
+        let Some(unsure) = self.unsure.take() else { return Ok(()) };
+        match unsure.found()? {
+            Some(found) => self.valid |= found,
+            None => self.rescan()?,
+        }
         Ok(())
     }
 
@@ -152,21 +226,23 @@ impl<D: Disk> Partial<D> {
         Ok(())
     }
 
-    /// What is not there yet.
+    /// What is not there yet. What lies there and is still being looked at counts as if it were right, until it is
+    /// [settled](Self::settle).
     pub fn missing(&self) -> Ranges {
-        let size = self.outboard.tree.size();
-        Ranges::of_chunks(size, &self.lacking()).expect("the size was checked when it was opened")
+        missing(self.outboard.tree, &self.there())
     }
 
-    /// What is not there yet, exactly, as the tree counts it: open at the end where the last group is not there, which is
-    /// how the tree's iterator knows that it is wanted whole.
+    /// What is not there yet, exactly, as the tree counts it.
     pub(super) fn lacking(&self) -> ChunkRanges {
-        let end = self.outboard.tree.chunks();
-        match end.0.checked_sub(1) {
-            Some(last) if !self.valid.contains(&ChunkNum(last)) => {
-                ChunkRanges::all().difference(&self.valid)
-            }
-            _ => ChunkRanges::from(ChunkNum(0)..end).difference(&self.valid),
+        lacking(self.outboard.tree, &self.there())
+    }
+
+    /// What is there, or counts as if it were.
+    fn there(&self) -> ChunkRanges {
+        let there = &self.valid | &*share::lock(&self.came);
+        match &self.unsure {
+            Some(unsure) => &there | &unsure.chunks,
+            None => there,
         }
     }
 
@@ -181,66 +257,30 @@ impl<D: Disk> Partial<D> {
         from: &mut dyn Read,
         on_group: &mut dyn FnMut(u64),
     ) -> Result<(), ReceiveError> {
-        let direct = self.disk.direct(&self.part);
-        let mut hashes = Hashes::new(direct.is_some());
-        thread::scope(|scope| {
-            let mut content = Content::new(scope, direct);
-            let received = self.decode(ranges, from, (&mut content, &mut hashes), on_group);
-            // Even where it broke off: what verified is kept.
-            let saved = hashes.flush(&mut self.outboard.data);
-            let (written, ended) = content.finish();
-            saved.and(ended).map_err(ReceiveError::File)?;
-            // Where hashes are lost, what is written may be worth nothing: the next rescan will see.
-            if !matches!(received, Err(ReceiveError::File(_))) {
-                self.note(&written);
-            }
-            received
-        })
+        let PreOrderOutboard { root, tree, data: hashes } = &mut self.outboard;
+        let way = Way {
+            root: *root,
+            tree: *tree,
+            direct: self.disk.direct(&self.part),
+            data: &mut self.data,
+            hashes,
+        };
+        let (written, received) = way.receive(ranges, from, on_group);
+        self.note(&written);
+        received
     }
 
-    fn decode(
-        &mut self,
-        ranges: &Ranges,
-        from: &mut dyn Read,
-        (content, hashes): (&mut Content<'_, '_>, &mut Hashes),
-        on_group: &mut dyn FnMut(u64),
-    ) -> Result<(), ReceiveError> {
-        let chunks = ranges.to_chunks();
-        let (root, tree) = (self.outboard.root, self.outboard.tree);
-        let mut expected = Expected::of(root);
-        for item in tree::walk(tree, &chunks) {
-            match item {
-                BaoChunk::Parent { node, is_root, left, right, .. } => {
-                    let mut pair = [0; PAIR];
-                    from.read_exact(&mut pair).map_err(ReceiveError::Cut)?;
-                    if !expected.meets_pair(&pair, is_root, (left, right)) {
-                        let offset = node.chunk_range().start.to_bytes();
-                        return Err(ReceiveError::Corrupt { offset });
-                    }
-                    // Nodes within a group are not kept.
-                    let Some(at) = tree.pre_order_offset(node) else { continue };
-                    let saved = hashes.write(&mut self.outboard.data, at * PAIR as u64, &pair);
-                    saved.map_err(ReceiveError::File)?;
-                }
-                BaoChunk::Leaf { start_chunk, size, is_root, .. } => {
-                    let offset = start_chunk.to_bytes();
-                    if !content.fits(offset, size) {
-                        // Content without its hashes would be worth nothing after a kill.
-                        let saved = hashes.flush(&mut self.outboard.data);
-                        saved.and_then(|()| content.hand_over()).map_err(ReceiveError::File)?;
-                    }
-                    let group = content.room(offset, size);
-                    from.read_exact(group).map_err(ReceiveError::Cut)?;
-                    if !expected.meets_group(group, offset, is_root) {
-                        return Err(ReceiveError::Corrupt { offset });
-                    }
-                    content.keep(&mut self.data, size).map_err(ReceiveError::File)?;
-                    // A group's length fits in a u64 wherever this runs.
-                    on_group(size as u64);
-                }
-            }
+    /// A second way in, for another stream: several may bring parts of the file at the same time, no two the same part. It is of
+    /// use for as long as this is held.
+    pub fn share(&self) -> Share<D> {
+        Share {
+            disk: self.disk.clone(),
+            paths: (self.part.clone(), self.obao.clone()),
+            root: self.outboard.root,
+            tree: self.outboard.tree,
+            before: self.there(),
+            came: Arc::clone(&self.came),
         }
-        Ok(())
     }
 
     /// What verified and is written, in bytes.
@@ -253,7 +293,7 @@ impl<D: Disk> Partial<D> {
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] where something is missing, and what the file system says.
-    pub fn finish(self, data_target: &Path, outboard_target: &Path) -> io::Result<()> {
+    pub fn finish(mut self, data_target: &Path, outboard_target: &Path) -> io::Result<()> {
         self.sync()?;
         disk::publish(&self.disk, &self.obao, outboard_target)?;
         disk::publish(&self.disk, &self.part, data_target)
@@ -263,13 +303,14 @@ impl<D: Disk> Partial<D> {
     ///
     /// # Errors
     /// As [`Self::finish`].
-    pub fn finish_data(self, data_target: &Path) -> io::Result<()> {
+    pub fn finish_data(mut self, data_target: &Path) -> io::Result<()> {
         self.sync()?;
         disk::publish(&self.disk, &self.part, data_target)?;
         disk::remove(&self.disk, &self.obao)
     }
 
-    fn sync(&self) -> io::Result<()> {
+    fn sync(&mut self) -> io::Result<()> {
+        self.settle()?;
         if !self.missing().is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is not complete"));
         }
@@ -277,6 +318,22 @@ impl<D: Disk> Partial<D> {
         self.outboard.data.sync()?;
         self.data.sync()
     }
+}
+
+/// What is lacking beside what is there: open at the end where the last group is not there, which is how the tree's iterator
+/// knows that it is wanted whole.
+fn lacking(tree: BaoTree, there: &ChunkRanges) -> ChunkRanges {
+    let end = tree.chunks();
+    match end.0.checked_sub(1) {
+        Some(last) if !there.contains(&ChunkNum(last)) => ChunkRanges::all().difference(there),
+        _ => ChunkRanges::from(ChunkNum(0)..end).difference(there),
+    }
+}
+
+/// In bytes, at bounds of groups.
+fn missing(tree: BaoTree, there: &ChunkRanges) -> Ranges {
+    let missing = Ranges::of_chunks(tree.size(), &lacking(tree, there));
+    missing.expect("the size was checked when it was opened")
 }
 
 #[cfg(test)]

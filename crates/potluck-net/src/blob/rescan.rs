@@ -1,12 +1,15 @@
 //! What of a partial file verifies: all that lies on disk is read and hashed, when it is opened.
 //!
 //! Nothing that was noted about it is believed, as it could disagree with the disk after a kill or a power cut. What is long
-//! is cut into parts that threads scan at the same time, each down its own paths from the root; a resume waits for this.
+//! is cut into parts that threads scan at the same time, each down its own paths from the root. A resume need not wait for
+//! this: what was never written is known at once, and can come meanwhile ([`Unsure`]).
 
 use std::io;
 use std::ops::Range;
-use std::path::Path;
-use std::thread;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Builder, JoinHandle};
 
 use bao_tree::blake3::Hash;
 use bao_tree::io::sync::ReadAt;
@@ -14,7 +17,7 @@ use bao_tree::iter::BaoChunk;
 use bao_tree::{BaoTree, ChunkNum, ChunkRanges};
 use potluck_wire::ranges::GROUP;
 
-use super::direct::ALIGNMENT;
+use super::direct::{ALIGNMENT, Shared};
 use super::disk::{Disk, DiskFile as _};
 use super::encode::{Outboard as _, Window};
 use super::tree::{self, PAIR};
@@ -33,14 +36,61 @@ const PIECE: usize = 256 << 10;
 const SMALL_PIECE: usize = GROUP as usize;
 
 /// A file that may be partly there, and what must be true of it.
-pub(super) struct Scanned<'a> {
+pub(super) struct Scanned {
     pub(super) root: Hash,
     pub(super) tree: BaoTree,
     /// Where content and hashes lie.
-    pub(super) paths: (&'a Path, &'a Path),
+    pub(super) paths: (PathBuf, PathBuf),
+    /// Set where nobody waits for it any more.
+    pub(super) stopped: Arc<AtomicBool>,
 }
 
-impl Scanned<'_> {
+/// Groups that lie on the disk and were not looked at yet, or are being looked at by a thread.
+#[derive(Debug)]
+pub(super) struct Unsure {
+    /// Which.
+    pub(super) chunks: ChunkRanges,
+    /// Nothing where no thread can: then it is still to be done.
+    thread: Option<JoinHandle<io::Result<ChunkRanges>>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Unsure {
+    /// Looks at them on a thread, where the disk lets one.
+    pub(super) fn begin<D: Disk>(
+        disk: &D,
+        scanned: Scanned,
+        (end, chunks): (u64, ChunkRanges),
+    ) -> io::Result<Self> {
+        let stopped = Arc::clone(&scanned.stopped);
+        let thread = match scanned.shared(disk) {
+            None => None,
+            Some(shared) => {
+                let scan = move || scanned.scan_shared(&shared, end);
+                Some(Builder::new().name("rescan".into()).spawn(scan)?)
+            }
+        };
+        Ok(Self { chunks, thread, stopped })
+    }
+
+    /// Waits for what the thread found; nothing where there is none.
+    pub(super) fn found(mut self) -> io::Result<Option<ChunkRanges>> {
+        let Some(thread) = self.thread.take() else { return Ok(None) };
+        thread.join().map_err(|_| panicked())?.map(Some)
+    }
+}
+
+impl Drop for Unsure {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("a thread that hashes panicked")
+}
+
+impl Scanned {
     /// The groups that are there and verify.
     ///
     /// # Errors
@@ -50,31 +100,43 @@ impl Scanned<'_> {
         disk: &D,
         (data, outboard): (&D::File, &D::File),
     ) -> io::Result<ChunkRanges> {
-        // What lies behind the file's end is not there.
-        let end = data.length()?.div_ceil(GROUP).saturating_mul(GROUP).min(self.tree.size());
-        let parts = (end / PART).clamp(1, THREADS);
-        let shared =
-            if parts > 1 { disk.shared(self.paths.0).zip(disk.shared(self.paths.1)) } else { None };
-        let spans = match shared {
-            None => self.scan(data, outboard, 0..end)?,
-            Some((data, outboard)) => thread::scope(|scope| {
-                // At bounds of groups; the last part ends with the rest.
-                let bound = |part: u64| {
-                    if part == parts { end } else { end / GROUP * part / parts * GROUP }
-                };
-                let scanning = |part| {
-                    let (data, outboard) = (&data, &outboard);
-                    scope.spawn(move || self.scan(data, outboard, bound(part)..bound(part + 1)))
-                };
-                let threads: Vec<_> = (0..parts).map(scanning).collect();
-                let mut spans = Vec::new();
-                for thread in threads {
-                    let panicked = |_| io::Error::other("a thread that hashes panicked");
-                    spans.extend(thread.join().map_err(panicked)??);
-                }
-                Ok::<_, io::Error>(spans)
-            })?,
-        };
+        let end = self.end(data.length()?);
+        let shared = if parts(end) > 1 { self.shared(disk) } else { None };
+        match shared {
+            None => Ok(tree::chunks_of(&self.scan(data, outboard, 0..end)?)),
+            Some(shared) => self.scan_shared(&shared, end),
+        }
+    }
+
+    /// What lies behind a file's end is not there.
+    pub(super) fn end(&self, length: u64) -> u64 {
+        length.div_ceil(GROUP).saturating_mul(GROUP).min(self.tree.size())
+    }
+
+    fn shared<D: Disk>(&self, disk: &D) -> Option<(Shared, Shared)> {
+        disk.shared(&self.paths.0).zip(disk.shared(&self.paths.1))
+    }
+
+    /// As [`Self::valid`], by several threads where there is enough for them.
+    fn scan_shared(
+        &self,
+        (data, outboard): &(Shared, Shared),
+        end: u64,
+    ) -> io::Result<ChunkRanges> {
+        let parts = parts(end);
+        let spans = thread::scope(|scope| {
+            // At bounds of groups; the last part ends with the rest.
+            let bound =
+                |part: u64| if part == parts { end } else { end / GROUP * part / parts * GROUP };
+            let scanning =
+                |part| scope.spawn(move || self.scan(data, outboard, bound(part)..bound(part + 1)));
+            let threads: Vec<_> = (0..parts).map(scanning).collect();
+            let mut spans = Vec::new();
+            for thread in threads {
+                spans.extend(thread.join().map_err(|_| panicked())??);
+            }
+            Ok::<_, io::Error>(spans)
+        })?;
         Ok(tree::chunks_of(&spans))
     }
 
@@ -99,6 +161,9 @@ impl Scanned<'_> {
         // The hashes that are still to be met, the next one last; nothing where a pair above was not met.
         let mut expected = vec![Some(self.root)];
         for item in tree::walk(self.tree, &chunks) {
+            if self.stopped.load(Ordering::Relaxed) {
+                break;
+            }
             let hash = expected.pop().flatten();
             match item {
                 BaoChunk::Parent { node, is_root, left, right, .. } => {
@@ -125,6 +190,11 @@ impl Scanned<'_> {
         }
         Ok(spans)
     }
+}
+
+/// By how many threads so many bytes are looked at.
+fn parts(end: u64) -> u64 {
+    (end / PART).clamp(1, THREADS)
 }
 
 /// A file's bytes, read in pieces from its beginning to its end.

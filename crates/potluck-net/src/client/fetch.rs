@@ -42,7 +42,10 @@ pub(super) async fn fetch(
 }
 
 /// What is missing of the file; `None` where `target` is it.
-async fn begin(file: FileEntry, target: PathBuf) -> Result<Option<(Partial, Ranges)>, CallError> {
+pub(super) async fn begin(
+    file: FileEntry,
+    target: PathBuf,
+) -> Result<Option<(Partial, Ranges)>, CallError> {
     let looking = spawn_blocking(move || {
         let open = || {
             if is_there(&file, &target)? {
@@ -97,7 +100,7 @@ async fn receive(
     }
 }
 
-fn explain(client: &Client, target: &Path, error: ReceiveError) -> CallError {
+pub(super) fn explain(client: &Client, target: &Path, error: ReceiveError) -> CallError {
     match error {
         ReceiveError::Corrupt { .. } => client.violation(&error),
         ReceiveError::Cut(source) => match bridge::reset_code(&source) {

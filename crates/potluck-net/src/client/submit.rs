@@ -53,7 +53,7 @@ pub(super) async fn submit(
 
 /// What the server refused as other bytes than those of the digest: a file of ours that changed meanwhile, or damage on
 /// the way.
-async fn blame(sources: Arc<BTreeMap<Blake3, Source>>, refusal: Refusal) -> CallError {
+pub(super) async fn blame(sources: Arc<BTreeMap<Blake3, Source>>, refusal: Refusal) -> CallError {
     let checking = spawn_blocking(move || {
         let changed =
             |source: &Source| Some(unsendable(source.path.clone(), source.hashed.check().err()?));
@@ -142,14 +142,15 @@ async fn exchange(
             }
         }
     };
-    Ok(transfer(client, send, move |outlet| encode(wanted, outlet), sent, answer).await?)
+    let encode = move |outlet: &mut Outlet| encode(wanted, outlet);
+    Ok(transfer(client, send, encode, (Passed::default(), sent), answer).await?)
 }
 
 /// What of a tree is handed over at once.
 const PIECE: usize = 64 << 10;
 
 /// Sends trees of hashes, and learns what is wanted.
-async fn compare(
+pub(super) async fn compare(
     client: &Client,
     (send, frames): (&mut SendStream, &mut Frames),
     trees: Vec<Arc<[u8]>>,
@@ -186,13 +187,13 @@ async fn compare(
 }
 
 /// A file that can be sent.
-struct Source {
+pub(super) struct Source {
     path: PathBuf,
-    hashed: Hashed,
+    pub(super) hashed: Hashed,
 }
 
 /// Computes the hashes of all files, each content once.
-async fn hash(content: Vec<Content>) -> Result<BTreeMap<Blake3, Source>, CallError> {
+pub(super) async fn hash(content: Vec<Content>) -> Result<BTreeMap<Blake3, Source>, CallError> {
     let hashing = spawn_blocking(move || {
         let mut sources = BTreeMap::new();
         for Content { file, path, outboard } in content {
@@ -220,15 +221,14 @@ fn unsendable(path: PathBuf, error: SendError) -> CallError {
 }
 
 /// Sends the content and waits for the answer, which may come before the content is through: then it is a
-/// refusal, and the rest is of no use.
-async fn transfer(
+/// refusal, and the rest is of no use. What is sent is counted beside what `passed` before.
+pub(super) async fn transfer<T>(
     client: &Client,
     send: SendStream,
     encode: impl FnOnce(&mut Outlet) -> Result<(), (PathBuf, SendError)> + Send + 'static,
-    sent: impl FnMut(u64),
-    answer: impl Future<Output = Result<Receipt, CallError>>,
-) -> Result<Receipt, CallError> {
-    let passed = Passed::default();
+    (passed, sent): (Passed, impl FnMut(u64)),
+    answer: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
     let (leash, mut outlet) = bridge::outlet(send, Pace::new(IDLE), passed.clone());
     let sending = spawn_blocking(move || {
         let written = encode(&mut outlet);
@@ -263,7 +263,7 @@ async fn transfer(
     }
 }
 
-fn send_all(
+pub(super) fn send_all(
     sources: &BTreeMap<Blake3, Source>,
     wanted: &[Wanted],
     outlet: &mut Outlet,

@@ -167,6 +167,9 @@ async fn answer(
         Asked::Submit(envelope, state) => {
             content::submit(shared, (peer, connection), exchange, frames, &envelope, state).await
         }
+        Asked::Bring(envelope, state) => {
+            content::bring(shared, (peer, connection), exchange, frames, envelope, state).await
+        }
         Asked::Fetch(blob, state) => content::fetch(shared, peer, exchange, blob, state).await,
         Asked::Cosign(checkpoint, state) => {
             let cosign = move || service.cosign(&peer, &checkpoint);

@@ -35,6 +35,8 @@ pub(super) enum Lane {
     Reading,
     /// Waits for a peer's content, then verifies it.
     Upload,
+    /// Waits for a piece of a peer's content.
+    Piece,
     /// Waits for a peer to take content.
     Download,
     /// Long, with all cores and the disk. One at a time.
@@ -46,11 +48,13 @@ pub(super) struct Pool {
     decisions: Places,
     readings: Places,
     uploads: Places,
+    pieces: Places,
     downloads: Places,
     blends: Places,
     /// The most of one key, where that is counted.
     streams_of_key: usize,
     uploads_of_key: usize,
+    pieces_of_key: usize,
     downloads_of_key: usize,
     shares: Arc<Mutex<Shares>>,
 }
@@ -60,6 +64,7 @@ pub(super) struct Pool {
 enum Counted {
     Streams,
     Uploads,
+    Pieces,
     Downloads,
 }
 
@@ -101,10 +106,14 @@ impl Pool {
             decisions: Places::new(cores, SHORT_QUEUE),
             readings: Places::new(cores, SHORT_QUEUE),
             uploads: long(limits.uploads),
+            // As many threads, in all and of one key, as connections that bring them: a piece's place is that of an upload
+            // which is brought by several.
+            pieces: long(limits.uploads.max(limits.per_key)),
             downloads: long(limits.downloads),
             blends: long(1),
             streams_of_key: limits.streams_of_key,
             uploads_of_key: limits.uploads_of_key,
+            pieces_of_key: limits.per_key,
             downloads_of_key: limits.downloads_of_key,
             shares: Arc::default(),
         }
@@ -127,6 +136,7 @@ impl Pool {
         // Whoever waits counts as well.
         let share = match lane {
             Lane::Upload => Some(self.share(Counted::Uploads, peer)?),
+            Lane::Piece => Some(self.share(Counted::Pieces, peer)?),
             Lane::Download => Some(self.share(Counted::Downloads, peer)?),
             Lane::Decision | Lane::Reading | Lane::Blend => None,
         };
@@ -136,6 +146,7 @@ impl Pool {
             Lane::Decision => (&self.decisions, "requests", 5),
             Lane::Reading => (&self.readings, "requests", 5),
             Lane::Upload => (&self.uploads, "uploads", 30),
+            Lane::Piece => (&self.pieces, "pieces of uploads", 30),
             Lane::Download => (&self.downloads, "downloads", 30),
             Lane::Blend => (&self.blends, "blends", 30),
         };
@@ -150,6 +161,7 @@ impl Pool {
         let (most, what) = match counted {
             Counted::Streams => (self.streams_of_key, "requests"),
             Counted::Uploads => (self.uploads_of_key, "uploads"),
+            Counted::Pieces => (self.pieces_of_key, "pieces of uploads"),
             Counted::Downloads => (self.downloads_of_key, "downloads"),
         };
         let of = (counted, *peer.as_bytes());

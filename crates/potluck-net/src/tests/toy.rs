@@ -16,8 +16,8 @@ use tempfile::TempDir;
 
 use crate::blob::{self, Partial};
 use crate::{
-    Blended, Compared, Content, LedgerPage, Offer, PeerStatus, Receipt, Service, Status,
-    StoredBlob, Upload, Wanted,
+    Blended, Compared, Content, LedgerPage, Offer, PeerStatus, Ranges, Receipt, Service, Share,
+    Status, StoredBlob, Upload, Wanted,
 };
 
 /// A door that stays shut until it is opened, once.
@@ -268,6 +268,12 @@ impl Upload for ToyUpload {
         self.partials.iter().map(wanted).collect()
     }
 
+    fn share(&self, blob: &Blake3) -> Option<Box<dyn Share>> {
+        let (blake3, partial) = self.partials.iter().find(|(blake3, _)| blake3 == blob)?;
+        let arrived = Arc::clone(&self.arrived);
+        Some(Box::new(ToyShare { share: partial.share(), blake3: *blake3, arrived }))
+    }
+
     fn receive(self: Box<Self>, content: &mut dyn Read) -> Result<Receipt, Refusal> {
         if let Some(gate) = &self.gate {
             gate.pass();
@@ -289,6 +295,24 @@ impl Upload for ToyUpload {
         let receipt = receipt_of(&self.envelope);
         self.recorded.lock().unwrap().insert(self.envelope.sha256(), receipt.clone());
         Ok(receipt)
+    }
+}
+
+struct ToyShare {
+    share: blob::Share,
+    blake3: Blake3,
+    arrived: Arc<AtomicU64>,
+}
+
+impl Share for ToyShare {
+    fn missing(&self) -> Ranges {
+        self.share.missing()
+    }
+
+    fn receive(&self, ranges: &Ranges, content: &mut dyn Read) -> Result<(), Refusal> {
+        let mut count = |group| _ = self.arrived.fetch_add(group, Ordering::Relaxed);
+        let received = self.share.receive(ranges, content, &mut count);
+        received.map_err(|error| error.refusal(&self.blake3))
     }
 }
 

@@ -195,16 +195,25 @@ pub struct SubmitCall {
 impl SubmitCall {
     /// Asks to record `envelope`, whose content `files` can be sent.
     pub fn new(envelope: &Envelope, files: Vec<FileEntry>) -> (Self, Request) {
-        Self::asking(envelope, files, false)
+        Self::asking(envelope, files, (false, false))
     }
 
     /// As [`Self::new`], where the files' trees of hashes can be sent before.
     pub fn comparing(envelope: &Envelope, files: Vec<FileEntry>) -> (Self, Request) {
-        Self::asking(envelope, files, true)
+        Self::asking(envelope, files, (true, false))
     }
 
-    fn asking(envelope: &Envelope, files: Vec<FileEntry>, compares: bool) -> (Self, Request) {
-        let ask = Ask::Submit { envelope: envelope_text(envelope), compares };
+    /// As [`Self::comparing`], where the content comes in pieces on other streams ([`BringCall`]), and none of it on this one.
+    pub fn in_pieces(envelope: &Envelope, files: Vec<FileEntry>) -> (Self, Request) {
+        Self::asking(envelope, files, (true, true))
+    }
+
+    fn asking(
+        envelope: &Envelope,
+        files: Vec<FileEntry>,
+        (compares, pieces): (bool, bool),
+    ) -> (Self, Request) {
+        let ask = Ask::Submit { envelope: envelope_text(envelope), compares, pieces };
         (Self { files, compares }, Request::new(ask))
     }
 
@@ -305,6 +314,54 @@ impl SendingCall {
             Reply::Progress { done, total } => Ok(Step::Progress(done, total)),
             Reply::Receipt(receipt) => Ok(Step::Done(receipt)),
             other => unexpected(other, "'receipt'"),
+        }
+    }
+}
+
+/// Asks for a piece of an upload that is under way, to bring it.
+#[derive(Debug)]
+pub struct BringCall {
+    files: Vec<FileEntry>,
+}
+
+impl BringCall {
+    /// Of the upload of `envelope`, whose content `files` can be sent.
+    pub fn new(envelope: &Envelope, files: Vec<FileEntry>) -> (Self, Request) {
+        (Self { files }, Request::new(Ask::Bring { envelope: envelope.sha256() }))
+    }
+
+    /// Takes a reply. Nothing is wanted once all has come.
+    ///
+    /// # Errors
+    /// As [`SubmitCall::on`].
+    pub fn on(&mut self, reply: Reply) -> Result<Step<Vec<Wanted>>, Ended> {
+        match reply {
+            Reply::Progress { done, total } => Ok(Step::Progress(done, total)),
+            Reply::Wanted { blobs } => Ok(Step::Done(offered(&self.files, blobs)?)),
+            other => unexpected(other, "'wanted'"),
+        }
+    }
+
+    /// The piece is on its way: the state in which only its arrival can end the call.
+    pub fn sending(self) -> BringingCall {
+        BringingCall(())
+    }
+}
+
+/// A piece is being sent, or was.
+#[derive(Debug)]
+pub struct BringingCall(());
+
+impl BringingCall {
+    /// Takes a reply.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn on(&mut self, reply: Reply) -> Result<Step<()>, Ended> {
+        match reply {
+            Reply::Progress { done, total } => Ok(Step::Progress(done, total)),
+            Reply::Brought {} => Ok(Step::Done(())),
+            other => unexpected(other, "'brought'"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The server's side: one struct a state; what it may send are its methods.
 
-use potluck_core::{Blake3, Code, Entry, Envelope, Refusal};
+use potluck_core::{Blake3, Code, Entry, Envelope, Refusal, Sha256};
 
 use crate::message::{Ask, Blended, Compared, LedgerPage, Reply, Request, Wanted};
 use crate::ranges::Ranges;
@@ -16,6 +16,8 @@ pub enum Asked {
     Append(Envelope, AwaitReceipt),
     /// To record an envelope with content.
     Submit(Envelope, AwaitOffer),
+    /// To bring a piece of the upload of an envelope.
+    Bring(Sha256, AwaitPiece),
     /// For content.
     Fetch(Blake3, AwaitContent),
     /// To blend a round's soup.
@@ -34,9 +36,10 @@ pub fn accept(body: &[u8]) -> Result<Asked, Refusal> {
     Ok(match Request::parse(body)?.ask {
         Ask::Ledger { from } => Asked::Ledger(from, AwaitPage(())),
         Ask::Append { envelope } => Asked::Append(parse(&envelope)?, AwaitReceipt(())),
-        Ask::Submit { envelope, compares } => {
-            Asked::Submit(parse(&envelope)?, AwaitOffer { compares })
+        Ask::Submit { envelope, compares, pieces } => {
+            Asked::Submit(parse(&envelope)?, AwaitOffer { compares, pieces })
         }
+        Ask::Bring { envelope } => Asked::Bring(envelope, AwaitPiece(())),
         Ask::Fetch { blake3, ranges } => Asked::Fetch(blake3, AwaitContent(ranges)),
         Ask::Blend { round } => Asked::Blend(round, AwaitSoup(())),
         Ask::Cosign { checkpoint } => Asked::Cosign(checkpoint, AwaitKept(())),
@@ -91,9 +94,15 @@ impl AwaitReceipt {
 #[derive(Debug)]
 pub struct AwaitOffer {
     compares: bool,
+    pieces: bool,
 }
 
 impl AwaitOffer {
+    /// Whether the content comes in pieces on other streams, and none of it on this one.
+    pub fn is_in_pieces(&self) -> bool {
+        self.pieces
+    }
+
     /// The look for what is there already goes on.
     pub fn progress(&self, done: u64, total: u64) -> Reply {
         Reply::Progress { done, total }
@@ -147,6 +156,38 @@ impl Receiving {
     /// The envelope is recorded.
     pub fn recorded(self, receipt: Receipt) -> Reply {
         Reply::Receipt(receipt)
+    }
+}
+
+/// A piece is due to be named, which the client then brings.
+#[derive(Debug)]
+pub struct AwaitPiece(());
+
+impl AwaitPiece {
+    /// Others still bring theirs.
+    pub fn progress(&self, done: u64, total: u64) -> Reply {
+        Reply::Progress { done, total }
+    }
+
+    /// This piece is lacking; nothing where all has come.
+    pub fn wanted(self, wanted: &[Wanted]) -> (ReceivingPiece, Reply) {
+        (ReceivingPiece(()), Reply::Wanted { blobs: wanted.iter().map(Into::into).collect() })
+    }
+}
+
+/// A piece comes in.
+#[derive(Debug)]
+pub struct ReceivingPiece(());
+
+impl ReceivingPiece {
+    /// How much came in.
+    pub fn progress(&self, done: u64, total: u64) -> Reply {
+        Reply::Progress { done, total }
+    }
+
+    /// It is here.
+    pub fn brought(self) -> Reply {
+        Reply::Brought {}
     }
 }
 

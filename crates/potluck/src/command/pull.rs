@@ -29,7 +29,8 @@ use crate::progress::Progress;
 /// Fetch the base, a soup or an expert
 ///
 /// What is fetched is verified against the ledger while it streams; a fetch that was cut off goes
-/// on where it was, at the next --from where there are several. A soup comes with the base's other
+/// on where it was. Of several --from each brings parts of a file, and where one fails the others
+/// bring its part. A soup comes with the base's other
 /// files (config, tokenizer), so that it loads as it is; where experts are adapters, it is one too,
 /// with the adapter_config.json that PEFT reads, and with the factors A where the charter has them
 /// drawn from a seed. It is refused until as many witnesses vouch for it as the charter asks for.
@@ -51,7 +52,7 @@ pub(crate) struct Args {
     /// Where to put it [default: base, soup-ROUND or expert-NAME in this folder]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Where else to fetch from, in place of --address: the first that answers, then the others, where one fails
+    /// Where to fetch from, in place of --address: from all of them at once, if there are several
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "address")]
     from: Vec<String>,
     #[command(flatten)]
@@ -70,7 +71,7 @@ enum What {
 
 /// Finds what is meant in the ledger, then fetches its files.
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let (mut session, mut sources) = Sources::open(doors(args)).await?;
+    let (mut session, mut sources) = Sources::open(doors(args), args.line.connections()).await?;
     warn_of_shortfall(&session.client);
     let dish = Dish::find(session.federation(), args.what, args.which.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| dish.name.clone().into());

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use potluck_core::entry::Submission;
 use potluck_core::manifest::WEIGHTS;
 use potluck_core::{Blake3, Body, Code, Federation, PartyId};
-use potluck_net::{Content, Transfer};
+use potluck_net::{Client, Content, Transfer};
 use potluck_soup::checkpoint::Kind as CheckpointKind;
 use serde_json::json;
 
@@ -25,7 +25,7 @@ use crate::folder::Folder;
 use crate::interchange::Companions;
 use crate::ledger::Ledger;
 use crate::output::{Output, bytes};
-use crate::place::{Line, Member, warn_of_shortfall};
+use crate::place::{Door, Line, Member, warn_of_shortfall};
 use crate::progress::Progress;
 use crate::recorded::Recorded;
 use crate::session::{MemberSession, Said};
@@ -97,7 +97,13 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
             if let Some(sentence) = start::compare(session.federation(), begun)? {
                 warn(sentence);
             }
-            send(&mut session, &submission, &outbox, output).await.inspect_err(|failure| {
+            let door = Door { tuning, ..args.member.door(&folder)? };
+            let others = door.connect_more(args.line.connections() - 1).await;
+            let sent = send(&mut session, (&submission, &outbox), &others, output).await;
+            for other in others {
+                other.close().await;
+            }
+            sent.inspect_err(|failure| {
                 if failure.code() == Code::ContentCorrupt.as_str() || failure.kind() == Kind::Input
                 {
                     memo.forget();
@@ -152,8 +158,8 @@ fn card_folder(given: &Path) -> &Path {
 /// Records the submission; says how many bytes stood there already: from an earlier try, or in other weights.
 async fn send(
     session: &mut MemberSession,
-    submission: &Submission,
-    outbox: &Hashed,
+    (submission, outbox): (&Submission, &Hashed),
+    others: &[Client],
     output: &Output,
 ) -> Result<(Said, u64), Failure> {
     let Hashed { weights, path, outboard, .. } = outbox;
@@ -165,7 +171,7 @@ async fn send(
         resumed_from = transfer.resumed_from;
         progress.at(transfer.done, transfer.total);
     };
-    let said = session.submit(Body::Submit(submission.clone()), &content, moved).await?;
+    let said = session.submit(Body::Submit(submission.clone()), &content, others, moved).await?;
     Ok((said, resumed_from))
 }
 

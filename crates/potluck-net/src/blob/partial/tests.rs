@@ -246,3 +246,117 @@ proptest! {
         prop_assert_eq!(fs::read(setting.path("data")).unwrap(), setting.bytes);
     }
 }
+
+#[test]
+fn a_resume_knows_at_once_what_was_never_written_and_later_what_is_damaged() {
+    let group = GROUP as usize;
+    let setting = Setting::new(40 * group + 9);
+    let part = setting.path("target.part");
+    let early = || {
+        let (stem, size) = (setting.path("target"), setting.size());
+        Partial::early_on(System, &stem, &setting.blake3, size, GROUP).unwrap()
+    };
+    let ranges = |pairs: &[[u64; 2]]| Ranges::new(setting.size(), pairs).unwrap();
+    let head = ranges(&[[0, 10 * GROUP]]);
+    let mut partial = setting.open();
+    receive(&mut partial, &head, &setting.stream(&head)).unwrap();
+    drop(partial);
+
+    let mut partial = early();
+    let tail = ranges(&[[10 * GROUP, setting.size()]]);
+    assert_eq!(partial.missing(), tail);
+    partial.settle().unwrap();
+    assert_eq!(partial.missing(), tail);
+    drop(partial);
+
+    // A byte of the head is not what it was: the tail comes first, then the group with it.
+    let mut bytes = fs::read(&part).unwrap();
+    bytes[3 * group + 5] ^= 1;
+    fs::write(&part, bytes).unwrap();
+    let mut partial = early();
+    assert_eq!(partial.missing(), tail);
+    receive(&mut partial, &tail, &setting.stream(&tail)).unwrap();
+    assert!(partial.missing().is_empty(), "as far as anybody has looked");
+    partial.settle().unwrap();
+    let damaged = ranges(&[[3 * GROUP, 4 * GROUP]]);
+    assert_eq!(partial.missing(), damaged);
+    drop(partial);
+    let mut partial = early();
+    assert_eq!(
+        partial.missing(),
+        damaged,
+        "all is there: then it is looked at before anything is asked for"
+    );
+    receive(&mut partial, &damaged, &setting.stream(&damaged)).unwrap();
+    partial.finish(&setting.path("data"), &setting.path("hashes")).unwrap();
+    assert_eq!(fs::read(setting.path("data")).unwrap(), setting.bytes);
+}
+
+#[test]
+fn what_is_not_settled_is_never_finished_unseen() {
+    let setting = Setting::new(4 * GROUP as usize);
+    let head = Ranges::new(setting.size(), &[[0, 2 * GROUP]]).unwrap();
+    let tail = Ranges::new(setting.size(), &[[2 * GROUP, 4 * GROUP]]).unwrap();
+    let mut partial = setting.open();
+    receive(&mut partial, &head, &setting.stream(&head)).unwrap();
+    drop(partial);
+    fs::write(setting.path("target.part"), vec![7; 2 * GROUP as usize]).unwrap();
+    let (stem, size) = (setting.path("target"), setting.size());
+    let mut partial = Partial::early_on(System, &stem, &setting.blake3, size, GROUP).unwrap();
+    receive(&mut partial, &tail, &setting.stream(&tail)).unwrap();
+    assert!(partial.missing().is_empty());
+    let refused = partial.finish(&setting.path("data"), &setting.path("hashes")).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+    assert!(!setting.path("data").exists());
+}
+
+#[test]
+fn several_ways_lead_into_one_file() {
+    let setting = Setting::new(30 * GROUP as usize + 77);
+    let partial = setting.open();
+    let share = partial.share();
+    let bounds: Vec<u64> =
+        (0..30).step_by(5).map(|group| group * GROUP).chain([setting.size()]).collect();
+    std::thread::scope(|scope| {
+        for pair in bounds.windows(2) {
+            let (share, ranges) =
+                (share.clone(), Ranges::new(setting.size(), &[[pair[0], pair[1]]]));
+            let ranges = ranges.unwrap();
+            let stream = setting.stream(&ranges);
+            scope.spawn(move || {
+                let mut count = 0;
+                share
+                    .receive(&ranges, &mut stream.as_slice(), &mut |group| count += group)
+                    .unwrap();
+                assert_eq!(count, ranges.byte_count());
+            });
+        }
+    });
+    assert!(share.missing().is_empty() && partial.missing().is_empty());
+    partial.finish(&setting.path("data"), &setting.path("hashes")).unwrap();
+    assert_eq!(fs::read(setting.path("data")).unwrap(), setting.bytes);
+    outboard(&setting.source, &setting.path("expected")).unwrap();
+    assert_eq!(
+        fs::read(setting.path("hashes")).unwrap(),
+        fs::read(setting.path("expected")).unwrap()
+    );
+}
+
+#[test]
+fn of_a_file_with_gaps_only_what_was_never_written_is_asked_for_at_once() {
+    let setting = Setting::new(64 * GROUP as usize);
+    let partial = setting.open();
+    let there = Ranges::new(setting.size(), &[[0, 8 * GROUP], [32 * GROUP, 40 * GROUP]]).unwrap();
+    let stream = setting.stream(&there);
+    partial.share().receive(&there, &mut stream.as_slice(), &mut |_| ()).unwrap();
+    let missing = partial.missing();
+    drop(partial);
+    let (stem, size) = (setting.path("target"), setting.size());
+    let mut partial = Partial::early_on(System, &stem, &setting.blake3, size, GROUP).unwrap();
+    let at_once = partial.missing();
+    // A file system that knows no gaps says that all up to the end was written.
+    let tail = Ranges::new(setting.size(), &[[40 * GROUP, 64 * GROUP]]).unwrap();
+    assert!(at_once == missing || at_once == tail, "{at_once:?}");
+    partial.settle().unwrap();
+    assert_eq!(partial.missing(), missing);
+}

@@ -34,7 +34,8 @@ fn check(size: usize, in_data: &[usize], in_hashes: &[usize], cut: usize) {
     fs::write(&obao, &data).unwrap();
 
     let (file, hashes) = (System.open(&part).unwrap(), System.open(&obao).unwrap());
-    let scanned = Scanned { root, tree, paths: (&part, &obao) };
+    let stopped = Arc::default();
+    let scanned = Scanned { root, tree, paths: (part.clone(), obao.clone()), stopped };
     let found = scanned.valid(&System, (&file, &hashes)).unwrap();
     let mut expected = ChunkRanges::empty();
     let reference = PreOrderOutboard { root, tree, data: &hashes };

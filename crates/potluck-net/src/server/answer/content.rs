@@ -4,15 +4,17 @@ use std::io::{self, Read, Write as _};
 use std::pin::pin;
 use std::sync::Arc;
 
-use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal};
-use potluck_wire::session::server::{AwaitContent, AwaitOffer};
+use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal, Sha256};
+use potluck_wire::session::server::{AwaitContent, AwaitOffer, AwaitPiece};
 use potluck_wire::{ABANDONED, STORED_CONTENT_CORRUPT, TOO_SLOW};
 use quinn::Connection;
+use tokio::time::sleep;
 
 use super::super::Shared;
 use super::super::pool::{Lane, Place};
+use super::super::sharing::Sharings;
 use super::super::turns::Taken;
-use super::work::{Steps, attend};
+use super::work::{BEAT, Steps, attend};
 use super::{Exchange, Fault, Told};
 use crate::blob::disk::System;
 use crate::blob::{self, SendError};
@@ -33,7 +35,8 @@ pub(super) async fn submit(
 ) -> Result<(), Fault> {
     let taken = shared.turns.take(&peer, envelope.sha256()).await.ok_or(Fault::Superseded)?;
     let place = shared.pool.enter(Lane::Upload, &peer).await?;
-    let (service, envelope) = (Arc::clone(&shared.service), envelope.clone());
+    let (service, envelope, id) =
+        (Arc::clone(&shared.service), envelope.clone(), envelope.sha256());
     let looking = place.run(move || service.submit(&peer, &envelope));
     let progress = |done, total| state.progress(done, total);
     let listener = Told { exchange, progress };
@@ -51,7 +54,8 @@ pub(super) async fn submit(
         leash: Some(leash),
         taken: &taken,
     };
-    receive(exchange, content, upload, state).await
+    let in_pieces = state.is_in_pieces().then_some((&shared.sharings, peer, id));
+    receive(exchange, content, upload, state, in_pieces).await
 }
 
 /// A place is lost only where work panicked, and then there is no offer.
@@ -88,15 +92,14 @@ async fn receive(
     Content { intake, mut leash, taken }: Content<'_>,
     (upload, place): (Box<dyn Upload>, Place),
     state: AwaitOffer,
+    in_pieces: Option<(&Sharings, PublicKey, Sha256)>,
 ) -> Result<(), Fault> {
     let comparable = upload.comparable();
     let asked = if comparable.is_empty() { Err(state) } else { state.compare(comparable) };
-    let (state, wanted, (intake, upload, place)) = match asked {
+    let ((state, reply), wanted, (intake, upload, place)) = match asked {
         Err(state) => {
             let wanted = upload.wanted();
-            let (state, reply) = state.wanted(&wanted);
-            exchange.reply(&reply).await?;
-            (state, wanted, (intake, upload, place))
+            (state.wanted(&wanted), wanted, (intake, upload, place))
         }
         Ok((state, reply)) => {
             exchange.reply(&reply).await?;
@@ -113,14 +116,42 @@ async fn receive(
             };
             let (intake, upload) = compared?;
             let wanted = upload.wanted();
-            let (state, reply) = state.wanted(&wanted);
-            exchange.reply(&reply).await?;
-            (state, wanted, (intake, upload, place.ok_or_else(no_place)?))
+            (state.wanted(&wanted), wanted, (intake, upload, place.ok_or_else(no_place)?))
         }
     };
     let steps = Steps::default();
     let total = wanted.iter().map(|wanted| wanted.ranges.byte_count());
-    steps.set(0, total.fold(0, u64::saturating_add));
+    let total = total.fold(0, u64::saturating_add);
+    steps.set(0, total);
+    // Before the peer hears of it, and brings pieces.
+    let open = in_pieces.map(|(sharings, peer, id)| {
+        let cannot = || Refusal::new(Code::ProtocolError, "this content cannot come in pieces");
+        sharings.open(&peer, id, &*upload, &wanted).ok_or_else(cannot)
+    });
+    let open = open.transpose()?;
+    exchange.reply(&reply).await?;
+    if let Some(open) = open {
+        let idle = exchange.idle;
+        let came = async {
+            let counted = async {
+                loop {
+                    sleep(BEAT).await;
+                    steps.set(total.saturating_sub(open.sharing.lacking()), total);
+                }
+            };
+            tokio::select! {
+                came = open.sharing.complete(idle) => came,
+                // It never completes.
+                () = counted => Ok(()),
+            }
+        };
+        let progress = |done, total| state.progress(done, total);
+        tokio::select! {
+            came = attend(came, &steps, Told { exchange, progress }) => came?,
+            // Dropped without loss: it only waits. The pieces under way break off.
+            () = taken.superseded() => return Err(Fault::Superseded),
+        }
+    }
     let mut content = Counted { content: intake, steps: steps.clone() };
     let receiving = place.run(move || upload.receive(&mut content));
     let (_, receipt) = {
@@ -129,6 +160,55 @@ async fn receive(
         reading(attend(receiving, &steps, listener), &mut leash, taken).await
     };
     exchange.reply(&state.recorded(receipt?)).await
+}
+
+/// a piece → its content → that it is here.
+pub(super) async fn bring(
+    shared: &Arc<Shared>,
+    (peer, connection): (PublicKey, &Connection),
+    exchange: &mut Exchange,
+    frames: Frames,
+    envelope: Sha256,
+    state: AwaitPiece,
+) -> Result<(), Fault> {
+    let sharing = shared.sharings.find(&peer, envelope).ok_or_else(|| {
+        Refusal::new(Code::NotFound, "no upload of this envelope in pieces is under way")
+    })?;
+    let place = shared.pool.enter(Lane::Piece, &peer).await?;
+    let next = {
+        let progress = |done, total| state.progress(done, total);
+        attend(sharing.next(), &Steps::default(), Told { exchange, progress }).await
+    };
+    let Some((piece, wanted)) = next else {
+        let (_, reply) = state.wanted(&[]);
+        return exchange.reply(&reply).await;
+    };
+    let (state, reply) = state.wanted(std::slice::from_ref(&wanted));
+    exchange.reply(&reply).await?;
+    let _room = shared.room.take(connection);
+    let (first, recv) = frames.into_parts();
+    let (leash, intake) = bridge::intake(first, recv, shared.pace(&peer));
+    let steps = Steps::default();
+    steps.set(0, wanted.ranges.byte_count());
+    let intake = intake.in_turn(shared.shares.seat(&peer));
+    let mut content = Counted { content: intake, steps: steps.clone() };
+    let taking = Arc::clone(&sharing);
+    let receiving = place.run(move || taking.receive(piece, &wanted, &mut content));
+    let (_, received) = {
+        let progress = |done, total| state.progress(done, total);
+        let mut receiving = pin!(attend(receiving, &steps, Told { exchange, progress }));
+        tokio::select! {
+            received = &mut receiving => received,
+            // Dropped without loss: it only waits.
+            () = sharing.closed() => {
+                // Its reader then sees that the stream broke off.
+                drop(leash);
+                receiving.await
+            }
+        }
+    };
+    received?;
+    exchange.reply(&state.brought()).await
 }
 
 /// Counts what is read.

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Fault;
 
 /// How often the peer is told of new steps.
-const BEAT: Duration = Duration::from_secs(1);
+pub(super) const BEAT: Duration = Duration::from_secs(1);
 
 /// After how many beats it is told even without: well within the time after which it would give up.
 const QUIET_BEATS: u32 = 10;

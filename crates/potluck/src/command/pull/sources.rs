@@ -1,8 +1,8 @@
-//! Where a pull fetches from: one source after the other, as long as one of them has what is missing.
+//! Where a pull fetches from: all sources at once, each over as many connections as were asked for.
 //!
 //! All of them hold the same log key, so that each is the federation's aggregator under one of its addresses, or a stand-by
 //! of it. What came is verified group by group and kept, whoever sent it; where a source is down, stalls, lacks a file or
-//! sends other bytes than those of the digest, the next one is asked for the rest.
+//! sends other bytes than those of the digest, the others are asked for the rest.
 
 use std::path::Path;
 
@@ -17,56 +17,84 @@ use crate::session::Session;
 /// The sources of a pull, in the order in which they were given.
 pub(super) struct Sources {
     all: Vec<Source>,
-    /// From which one is fetched.
-    at: usize,
+    /// To each of them.
+    connections: usize,
     /// How often another had to be asked.
     pub(super) changes: usize,
 }
 
+/// A smaller file comes over one connection, as there is little to share out.
+const WORTH_SEVERAL: u64 = 2 << 20;
+
 struct Source {
     door: Door,
-    client: Option<Client>,
+    clients: Vec<Client>,
+    /// It failed, and is asked no more.
+    is_left: bool,
+}
+
+impl Source {
+    /// As many connections as there should be, and one at least.
+    async fn connected(&mut self, count: usize) -> Result<&[Client], Failure> {
+        self.first().await?;
+        let more = count.saturating_sub(self.clients.len());
+        self.clients.extend(self.door.connect_more(more).await);
+        Ok(&self.clients[..count.min(self.clients.len())])
+    }
+
+    async fn first(&mut self) -> Result<&Client, Failure> {
+        if self.clients.is_empty() {
+            self.clients.push(self.door.connect().await?);
+        }
+        Ok(&self.clients[0])
+    }
 }
 
 impl Sources {
     /// Opens a session, for the ledger, with the first that answers.
     pub(super) async fn open(
         doors: impl Iterator<Item = Result<(Door, Door), Failure>>,
+        connections: usize,
     ) -> Result<(Session, Self), Failure> {
         let (mut all, mut session, mut failed) = (Vec::new(), None, None);
-        let mut at = 0;
         for doors in doors {
             let (ledger, files) = doors?;
+            let mut is_left = false;
             if session.is_none() {
                 match Session::open(ledger).await {
-                    Ok(open) => (session, at) = (Some(open), all.len()),
+                    Ok(open) => session = Some(open),
                     // A log that contradicts itself is no reason to ask another until one does not.
                     Err(failure) if failure.kind() != Kind::Unreachable => return Err(failure),
-                    Err(failure) => failed = Some(failure),
+                    Err(failure) => (failed, is_left) = (Some(failure), true),
                 }
             }
-            all.push(Source { door: files, client: None });
+            all.push(Source { door: files, clients: Vec::new(), is_left });
         }
         match (session, failed) {
             (Some(session), failed) => {
                 failed.into_iter().for_each(warn);
-                Ok((session, Self { all, at, changes: 0 }))
+                Ok((session, Self { all, connections, changes: 0 }))
             }
             (None, Some(failure)) => Err(failure),
             (None, None) => Err(Failure::input("there is nowhere to fetch from")),
         }
     }
 
-    /// Fetches a file, or what is missing of it, from one source after the other.
+    /// Fetches a file, or what is missing of it, from all sources at once; one that fails is left to itself.
     ///
-    /// It ends when each has failed in turn without a byte having come.
+    /// It ends when all have failed without a byte having come.
     pub(super) async fn fetch(
         &mut self,
         file: &FileEntry,
         target: &Path,
         progress: impl Fn(Transfer) + Send + Sync,
     ) -> Result<(), Failure> {
-        let mut in_vain = 0;
+        if let ([only], 1) = (&mut *self.all, self.connections) {
+            let client = only.first().await?;
+            let moved = |at: Transfer| progress(at);
+            let fetched = patiently(async || client.fetch(file, target, moved).await).await;
+            return fetched.map_err(|error| Failure::from(error).about(&file.path));
+        }
         loop {
             let (mut first, mut last) = (None, 0);
             let moved = |at: Transfer| {
@@ -75,40 +103,66 @@ impl Sources {
                 progress(at);
             };
             let Err(failure) = self.fetch_here(file, target, moved).await else { return Ok(()) };
-            in_vain = if first.is_some_and(|first| last > first) { 1 } else { in_vain + 1 };
-            if in_vain >= self.all.len() || !may_differ_elsewhere(&failure) {
+            let in_vain = first.is_none_or(|first| last <= first);
+            if in_vain || !may_differ_elsewhere(&failure) {
                 return Err(failure);
             }
-            self.all[self.at].client = None;
-            self.at = (self.at + 1) % self.all.len();
-            self.changes += 1;
-            warn(format_args!("{failure}; going on with {}", self.all[self.at].door.address));
+            // Who failed may do better on a new connection: what came is kept, so that this has an end.
+            self.all.iter_mut().for_each(|source| source.is_left = false);
         }
     }
 
+    /// From all that are not left yet.
     async fn fetch_here(
         &mut self,
         file: &FileEntry,
         target: &Path,
-        mut moved: impl FnMut(Transfer) + Send,
+        moved: impl FnMut(Transfer) + Send,
     ) -> Result<(), Failure> {
-        let is_only = self.all.len() == 1;
-        let Source { door, client } = &mut self.all[self.at];
-        let client = match client {
-            Some(client) => client,
-            None => client.insert(door.connect().await?),
+        let (mut clients, mut of, mut unreachable) = (Vec::new(), Vec::new(), None);
+        let wanted = if file.size < WORTH_SEVERAL { 1 } else { self.connections };
+        for (number, source) in self.all.iter_mut().enumerate() {
+            if source.is_left {
+                continue;
+            }
+            match source.connected(wanted).await {
+                Ok(connected) => {
+                    clients.extend_from_slice(connected);
+                    of.resize(clients.len(), number);
+                }
+                Err(failure) => {
+                    warn(format_args!("nothing comes from {}: {failure}", source.door.address));
+                    source.is_left = true;
+                    unreachable.get_or_insert(failure);
+                }
+            }
+            if file.size < WORTH_SEVERAL && !clients.is_empty() {
+                break;
+            }
+        }
+        if let (true, Some(failure)) = (clients.is_empty(), unreachable) {
+            return Err(failure);
+        }
+        let (all, changes) = (&mut self.all, &mut self.changes);
+        let failed = |number: usize, error: &CallError| {
+            let source = &mut all[of[number]];
+            source.clients.clear();
+            if !std::mem::replace(&mut source.is_left, true) {
+                let others: Vec<_> = all.iter().filter(|it| !it.is_left).collect();
+                let others: Vec<_> = others.iter().map(|it| it.door.address.as_str()).collect();
+                if !others.is_empty() {
+                    *changes += 1;
+                    warn(format_args!("{error}; going on with {}", others.join(", ")));
+                }
+            }
         };
-        let fetched = match is_only {
-            true => patiently(async || client.fetch(file, target, &mut moved).await).await,
-            // One that has no time is left for one that may have.
-            false => client.fetch(file, target, &mut moved).await,
-        };
-        fetched.map_err(|error: CallError| Failure::from(error).about(&file.path))
+        let fetched = Client::fetch_from(&clients, file, target, moved, failed).await;
+        fetched.map_err(|error| Failure::from(error).about(&file.path))
     }
 
     /// Says goodbye to all.
     pub(super) async fn close(self) {
-        for client in self.all.into_iter().filter_map(|source| source.client) {
+        for client in self.all.into_iter().flat_map(|source| source.clients) {
             client.close().await;
         }
     }
