@@ -60,9 +60,14 @@ pub struct Past {
     lines: Vec<Line>,
     by_kind: HashMap<Kind, Vec<u64>>,
     by_author: HashMap<Author, Vec<u64>>,
+    by_both: HashMap<Author, HashMap<Kind, Vec<u64>>>,
     rounds: Vec<Told>,
     /// By the digest of their recipe, of which one soup has one: the latest round that published it.
     soups: HashMap<Blake3, u64>,
+    /// The same by the first 160 bits of that digest, in hexadecimal.
+    commits: HashMap<String, u64>,
+    /// The round of each agreement that was reached, by the agreement's digest.
+    agreements: HashMap<Blake3, u64>,
     keys: HashMap<KeyId, PublicKey>,
     charter: Option<(u64, Arc<Charter>)>,
 }
@@ -109,13 +114,17 @@ impl Past {
         self.rounds.get(usize::try_from(number.checked_sub(1)?).ok()?)
     }
 
-    /// The latest round that published the soup whose recipe's digest begins so, in hexadecimal.
-    pub fn soup(&self, begin: &str) -> Option<u64> {
-        if let Ok(digest) = begin.parse::<Blake3>() {
-            return self.soups.get(&digest).copied();
+    /// The latest round that published a soup: by its recipe's digest, or the first 160 bits of it, in hexadecimal.
+    pub fn soup(&self, name: &str) -> Option<u64> {
+        match name.parse::<Blake3>() {
+            Ok(digest) => self.soups.get(&digest).copied(),
+            Err(_) => self.commits.get(name).copied(),
         }
-        let mut found = self.soups.iter().filter(|(it, _)| it.to_string().starts_with(begin));
-        found.next().map(|(_, round)| *round)
+    }
+
+    /// The latest round that reached the agreement with this digest.
+    pub fn agreement(&self, digest: Blake3) -> Option<u64> {
+        self.agreements.get(&digest).copied()
     }
 
     /// A key that ever was a member's or the log's.
@@ -125,13 +134,13 @@ impl Past {
 
     /// The entries of a kind, of an author, or of both, in ascending order; nothing where all are meant.
     pub fn listed(&self, kind: Option<Kind>, author: Option<&Author>) -> Option<&[u64]> {
-        let of_kind = kind.map(|kind| self.by_kind.get(&kind).map_or(&[][..], Vec::as_slice));
-        let of_author = author.map(|it| self.by_author.get(it).map_or(&[][..], Vec::as_slice));
-        match (of_kind, of_author) {
-            // The shorter one; the caller leaves out what is not of the other.
-            (Some(a), Some(b)) => Some(if a.len() < b.len() { a } else { b }),
-            (a, b) => a.or(b),
-        }
+        let found = match (kind, author) {
+            (None, None) => return None,
+            (Some(kind), None) => self.by_kind.get(&kind),
+            (None, Some(author)) => self.by_author.get(author),
+            (Some(kind), Some(author)) => self.by_both.get(author).and_then(|it| it.get(&kind)),
+        };
+        Some(found.map_or(&[][..], Vec::as_slice))
     }
 
     fn note(
@@ -156,6 +165,8 @@ impl Past {
         self.follow_round(index, federation, entry, effects);
         self.by_kind.entry(record.kind).or_default().push(index);
         self.by_author.entry(author.clone()).or_default().push(index);
+        let of_author = self.by_both.entry(author.clone()).or_default();
+        of_author.entry(record.kind).or_default().push(index);
         let sentence = sentence(&author, record.kind, effects).into();
         let Record { kind, time, envelope, key, .. } = *record;
         self.lines.push(Line { kind, author, time, envelope, key, sentence });
@@ -191,7 +202,10 @@ impl Past {
                 told.entries.push(index);
             }
             match effect {
-                Effect::Agreed(agreement) => told.agreements.push((index, agreement.clone())),
+                Effect::Agreed(agreement) => {
+                    self.agreements.extend(latest.map(|it| (agreement.digest(), it.number)));
+                    told.agreements.push((index, agreement.clone()));
+                }
                 Effect::Stood(party, _) => {
                     let said = latest.and_then(|round| round.stances.get(party));
                     told.stood.extend(said.map(|said| (party.clone(), said.clone())));
@@ -199,7 +213,10 @@ impl Past {
                 Effect::Published(number) => {
                     told.published = Some(index);
                     let soup = latest.and_then(|round| round.soup.as_ref());
-                    self.soups.extend(soup.map(|soup| (soup.recipe.digest(), *number)));
+                    let digest = soup.map(|soup| soup.recipe.digest());
+                    self.soups.extend(digest.map(|digest| (digest, *number)));
+                    let commit = digest.map(|digest| digest.to_string()[..40].to_owned());
+                    self.commits.extend(commit.map(|commit| (commit, *number)));
                 }
                 _ => {}
             }

@@ -10,6 +10,8 @@
 //! makes them, each stream in its turn, and a tile that several streams wait for is made once. What is held is bounded
 //! by the tiles asked for, whatever the number and the size of the contents.
 //!
+//! A soup's header is known before any weight is read, and is sent while the first tile is made.
+//!
 //! What is never sent: a byte of a stored file that was not compared with the digest that the ledger names
 //! ([`stored`]). Called by [`crate::http`]; who may read what is decided there.
 
@@ -111,11 +113,13 @@ impl Streams {
                 let file = catalogue.expert(expert.manifest);
                 let file =
                     file.ok_or_else(|| Failure::of(NoSuchExpert(expert.party.to_string())))?;
-                Ok((expert.party.clone(), self.stored.open(file)?.checkpoint()?))
+                let file = self.stored.open(file)?;
+                Ok(((expert.party.clone(), file.checkpoint()?), file))
             };
-            let experts = recipe.experts().iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
+            let opened = recipe.experts().iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
+            let (experts, files): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
             let soup = potluck_soup::blend::planned(recipe, &experts).map_err(Failure::of)?;
-            Ok(SoupContent::new(recipe, soup, Arc::clone(&self.cache)))
+            Ok(SoupContent::new(recipe, soup, files, Arc::clone(&self.cache)))
         })
     }
 

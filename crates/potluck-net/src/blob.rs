@@ -32,7 +32,8 @@ pub use hash::Digests;
 pub use import::{ImportError, import, import_on, outboard};
 pub use partial::share::Share;
 pub use partial::{Partial, ReceiveError};
-pub use send::{Hashed, SendError, send, send_on};
+pub use potluck_wire::ranges::GROUP;
+pub use send::{Hashed, SendError, Verifier, send, send_on};
 
 pub(crate) use encode::Sink;
 pub(crate) use import::root_of;

@@ -8,11 +8,13 @@ mod measure;
 mod peers;
 mod machine;
 mod report;
+mod federation;
 mod soup;
 mod ledger;
 mod negotiation;
 mod transport;
 mod train;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -52,6 +54,8 @@ enum Name {
     Negotiation,
     /// Sampling and training steps, beside transformers and TRL
     Train,
+    /// Soups as they stream, beside nginx and `potluck mix`; many readers at once; the API over a long ledger
+    Serve,
 }
 
 /// Measures, writes the page, and prints where it stands.
@@ -65,5 +69,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Transport => transport::run(args),
         Name::Negotiation => negotiation::run(args),
         Name::Train => train::run(args),
+        Name::Serve => serve::run(args),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use potluck_core::{Blake3, Recipe};
 use potluck_soup::blend::{Bench, Soup, SoupFile};
 
@@ -43,6 +44,11 @@ pub(crate) trait Content: Debug + Send + Sync {
     /// [`Failure`].
     fn fill(&self, bench: &mut Bench, index: u64, bytes: &mut [u8]) -> Result<(), Failure>;
 
+    /// Its bytes from `offset` on, as far as they are there without being made; nothing where they have to be.
+    fn at_once(&self, _offset: u64) -> Option<Bytes> {
+        None
+    }
+
     /// Hears that one more asks for it.
     fn asked(&self) {}
 }
@@ -78,6 +84,8 @@ pub(crate) struct SoupContent {
     recipe: Blake3,
     /// In one file.
     soup: Soup,
+    /// What it is mixed of.
+    experts: Vec<Arc<StoredFile>>,
     cache: Arc<Cache>,
     readers: AtomicUsize,
     kept: Mutex<std::sync::Weak<Kept>>,
@@ -87,11 +95,16 @@ pub(crate) struct SoupContent {
 
 impl SoupContent {
     /// The soup of a recipe, which is planned in one file.
-    pub(super) fn new(recipe: &Recipe, soup: Soup, cache: Arc<Cache>) -> Self {
+    pub(super) fn new(
+        recipe: &Recipe,
+        soup: Soup,
+        experts: Vec<Arc<StoredFile>>,
+        cache: Arc<Cache>,
+    ) -> Self {
         let tensors: usize = soup.files().iter().map(|file| file.tensor_names().count()).sum();
         let weight = tensors.saturating_mul(recipe.experts().len() + 2);
         let (recipe, readers, kept) = (recipe.digest(), AtomicUsize::new(0), Mutex::default());
-        Self { recipe, soup, cache, readers, kept, weight }
+        Self { recipe, soup, experts, cache, readers, kept, weight }
     }
 
     fn file(&self) -> &SoupFile {
@@ -123,6 +136,15 @@ impl Content for SoupContent {
             kept.write(index, bytes);
         }
         Ok(())
+    }
+
+    /// The header, which is known before any weight is read.
+    fn at_once(&self, offset: u64) -> Option<Bytes> {
+        let header = self.file().header();
+        let rest = header.get(usize::try_from(offset).ok()?..)?;
+        // One that reaches into another tile is made like the rest.
+        let is_short = !rest.is_empty() && header.len() < TILE;
+        is_short.then(|| Bytes::copy_from_slice(rest))
     }
 
     fn asked(&self) {
@@ -174,6 +196,8 @@ impl Plans {
 
     fn found(&self, recipe: Blake3, now: u64) -> Option<Arc<SoupContent>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // One over a damaged file is made anew: the file may have been mended since.
+        held.retain(|(_, it)| !it.experts.iter().any(|expert| expert.is_damaged()));
         let (used, found) = held.iter_mut().find(|(_, it)| it.recipe == recipe)?;
         *used = now;
         Some(Arc::clone(found))

@@ -1,32 +1,30 @@
 //! Stored files that are verified while they are read.
 //!
-//! What stands in the store was verified when it came in; a disk may have changed it since. So each MiB is compared with
-//! the tree of hashes beside the file before the first byte of it is used, and that it was is remembered for an hour, for
-//! which the file is kept open and from being swept. Comparing costs one more read and a BLAKE3 of what is read; a
-//! soup's second stream of the hour pays nothing.
+//! What stands in the store was verified when it came in; a disk may have changed it since. So each group of 64 KiB is
+//! compared with the tree of hashes beside the file before the first byte of it is used, and that it was is remembered for
+//! an hour, for which the file is kept open and from being swept. Comparing costs one more read and a BLAKE3 of what is
+//! read; a soup's second stream of the hour pays nothing. Of groups and not of more at once, because two workers who make
+//! neighbouring tiles would both compare what lies around the border. A file that was found to be damaged is opened anew by
+//! whoever asks next: it may have been mended.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use potluck_core::{Blake3, FileEntry};
 use potluck_net::Ranges;
-use potluck_net::blob;
+use potluck_net::blob::{GROUP, SendError, Verifier};
 use potluck_soup::Checkpoint;
 use potluck_soup::source::Watch;
 
 use super::Failure;
 use crate::store::Store;
 use crate::store::blobs::Hold;
-
-/// Bytes that are verified at once: whole groups of the tree.
-const SPAN: u64 = 1 << 20;
 
 /// How long it is remembered what was verified.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -53,7 +51,9 @@ impl StoredFiles {
     pub(super) fn open(&self, entry: &FileEntry) -> Result<Arc<StoredFile>, Failure> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, (since, _)| since.elapsed() < REMEMBERED);
-        if let Some((_, file)) = open.get(&entry.blake3) {
+        if let Some((_, file)) = open.get(&entry.blake3)
+            && !file.is_damaged()
+        {
             return Ok(Arc::clone(file));
         }
         let file = Arc::new(StoredFile::open(&self.store, entry)?);
@@ -69,7 +69,8 @@ impl StoredFiles {
 /// A file of the store, open.
 #[derive(Debug)]
 pub(super) struct StoredFile {
-    file: File,
+    data: PathBuf,
+    blake3: Blake3,
     verified: Arc<Verified>,
     checkpoint: OnceLock<Checkpoint>,
     _hold: Hold,
@@ -79,34 +80,33 @@ impl StoredFile {
     fn open(store: &Store, entry: &FileEntry) -> Result<Self, Failure> {
         // First, so that no sweep removes it between.
         let hold = store.blobs.hold(entry.blake3);
-        let data = store.blobs.data(entry.blake3);
-        let file = File::open(&data).map_err(Failure::of)?;
-        if file.metadata().map_err(Failure::of)?.len() != entry.size {
-            return Err(Failure::of(damaged()));
-        }
-        let spans = entry.size.div_ceil(SPAN).div_ceil(64);
-        let verified = Arc::new(Verified {
-            data,
-            outboard: store.blobs.outboard(entry.blake3),
-            blake3: entry.blake3,
-            size: entry.size,
-            spans: (0..spans).map(|_| AtomicU64::new(0)).collect(),
-        });
-        Ok(Self { file, verified, checkpoint: OnceLock::new(), _hold: hold })
+        let (data, outboard) = (store.blobs.data(entry.blake3), store.blobs.outboard(entry.blake3));
+        let file = Verifier::open(&data, &outboard, &entry.blake3, entry.size);
+        let file = file.map_err(|error| Failure::of(why(error)))?;
+        let words = entry.size.div_ceil(GROUP).div_ceil(64);
+        let groups = (0..words).map(|_| AtomicU64::new(0)).collect();
+        let verified = Arc::new(Verified { file, groups, is_damaged: AtomicBool::new(false) });
+        let (blake3, checkpoint) = (entry.blake3, OnceLock::new());
+        Ok(Self { data, blake3, verified, checkpoint, _hold: hold })
     }
 
     pub(super) fn blake3(&self) -> Blake3 {
-        self.verified.blake3
+        self.blake3
     }
 
     pub(super) fn size(&self) -> u64 {
-        self.verified.size
+        self.verified.file.size()
+    }
+
+    /// Whether a byte of it was found to be another than it should be.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.verified.is_damaged.load(Ordering::Relaxed)
     }
 
     /// Fills `bytes` with what stands at `offset`, and is right.
     pub(super) fn read(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         self.verified.check(offset..offset.saturating_add(bytes.len() as u64))?;
-        self.file.read_exact_at(bytes, offset)
+        self.verified.file.file().read_exact_at(bytes, offset)
     }
 
     /// As weights to be mixed, of which no byte is used that is not right.
@@ -115,7 +115,7 @@ impl StoredFile {
             return Ok(checkpoint.clone());
         }
         let watch = Arc::clone(&self.verified);
-        let opened = Checkpoint::open_watched(&self.verified.data, watch).map_err(Failure::of)?;
+        let opened = Checkpoint::open_watched(&self.data, watch).map_err(Failure::of)?;
         Ok(self.checkpoint.get_or_init(|| opened).clone())
     }
 }
@@ -123,47 +123,63 @@ impl StoredFile {
 /// Which parts of a file were found to be right.
 #[derive(Debug)]
 struct Verified {
-    data: PathBuf,
-    outboard: PathBuf,
-    blake3: Blake3,
-    size: u64,
-    /// A bit for each span.
-    spans: Vec<AtomicU64>,
+    file: Verifier,
+    /// A bit for each group.
+    groups: Vec<AtomicU64>,
+    is_damaged: AtomicBool,
 }
 
 impl Watch for Verified {
     fn check(&self, range: Range<u64>) -> io::Result<()> {
-        if range.is_empty() {
-            return Ok(());
-        }
-        for span in range.start / SPAN..=(range.end - 1) / SPAN {
-            let word = usize::try_from(span / 64).ok().and_then(|word| self.spans.get(word));
-            // Past the file's end: the read says so.
-            let Some(word) = word else { return Ok(()) };
-            let bit = 1 << (span % 64);
-            if word.load(Ordering::Acquire) & bit == 0 {
-                self.verify(span * SPAN..((span + 1) * SPAN).min(self.size))?;
-                word.fetch_or(bit, Ordering::Release);
+        // Past the file's end: the read says so.
+        let end = range.end.min(self.file.size()).div_ceil(GROUP);
+        let mut group = range.start / GROUP;
+        while group < end {
+            let begin = group;
+            while group < end && !self.is_right(group) {
+                group += 1;
             }
+            if begin < group {
+                self.verify(begin..group)?;
+            }
+            group += 1;
         }
         Ok(())
     }
 }
 
 impl Verified {
-    fn verify(&self, range: Range<u64>) -> io::Result<()> {
-        let pairs: &[[u64; 2]] = if range.is_empty() { &[] } else { &[[range.start, range.end]] };
-        let ranges = Ranges::new(self.size, pairs).map_err(io::Error::other)?;
-        let outboard = Some(self.outboard.as_path());
-        match blob::send(&self.data, outboard, &self.blake3, &ranges, &mut io::sink()) {
-            Ok(()) => Ok(()),
-            Err(blob::SendError::File(error)) => Err(error),
-            Err(_) => Err(damaged()),
+    /// The word and the bit of a group; nothing where the file has no such group.
+    fn place(&self, group: u64) -> Option<(&AtomicU64, u64)> {
+        let word = self.groups.get(usize::try_from(group / 64).ok()?)?;
+        Some((word, 1 << (group % 64)))
+    }
+
+    fn is_right(&self, group: u64) -> bool {
+        self.place(group).is_some_and(|(word, bit)| word.load(Ordering::Acquire) & bit != 0)
+    }
+
+    fn verify(&self, groups: Range<u64>) -> io::Result<()> {
+        let size = self.file.size();
+        let pair = [groups.start * GROUP, (groups.end * GROUP).min(size)];
+        let ranges = Ranges::new(size, &[pair]).map_err(io::Error::other)?;
+        if let Err(error) = self.file.check(&ranges) {
+            self.is_damaged.store(true, Ordering::Relaxed);
+            return Err(why(error));
         }
+        for (word, bit) in groups.filter_map(|group| self.place(group)) {
+            word.fetch_or(bit, Ordering::Release);
+        }
+        Ok(())
     }
 }
 
-fn damaged() -> io::Error {
-    let sentence = "the stored bytes are not those that the ledger names; `potluck store check` finds and mends them";
-    io::Error::new(io::ErrorKind::InvalidData, sentence)
+fn why(error: SendError) -> io::Error {
+    match error {
+        SendError::File(error) => error,
+        SendError::Corrupt { .. } | SendError::Gone => {
+            let sentence = "the stored bytes are not those that the ledger names; `potluck store check` finds and mends them";
+            io::Error::new(io::ErrorKind::InvalidData, sentence)
+        }
+    }
 }

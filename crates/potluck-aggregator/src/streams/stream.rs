@@ -79,6 +79,11 @@ impl Stream {
             return None;
         }
         self.ask();
+        if let Some(mut there) = self.content.at_once(self.position) {
+            there.truncate(usize::try_from(self.left()).unwrap_or(usize::MAX));
+            self.position += there.len() as u64;
+            return Some(Ok(there));
+        }
         let tile = self.ahead.pop_front()?;
         Some(tile.made().await.map(|made| self.part(&made)))
     }

@@ -99,6 +99,30 @@ async fn a_streamed_soup_is_the_soup_whether_it_is_kept_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_header_of_a_soup_comes_before_its_weights() {
+    let folder = Folder::new();
+    let aggregator = folder.open();
+    aggregator.agree();
+    let (standing, streams) = (aggregator.standing(), streams(&aggregator, &folder, 0));
+    let recipe = recipe(&aggregator, "agency=0.5,readers=0.5");
+    let content: Arc<dyn Content> = streams.soup(&recipe, &standing.catalogue).unwrap();
+    let length = content.length();
+    let whole = read(streams.stream(Arc::clone(&content), 0, length)).await.unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap());
+
+    let mut stream = streams.stream(Arc::clone(&content), 0, length);
+    let first = stream.next().await.unwrap().unwrap();
+    assert_eq!((first.len() as u64, stream.left()), (header, length - header));
+    assert_eq!(first, whole[..first.len()]);
+    for (begin, end) in
+        [(0, 1), (3, header), (header - 1, header + 1), (header, header + 1), (5, length)]
+    {
+        let part = read(streams.stream(Arc::clone(&content), begin, end)).await.unwrap();
+        assert_eq!(part, whole[begin as usize..end as usize], "{begin} to {end}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_byte_that_the_disk_changed_is_never_sent() {
     let folder = Folder::new();
     let aggregator = folder.open();
@@ -117,11 +141,20 @@ async fn a_byte_that_the_disk_changed_is_never_sent() {
     let stored = streams.stored(&file).unwrap();
     let error = read(streams.stream(stored, 0, length)).await.unwrap_err().to_string();
     assert!(error.contains("not those that the ledger names"), "{error}");
-    // Of so small a file one span is all, and its header is used first.
-    assert!(streams.soup(&recipe, &standing.catalogue).is_err());
-    // What is put right is served again.
-    std::fs::write(&path, expert(1)).unwrap();
-    let content = streams.soup(&recipe, &standing.catalogue).unwrap();
-    let length = content.length();
-    assert!(read(streams.stream(content, 0, length)).await.is_ok());
+    // Its header is in order, and what the soup is planned by.
+    let soup = streams.soup(&recipe, &standing.catalogue).unwrap();
+    let error = read(streams.stream(soup, 0, length)).await.unwrap_err().to_string();
+    assert!(error.contains("not those that the ledger names"), "{error}");
+    // What is put right is served again, also where it is another file by now.
+    for is_another in [true, false] {
+        let whole = match is_another {
+            true => path.with_extension("mended"),
+            false => path.clone(),
+        };
+        std::fs::write(&whole, expert(1)).unwrap();
+        std::fs::rename(&whole, &path).unwrap();
+        let content = streams.soup(&recipe, &standing.catalogue).unwrap();
+        let length = content.length();
+        assert!(read(streams.stream(content, 0, length)).await.is_ok());
+    }
 }

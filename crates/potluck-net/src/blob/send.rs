@@ -91,6 +91,51 @@ pub(crate) fn send_into(
     encode(&file, &mut Window::of(&outboard), root, Check::Groups, ranges, to)
 }
 
+/// A file and its outboard, held open, of which any part can be verified at any time.
+#[derive(Debug)]
+pub struct Verifier {
+    file: File,
+    outboard: File,
+    root: Hash,
+    size: u64,
+}
+
+impl Verifier {
+    /// Opens both. Looks at no byte of them.
+    ///
+    /// # Errors
+    /// [`SendError::Corrupt`] where the file is not of `size`, and [`SendError::File`].
+    pub fn open(
+        data: &Path,
+        outboard: &Path,
+        blake3: &Blake3,
+        size: u64,
+    ) -> Result<Self, SendError> {
+        let (file, outboard) = (open(&System, data, size)?, File::open(outboard)?);
+        Ok(Self { file, outboard, root: Hash::from_bytes(*blake3.as_bytes()), size })
+    }
+
+    /// The file, of which this verifies.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the bytes of `ranges`, which are of a file of this size, are still those of the digest.
+    ///
+    /// # Errors
+    /// [`SendError::Corrupt`] where they are not, and [`SendError::File`].
+    pub fn check(&self, ranges: &Ranges) -> Result<(), SendError> {
+        let mut outboard = Window::of(&self.outboard);
+        let to = &mut io::sink();
+        encode(&self.file, &mut outboard, self.root, Check::Groups, ranges, &mut Through::of(to))
+    }
+}
+
 /// A file that has no outboard on disk, with its hashes in memory: 0.1 % of its size.
 #[derive(Debug)]
 pub struct Hashed<F = File> {

@@ -159,7 +159,8 @@ impl SoupFile {
         self.tensors.iter().map(|placed| placed.tensor.name.as_str())
     }
 
-    pub(crate) fn header(&self) -> &[u8] {
+    /// Its first bytes, which are known before any weight is read: the header, with its length before it.
+    pub fn header(&self) -> &[u8] {
         &self.header
     }
 

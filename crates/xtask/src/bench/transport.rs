@@ -2,10 +2,9 @@
 //! aggregator's memory while sixteen parties upload at once.
 //!
 //! The bench program of `potluck-net` measures transfers, both ends in one process; what takes the product's own programs
-//! is measured here ([`federation`], [`resume`], [`crowd`]).
+//! is measured here ([`resume`], [`crowd`]).
 
 mod crowd;
-mod federation;
 mod flower;
 mod iroh;
 mod resume;

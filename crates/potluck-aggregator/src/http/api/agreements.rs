@@ -200,11 +200,11 @@ pub(super) fn find<'a>(seen: &'a Seen<'_>, number: u64) -> Option<(&'a Round, &'
 }
 
 fn by_digest<'a>(seen: &'a Seen<'_>, digest: &str) -> Option<(&'a Round, &'a Told)> {
-    let rounds = seen.federation().rounds().iter().rev();
-    let mut with = rounds.filter(|round| {
-        round.agreement.as_ref().is_some_and(|it| it.digest().to_string() == digest)
-    });
-    find(seen, with.next()?.number)
+    let digest = digest.parse().ok()?;
+    let (round, told) = find(seen, seen.past.agreement(digest)?)?;
+    // Another may have taken its place.
+    let holds = round.agreement.as_ref().is_some_and(|it| it.digest() == digest);
+    holds.then_some((round, told))
 }
 
 /// What `view` makes of the rounds from the latest down, as many as are asked for.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::federation::Federation;
+use crate::bench::federation::Federation;
 
 /// 1 GB in whole tensors.
 pub(super) const MIB: u64 = 960;

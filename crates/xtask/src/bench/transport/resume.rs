@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::federation::Federation;
+use crate::bench::federation::Federation;
 
 /// What a resume cost.
 #[derive(Debug, Clone, Copy)]

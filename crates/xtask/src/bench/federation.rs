@@ -9,27 +9,28 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::measure::remove;
 use crate::toolchain::output_of;
 
 /// A federation in a folder, and the programs that it is made of.
-pub(super) struct Federation<'a> {
+pub(crate) struct Federation<'a> {
     programs: &'a Path,
-    pub(super) dir: PathBuf,
+    pub(crate) dir: PathBuf,
     each_mib: u64,
     log_key: String,
-    pub(super) aggregator: Child,
-    pub(super) address: String,
+    pub(crate) aggregator: Child,
+    pub(crate) address: String,
 }
 
 impl<'a> Federation<'a> {
     /// Founds one of `parties` over a base of `each_mib`, all of them admitted.
-    pub(super) fn found(
+    pub(crate) fn found(
         programs: &'a Path,
         dir: &Path,
         parties: &[String],
         each_mib: u64,
     ) -> Result<Self> {
-        super::remove(&dir.to_owned())?;
+        remove(&dir.to_owned())?;
         fs::create_dir_all(dir.join("base"))?;
         write_model(&dir.join("base"), each_mib, 0)?;
         fs::write(dir.join("base/config.json"), "{\"model_type\":\"llama\"}\n")?;
@@ -62,21 +63,21 @@ impl<'a> Federation<'a> {
     }
 
     /// Runs a command of the operator's.
-    pub(super) fn operator(&self, command: &[&str], rest: &[&str]) -> Result<Value> {
+    pub(crate) fn operator(&self, command: &[&str], rest: &[&str]) -> Result<Value> {
         let mut operator = Command::new(self.programs.join("potluck"));
         operator.args(command).arg("--dir").arg(self.dir.join("operator"));
         said(operator.args(["--address", &self.address]).args(rest).arg("--json"))
     }
 
     /// Runs a command of a party's.
-    pub(super) fn party(&self, command: &[&str], party: &str, rest: &str) -> Result<Value> {
+    pub(crate) fn party(&self, command: &[&str], party: &str, rest: &str) -> Result<Value> {
         let mut potluck = Command::new(self.programs.join("potluck"));
         potluck.args(command).arg("--dir").arg(self.dir.join(party));
         said(potluck.arg(rest).arg("--json"))
     }
 
     /// Writes a party's expert, and returns its folder.
-    pub(super) fn expert(&self, party: &str, seed: u32) -> Result<PathBuf> {
+    pub(crate) fn expert(&self, party: &str, seed: u32) -> Result<PathBuf> {
         let outbox = self.dir.join(format!("outbox-{party}"));
         fs::create_dir_all(&outbox)?;
         write_model(&outbox, self.each_mib, seed)?;
@@ -84,7 +85,7 @@ impl<'a> Federation<'a> {
     }
 
     /// Starts to push what stands in `outbox`.
-    pub(super) fn push(&self, party: &str, outbox: &Path) -> Result<Child> {
+    pub(crate) fn push(&self, party: &str, outbox: &Path) -> Result<Child> {
         let mut push = Command::new(self.programs.join("potluck"));
         push.arg("push").arg("--dir").arg(self.dir.join(party)).arg(outbox);
         push.args(["--no-check", "--json"]).stdout(Stdio::piped()).stderr(Stdio::inherit());
@@ -92,7 +93,7 @@ impl<'a> Federation<'a> {
     }
 
     /// Kills the aggregator, as a power cut would, and starts it again where it listened.
-    pub(super) fn kill_and_restart(&mut self) -> Result<()> {
+    pub(crate) fn kill_and_restart(&mut self) -> Result<()> {
         self.aggregator.kill()?;
         self.aggregator.wait()?;
         let (aggregator, _) = start(self.programs, &self.dir.join("operator"), &self.address)?;
@@ -101,7 +102,7 @@ impl<'a> Federation<'a> {
     }
 
     /// How long the file is that is on its way in: 0 where there is none.
-    pub(super) fn arrived(&self) -> u64 {
+    pub(crate) fn arrived(&self) -> u64 {
         let quarantine = self.dir.join("operator/store/quarantine");
         let parts = fs::read_dir(quarantine).into_iter().flatten().flatten();
         let parts = parts.filter(|entry| entry.path().extension().is_some_and(|it| it == "part"));
@@ -109,12 +110,8 @@ impl<'a> Federation<'a> {
     }
 
     /// The most memory that the aggregator held so far, in bytes.
-    pub(super) fn peak_rss(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.aggregator.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes: u64 =
-            line.context("no VmHWM")?.trim().trim_end_matches(" kB").trim().parse()?;
-        Ok(kibibytes << 10)
+    pub(crate) fn peak_rss(&self) -> Result<u64> {
+        peak_rss(&self.aggregator)
     }
 }
 
@@ -126,7 +123,16 @@ impl Drop for Federation<'_> {
     }
 }
 
-fn start(programs: &Path, dir: &Path, listen: &str) -> Result<(Child, String)> {
+/// The most memory that a program held so far, in bytes.
+pub(crate) fn peak_rss(program: &Child) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", program.id()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes: u64 = line.context("no VmHWM")?.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(kibibytes << 10)
+}
+
+/// Starts the aggregator of a folder; it and its address, once it listens.
+pub(crate) fn start(programs: &Path, dir: &Path, listen: &str) -> Result<(Child, String)> {
     let mut command = Command::new(programs.join("potluck-aggregator"));
     command.arg("--dir").arg(dir).args(["--listen", listen]).env("RUST_LOG", "warn");
     let mut child = command.stdout(Stdio::piped()).spawn()?;
