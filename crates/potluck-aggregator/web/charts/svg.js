@@ -69,6 +69,7 @@ const SHAPES = {
   base: "M0-6L6 0L0 6L-6 0z",
   expert: "M0-6L6 5H-6z",
   entitlement: "M-5-5H5V5H-5z",
+  run: "M-5-5L5 5M5-5L-5 5",
 };
 
 /**

@@ -121,7 +121,8 @@ fn check(federation: &Federation) -> Markup {
                  signature of its author. It trusts the log's key alone: compare it with the one that you were told."
             }
             p { code { (federation.log_key) } }
-            p { button type="button" { "Verify" } }
+            p { button type="button" { "Verify all entries" } }
+            div.walk {}
             div role="status" {}
         }
     }
