@@ -36,7 +36,7 @@ export function pictures(front, box, onMove) {
     here = lambda;
     if (drawn === null) {
       drawn = shown === "mixtures" ? ternary(front, lambda, onMove) : shown === "all" ? parallel(front) : scatter(front, pair);
-      place.replaceChildren(drawn.chart);
+      place.replaceChildren(drawn.chart, legend(front, shown));
     }
     drawn.show(lambda);
   };
@@ -58,7 +58,7 @@ export function pictures(front, box, onMove) {
   }
   bar.append(...axes);
   axes.forEach((it) => { it.hidden = shown !== "gains" || count === 2; });
-  box.append(bar, place, legend(front));
+  box.append(bar, place);
   return draw;
 }
 
@@ -71,7 +71,8 @@ export function selector(title, options, chosen, onChoose) {
   return label;
 }
 
-function legend(front) {
+/** What the marks of this picture mean. */
+function legend(front, shown) {
   const list = document.createElement("ul");
   list.className = "legend";
   const sample = (viewBox, shape, text) => {
@@ -79,13 +80,23 @@ function legend(front) {
     item.append(svg("svg", { viewBox, class: "chart", "aria-hidden": "true" }, shape), text);
     list.append(item);
   };
-  const there = [...front.points, ...front.runs];
+  const is = { mixtures: shown === "mixtures", gains: shown === "gains", all: shown === "all" };
+  // The base is no mixture, so it has no place among these; and lines have no marks.
+  const there = [...front.points, ...front.runs].filter((point) => !is.all && (is.gains || point.lambda));
   for (const kind of Object.keys(KINDS)) {
     if (there.some((point) => point.kind === kind)) sample("-10 -10 20 20", mark(kind, 0, 0, ""), KINDS[kind]);
   }
   if (there.some((point) => !point.isEvaluated && point.lambda)) sample("-10 -10 20 20", mark("expert", 0, 0, "", false), "hollow: predicted, not tried out");
-  if (front.evaluated.length > 0) sample("0 0 20 20", svg("path", { d: "M10 1V19M1 10H19", class: "error strong" }), "two standard errors each way");
-  if (front.models.size > 0) sample("0 0 20 20", svg("path", { d: "M0 10H20", class: "path" }), "predicted");
-  if (front.parties.length === 3 && front.models.size > 0) sample("0 0 20 20", svg("rect", { width: 20, height: 20, class: "cell", opacity: 0.4 }), "predicted: everybody gains");
+  const line = (kind, text) => sample("0 0 20 20", svg("path", { d: "M0 10H20", class: kind }), text);
+  if (is.all) {
+    line("line here", "chosen; dashed where it is predicted");
+    line("line near", "tried out nearby");
+    line("line", "tried out");
+    if (front.points.some((point) => point.kind === "agreed")) line("line agreed", "agreed");
+    if (front.runs.length > 0) line("line run", KINDS.run);
+  }
+  if (!is.mixtures && front.evaluated.length > 0) sample("0 0 20 20", svg("path", { d: "M10 1V19", class: "error strong" }), "two standard errors each way");
+  if (is.gains && front.models.size > 0) line("path", "predicted, of these two alone");
+  if (is.mixtures && front.models.size > 0) sample("0 0 20 20", svg("rect", { width: 20, height: 20, class: "cell", opacity: 0.4 }), "predicted: everybody gains");
   return list;
 }

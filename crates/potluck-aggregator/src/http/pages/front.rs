@@ -31,7 +31,7 @@ pub(super) async fn page(Extension(api): Extension<Api>, Query(which): Query<Whi
     };
     let is_known = front.points.iter().any(|point| point.is_evaluated);
     let content = html! {
-        h1 { "Front" }
+        h1 { "The front: what there is to choose from" }
         p.lead {
             @match front.round {
                 Some(round) if is_known => {
@@ -43,7 +43,10 @@ pub(super) async fn page(Extension(api): Extension<Api>, Query(which): Query<Whi
             }
         }
         @if is_known {
-            p.soft { "0 % is what a party has without a deal, 100 % the best that it found at first." }
+            p.soft {
+                "A gain of 0 % is what a party has without a deal, 100 % the best that it found for itself at first. Each party \
+                 measured on its own texts, so there is some doubt in every figure: two standard errors stand beside it."
+            }
         }
         div #explorer data-round=[front.round] data-repository=[model] {}
         (samples(is_known, models.as_ref()))

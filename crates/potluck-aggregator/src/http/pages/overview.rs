@@ -122,7 +122,7 @@ fn agreed(federation: &Federation, agreement: Option<&Agreement>) -> Markup {
         @if let Some(deal) = &agreement.deal {
             @if deal.candidate.is_some() {
                 p {
-                    "Over no deal, "
+                    "Of the best that each could hope for, over no deal, "
                     (words::listed(&deal.gains_ppm.iter().map(|(party, gain)| format!("{party} gains {}", words::gain(*gain))).collect::<Vec<_>>()))
                     "."
                 }
