@@ -83,7 +83,7 @@ function snaps(front, onMove) {
 }
 
 function heading(text) {
-  return Object.assign(document.createElement("h3"), { textContent: text });
+  return Object.assign(document.createElement("h2"), { textContent: text });
 }
 
 function paragraph(text) {

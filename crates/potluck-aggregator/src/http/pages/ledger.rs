@@ -128,7 +128,7 @@ fn choice(name: &str, label: &str, options: &[String], chosen: Option<&str>) -> 
 fn check(federation: &Federation) -> Markup {
     html! {
         div #check .card .script data-log-key=(federation.log_key) data-federation=(federation.id) {
-            h3 { "Check it here" }
+            h2 { "Check it here" }
             p {
                 "Your browser can verify the log's signature, and that each entry stands in the log under a sound \
                  signature of its author. It trusts the log's key alone: compare it with the one that you were told."

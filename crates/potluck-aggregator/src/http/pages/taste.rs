@@ -68,6 +68,7 @@ pub(super) async fn page(Extension(api): Extension<Api>) -> Page {
              mixes them itself, and runs the model; nothing is sent anywhere."
         }
         noscript { p { "This page works with JavaScript alone; " a href="/downloads" { "the models are here" } "." } }
+        h2.unseen-words { "A mixture, and what it writes" }
         div #taste data-model=(model) data-experts=(experts) data-lambda=[lambda] {}
         form #own .script {
             label for="own-text" { "A text of your own" }
