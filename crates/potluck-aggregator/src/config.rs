@@ -6,6 +6,7 @@
 
 mod hub;
 mod http;
+mod morl;
 mod limits;
 mod transport;
 mod x509;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 pub use http::Http;
 pub use hub::Hub;
 pub use limits::Limits;
+pub use morl::{Run, Runs};
 pub use transport::{Rule, Transport};
 pub use x509::{X509, X509Error};
 
@@ -314,7 +316,14 @@ impl Settings {
         let path = arguments.dir.join(FILE);
         let text = fs::read_to_string(&path)
             .map_err(|source| SettingsError::Read { path: path.clone(), source })?;
-        let file = parse(&path, &text)?;
+        let mut file = parse(&path, &text)?;
+        if let Some(http) = &mut file.http {
+            http.read(&arguments.dir).map_err(|(key, wrong)| SettingsError::Http {
+                path: path.clone(),
+                key,
+                wrong,
+            })?;
+        }
         Ok(Self {
             dir: arguments.dir.clone(),
             listen: arguments.listen.unwrap_or(file.listen),
@@ -437,6 +446,9 @@ mod tests {
         assert!(!misspelt.contains('\n'));
         let witness = error("listen = '127.0.0.1:1'\n[witnesses]\nurls = ['https://w']\n");
         assert!(witness.contains("witnesses.urls: \"https://w\""), "{witness}");
+        let http = "listen = '127.0.0.1:1'\n[http]\nlisten = '127.0.0.1:2'\nmorl = 'runs.json'\n";
+        let missing = error(http);
+        assert!(missing.contains("http.morl names ") && missing.contains("cannot be read"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use potluck_core::Blake3;
 use potluck_net::BindError;
 use potluck_net::tcp::{Caller, Leave, Manners, attend};
 use tokio::net::TcpListener;
@@ -45,7 +46,7 @@ use tower::Service as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use self::hub::KeptSoups;
-use crate::config::Http;
+use crate::config::{Http, Runs};
 use crate::server::Aggregator;
 
 /// Files that are read at once: more would only wait for the disk.
@@ -72,6 +73,10 @@ struct Shared {
     metrics: metrics::Metrics,
     /// Pages of which origins may read answers.
     origins: Vec<HeaderValue>,
+    /// What the operator tells of another method.
+    runs: Option<Runs>,
+    /// Told apart in tags: what is answered under other settings.
+    edition: String,
     /// Whose other end is gone once it is to stop.
     ended: OnceLock<watch::Receiver<()>>,
 }
@@ -88,9 +93,16 @@ impl Shared {
             metrics: metrics::Metrics::default(),
             // Each was read as an origin.
             origins: http.cors.iter().filter_map(|origin| origin.parse().ok()).collect(),
+            edition: http.runs.as_ref().map(edition).unwrap_or_default(),
+            runs: http.runs.clone(),
             ended: OnceLock::new(),
         }
     }
+}
+
+/// Digits that follow from the operator's figures.
+fn edition(runs: &Runs) -> String {
+    format!("-{}", Blake3::of(format!("{runs:?}").as_bytes()).short())
 }
 
 impl HttpServer {

@@ -1,8 +1,11 @@
 //! `[http]`: where readers are served over HTTP, and what each of them may cost.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use super::morl::{self, Runs};
 
 /// Where and how it is served over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -22,13 +25,27 @@ pub struct Http {
     /// How many it may make at once.
     #[serde(default = "burst")]
     pub burst: u32,
+    /// A file with runs of multi-objective training, for the picture of the front.
+    #[serde(default)]
+    pub morl: Option<PathBuf>,
+    /// What stands in it.
+    #[serde(skip)]
+    pub runs: Option<Runs>,
 }
 
 impl Http {
     /// At this address, the rest as where nothing is said.
     pub fn at(listen: SocketAddr) -> Self {
         let (cors, proxies) = (Vec::new(), Vec::new());
-        Self { listen, cors, proxies, requests_per_second: requests(), burst: burst() }
+        let (requests_per_second, burst) = (requests(), burst());
+        Self { listen, cors, proxies, requests_per_second, burst, morl: None, runs: None }
+    }
+
+    /// Reads the files that it names, relative to `folder`; else the key, and what is wrong with it.
+    pub(super) fn read(&mut self, folder: &Path) -> Result<(), (&'static str, String)> {
+        let runs = self.morl.as_ref().map(|file| morl::read(&folder.join(file))).transpose();
+        self.runs = runs.map_err(|wrong| ("morl", wrong))?;
+        Ok(())
     }
 
     /// The first value that cannot be: its key, and what is wrong with it.

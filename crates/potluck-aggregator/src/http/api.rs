@@ -4,6 +4,7 @@
 //! federation  parties  experts        who they are, by which rules, with what
 //! rounds  agreements  soups  front    what was negotiated, what came of it, what there was to choose from
 //! ledger/entries                      what was said, in sentences, and each entry whole with its proof
+//! ledger/envelopes                    what was signed, many at once
 //! lambda                              one λ: its normal form, its recipe, how to load it
 //! events                              what happens, as it happens
 //! openapi.json                        all of this, described by the code that answers
@@ -19,6 +20,7 @@ mod answer;
 mod ask;
 mod charter;
 mod entries;
+mod envelopes;
 mod events;
 mod federation;
 mod front;
@@ -90,6 +92,7 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(lambda::lambda))
         .routes(routes!(entries::entries))
         .routes(routes!(entries::entry))
+        .routes(routes!(envelopes::envelopes))
         .routes(routes!(events::events))
         .routes(routes!(document))
 }

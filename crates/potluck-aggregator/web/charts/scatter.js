@@ -5,35 +5,49 @@ import { extent, mark, percent, scale, svg, ticks } from "./svg.js";
 const [WIDTH, HEIGHT] = [640, 480];
 const EDGE = { left: 64, right: 18, top: 16, bottom: 52 };
 
+/** From so many points on whiskers are fainter. */
+const MANY = 60;
+
 /**
- * Draws the points, the path that soups of two experts are expected to take, and where one is.
+ * Draws the points and the path that soups of two experts are expected to take, once; `show` moves where one is.
  * @param {import("../front/model.js").Front} front
  * @param {[number, number]} pair The parties along the two axes.
- * @param {number[]} here λ in parts per million.
  */
-export function scatter(front, [a, b], here) {
-  const shown = front.points.filter((point) => point.gain[a] !== null && point.gain[b] !== null);
+export function scatter(front, [a, b]) {
+  const isKnown = (point) => point.gain[a] !== null && point.gain[b] !== null;
+  const shown = [...front.runs, ...front.points].filter(isKnown);
   const path = between(front, a, b);
-  const now = front.at(here);
-  const isKnown = now.gain[a] !== null && now.gain[b] !== null;
-  const all = (party) => [...shown, ...path, ...(isKnown ? [now] : [])].map((it) => it.gain[party]);
-  const x = scale(extent(all(a)), [EDGE.left, WIDTH - EDGE.right]);
-  const y = scale(extent(all(b)), [HEIGHT - EDGE.bottom, EDGE.top]);
+  const all = (party) => [...shown, ...path].map((it) => it.gain[party]);
+  const [across, up] = [extent(all(a)), extent(all(b))];
+  const x = scale(across, [EDGE.left, WIDTH - EDGE.right]);
+  const y = scale(up, [HEIGHT - EDGE.bottom, EDGE.top]);
   const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img" });
   const names = `${front.parties[a]} along, ${front.parties[b]} up`;
   chart.append(svg("title", {}, `Gains of two parties: ${names}. The table below has every point.`));
-  chart.append(axes(x, y, extent(all(a)), extent(all(b)), front.parties[a], front.parties[b]));
+  chart.append(axes(x, y, across, up, front.parties[a], front.parties[b]));
   if (path.length > 1) {
     const line = path.map((it) => `${x(it.gain[a]).toFixed(1)} ${y(it.gain[b]).toFixed(1)}`);
     chart.append(svg("path", { d: `M${line.join("L")}`, class: "path" }, svg("title", {}, "predicted")));
   }
-  for (const point of shown) chart.append(whiskers(point, a, b, x, y));
+  // Whiskers first: no mark is hidden by them.
+  const errors = svg("g", { class: shown.length > MANY ? "error many" : "error" });
+  shown.forEach((point) => errors.append(whiskers(point, a, b, x, y)));
+  const marks = svg("g");
   for (const point of shown) {
     const gains = `${front.parties[a]} ${percent(point.gain[a])}, ${front.parties[b]} ${percent(point.gain[b])}`;
-    chart.append(mark(point.kind, x(point.gain[a]), y(point.gain[b]), `${point.label}: ${gains}`, point.isEvaluated));
+    marks.append(mark(point.kind, x(point.gain[a]), y(point.gain[b]), `${point.label}: ${gains}`, point.isEvaluated));
   }
-  if (isKnown) chart.append(svg("circle", { cx: x(now.gain[a]), cy: y(now.gain[b]), r: 10, class: "here" }));
-  return chart;
+  const here = svg("circle", { r: 10, class: "here" });
+  chart.append(errors, marks, here);
+  const show = (lambda) => {
+    const now = front.at(lambda);
+    here.setAttribute("visibility", isKnown(now) ? "visible" : "hidden");
+    here.classList.toggle("predicted", now.how === "predicted");
+    if (!isKnown(now)) return;
+    here.setAttribute("cx", x(now.gain[a]).toFixed(1));
+    here.setAttribute("cy", y(now.gain[b]).toFixed(1));
+  };
+  return { chart, show };
 }
 
 /** The soups of two experts alone, as they are expected to be. */
@@ -51,9 +65,8 @@ function whiskers(point, a, b, x, y) {
     [x(gainA - u), y(gainB), x(gainA + u), y(gainB)],
     [x(gainA), y(gainB - v), x(gainA), y(gainB + v)],
   ];
-  const group = svg("g", { class: "error" });
-  for (const [x1, y1, x2, y2] of lines) group.append(svg("line", { x1, y1, x2, y2 }));
-  return group;
+  // One path for both: five hundred points have a thousand of them.
+  return svg("path", { d: lines.map((it) => it.map((at) => at.toFixed(1))).map(([x1, y1, x2, y2]) => `M${x1} ${y1}L${x2} ${y2}`).join("") });
 }
 
 function axes(x, y, [left, right], [low, high], across, up) {

@@ -69,6 +69,7 @@ const SHAPES = {
   base: "M0-6L6 0L0 6L-6 0z",
   expert: "M0-6L6 5H-6z",
   entitlement: "M-5-5H5V5H-5z",
+  run: "M-5-5L5 5M5-5L-5 5",
 };
 
 /**
@@ -80,7 +81,8 @@ const SHAPES = {
  */
 export function mark(kind, x, y, title, isEvaluated = true) {
   const shape = kind === "agreed" ? star(9) : SHAPES[kind] ?? SHAPES.candidate;
-  return svg("path", { d: shape, class: isEvaluated ? kind : `${kind} unseen`, transform: `translate(${x} ${y})` }, svg("title", {}, title));
+  const drawn = svg("path", { d: shape, class: `mark-of ${kind}${isEvaluated ? "" : " unseen"}` }, svg("title", {}, title));
+  return svg("g", { transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` }, drawn);
 }
 
 /** A star of five points. @param {number} radius */

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Point
- * @property {"candidate" | "entitlement" | "expert" | "agreed" | "base"} kind
+ * @property {"candidate" | "entitlement" | "expert" | "agreed" | "base" | "run"} kind
  * @property {string} label
  * @property {boolean} isEvaluated
  * @property {number[] | null} lambda Parts per million, by party; nothing for the base, which is no mixture.
@@ -26,6 +26,8 @@ export class Front {
       const none = this.#gains(answer.base);
       this.points.push({ kind: "base", label: "no deal: the base", isEvaluated: true, lambda: null, ...none });
     }
+    /** @type {Point[]} runs of another method, as the operator tells them: no mixtures, and nobody here tried them out */
+    this.runs = (answer.morl?.runs ?? []).map((run) => ({ kind: "run", label: run.label, isEvaluated: false, lambda: null, ...this.#gains(run.gains) }));
     this.evaluated = this.points.filter((point) => point.lambda && point.isEvaluated);
     this.start = this.#start(answer);
   }

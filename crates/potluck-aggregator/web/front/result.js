@@ -39,6 +39,13 @@ function sentence(front, now) {
   return "Too few mixtures were tried out to say what this one would do.";
 }
 
+/** The same in one breath, for those who hear the page. */
+export function spoken(front, lambda) {
+  const now = front.at(lambda);
+  const each = front.parties.map((party, number) => (now.gain[number] === null ? `${party} is not known` : `${party} gains ${percent(now.gain[number])}`));
+  return `${revision(front.parties, lambda)}: ${each.join(", ")}. ${sentence(front, now)}`;
+}
+
 /**
  * What was tried out nearest to λ, as a table.
  * @param {import("./model.js").Front} front

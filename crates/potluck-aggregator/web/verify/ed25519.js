@@ -13,6 +13,12 @@ import { refuse } from "./refused.js";
 /** The order of the base point, ℓ (RFC 8032, section 5.1). */
 const ORDER = Point.CURVE().n;
 
+/** From so many signatures on, a key's multiples are worth making: they take as long as a dozen signatures. */
+const OFTEN = 16;
+
+/** Of so many keys at once multiples are kept, about 1 MB each. */
+const MOST_KEPT = 32;
+
 /** What stands before the 32 bytes of a key in a SubjectPublicKeyInfo (RFC 8410, section 4). */
 const SPKI_PREFIX = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00);
 
@@ -61,12 +67,80 @@ export function verifies(key, message, signature) {
   const [nonce, rest] = [signature.subarray(0, 32), signature.subarray(32)];
   const s = scalar(rest);
   if (s >= ORDER) return false;
-  const point = decoded(nonce);
-  if (point === null || point.isSmallOrder()) return false;
   const k = scalar(sha512(concat(nonce, key.bytes, message))) % ORDER;
-  const expected = Point.BASE.multiply(s, false).add(key.point.multiply(k, false).negate());
-  // By its bytes: a nonce in another spelling than the canonical one is no nonce.
-  return equal(expected.toBytes(), nonce);
+  const expected = difference(s, k, key);
+  // By its bytes: a nonce in another spelling than the canonical one is no nonce. So R is the point that was expected, and
+  // need not be decoded to know its order.
+  return equal(expected.toBytes(), nonce) && !expected.isSmallOrder();
+}
+
+/** [s]B − [k]A: by the library's own multiplication, or, for a key that signs much, by multiples that are kept. */
+function difference(s, k, key) {
+  const known = multiplesOf(key);
+  if (known === null) return Point.BASE.multiply(s, false).add(key.point.multiply(k, false).negate());
+  base ??= new Multiples(Point.BASE);
+  // Of −A, and not (ℓ − k) of A: a key may have a part of small order, which ℓ does not take away.
+  return known.times(k, base.times(s, Point.ZERO));
+}
+
+/** @type {Multiples | null} */
+let base = null;
+
+/** How often each key was asked about, and its multiples. @type {Map<string, {count: number, known: Multiples | null}>} */
+const keys = new Map();
+
+/** @param {PublicKey} key @returns {Multiples | null} */
+function multiplesOf(key) {
+  const seen = keys.get(key.id) ?? { count: 0, known: null };
+  if (seen.count === 0) {
+    // A map is in the order of insertion: the key that came first makes room.
+    if (keys.size >= MOST_KEPT) keys.delete(keys.keys().next().value);
+    keys.set(key.id, seen);
+  }
+  seen.count += 1;
+  if (seen.known === null && seen.count > OFTEN) seen.known = new Multiples(key.point.negate());
+  return seen.known;
+}
+
+/** Makes a key's multiples at once, as if it had signed much. @param {PublicKey} key */
+export function expectMany(key) {
+  for (let count = 0; count <= OFTEN; count += 1) multiplesOf(key);
+}
+
+/**
+ * The multiples of a point by 1 to 128 times each power of 256: with them a scalar costs 32 additions and no doubling.
+ * Only verification uses it: how long it takes tells what the scalar is.
+ */
+class Multiples {
+  /** @param {Point} point */
+  constructor(point) {
+    /** @type {Point[][]} */
+    this.windows = [];
+    for (let first = point; this.windows.length < 32; ) {
+      const multiples = [Point.ZERO, first];
+      while (multiples.length <= 128) multiples.push(multiples[multiples.length - 1].add(first));
+      this.windows.push(multiples);
+      first = multiples[128].double();
+    }
+  }
+
+  /**
+   * @param {bigint} scalar below the order, so that nothing is carried out of the last window
+   * @param {Point} sum what is added to
+   * @returns {Point}
+   */
+  times(scalar, sum) {
+    const digits = scalar.toString(16).padStart(64, "0");
+    let carry = 0;
+    for (let at = 0; at < 32; at += 1) {
+      let digit = parseInt(digits.slice(62 - 2 * at, 64 - 2 * at), 16) + carry;
+      carry = digit > 128 ? 1 : 0;
+      if (carry) digit -= 256;
+      if (digit > 0) sum = sum.add(this.windows[at][digit]);
+      else if (digit < 0) sum = sum.add(this.windows[at][-digit].negate());
+    }
+    return sum;
+  }
 }
 
 /**

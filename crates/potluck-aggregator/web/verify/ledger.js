@@ -7,9 +7,11 @@
 // The log's key comes from outside: from the invitation, a bookmark, or somebody whom the reader trusts. A page that took it
 // from the server that it checks would check nothing.
 
-import { equal } from "./bytes.js";
+import { concat, equal, littleEndian } from "./bytes.js";
 import { openCheckpoint } from "./checkpoint.js";
 import { parseEnvelope } from "./envelope.js";
+import { ahead } from "./envelopes.js";
+import { sha256 } from "./hashes.js";
 import { Members } from "./members.js";
 import { Frontier, leafHash, verifyConsistency, verifyInclusion } from "./merkle.js";
 import { verifierKey, verified, parseNote } from "./note.js";
@@ -61,27 +63,33 @@ export async function entryAt(read, checkpoint, index) {
 
 /**
  * Reads all entries in order and hands each verified one to `onEntry`, which may draw, count or decide. Refuses at the
- * first that does not hold; and at the end, if what it read is not what the log signed.
+ * first that does not hold; and before anything is made of them, if they are not those that the log signed.
  * @param {import("./tiles.js").Read} read
  * @param {import("./note.js").VerifierKey} log the key that the reader trusts
  * @param {(entry: Verified) => void | Promise<void>} onEntry
+ * @param {{onRecords?: (count: number, size: number) => void, many?: import("./envelopes.js").Many}} [more] hears how many
+ *   records were hashed; reads many envelopes with one request, where the server does that
  * @returns {Promise<{checkpoint: import("./checkpoint.js").Checkpoint, members: Members}>}
  */
-export async function walk(read, log, onEntry) {
+export async function walk(read, log, onEntry, { onRecords, many } = {}) {
   const note = await read("checkpoint", MAX_NOTE);
   const checkpoint = openCheckpoint(note, log);
-  await checkRoot(read, checkpoint);
+  const hashed = await checkRoot(read, checkpoint, onRecords);
   const tiles = new Tiles(read, checkpoint.size);
   const members = new Members();
   let before = 0;
   for (let bundle = 0; bundle * BUNDLE < checkpoint.size; bundle += 1) {
-    for (const [at, bytes] of (await tiles.records(bundle)).entries()) {
+    const records = await tiles.records(bundle);
+    // They were read before: a server could answer otherwise now.
+    if (!equal(digestOf(records), hashed[bundle])) refuse(`the log shows other entries than before in bundle ${bundle}`);
+    const envelopes = ahead(read, records, bundle * BUNDLE, many);
+    for (const [at, bytes] of records.entries()) {
       const index = bundle * BUNDLE + at;
       try {
         const record = parseRecord(bytes);
         if (record.time < before) refuse("the record is earlier than the one before it");
         before = record.time;
-        const envelope = await envelopeOf(read, record);
+        const envelope = named(await envelopes(at, record), record);
         const statement = members.authenticate(envelope);
         checkRecord(record, envelope, statement);
         members.apply(statement, envelope);
@@ -96,14 +104,26 @@ export async function walk(read, log, onEntry) {
   return { checkpoint, members };
 }
 
-/** That the records are those that the log signed: asked before anything is made of them. */
-async function checkRoot(read, checkpoint) {
+/**
+ * That the records are those that the log signed: asked before anything is made of them. Of each bundle a digest is kept.
+ * @returns {Promise<Uint8Array[]>}
+ */
+async function checkRoot(read, checkpoint, onRecords) {
   const tiles = new Tiles(read, checkpoint.size);
-  const frontier = new Frontier();
+  const [frontier, hashed] = [new Frontier(), []];
   for (let bundle = 0; bundle * BUNDLE < checkpoint.size; bundle += 1) {
-    for (const record of await tiles.records(bundle)) frontier.push(leafHash(record));
+    const records = await tiles.records(bundle);
+    for (const record of records) frontier.push(leafHash(record));
+    hashed.push(digestOf(records));
+    onRecords?.(frontier.size, checkpoint.size);
   }
   if (!equal(frontier.root(), checkpoint.root)) refuse("the log shows other entries than it signed");
+  return hashed;
+}
+
+/** One digest of many records. Each has its length before it, so that they cannot be divided otherwise. */
+function digestOf(records) {
+  return sha256(concat(...records.flatMap((record) => [littleEndian(record.length, 4), record])));
 }
 
 /** A key that was handed over signs no more alone: the one in force must have signed, too. */
@@ -117,7 +137,16 @@ function checkLogKey(note, log, members) {
  * @param {import("./record.js").LogRecord} record
  */
 async function envelopeOf(read, record) {
-  const envelope = parseEnvelope(await read(envelopePath(record.envelope), MAX_ENVELOPE));
+  return named(await read(envelopePath(record.envelope), MAX_ENVELOPE), record);
+}
+
+/**
+ * The envelope of these bytes, if it is the one that the record names.
+ * @param {Uint8Array} bytes
+ * @param {import("./record.js").LogRecord} record
+ */
+function named(bytes, record) {
+  const envelope = parseEnvelope(bytes);
   if (envelope.digest !== record.envelope) refuse("the envelope is not the one that its record names");
   return envelope;
 }

@@ -8,6 +8,9 @@ import { refuse, Refused } from "./refused.js";
 
 const WIDTH = 256;
 
+/** How often is asked before a server that is busy is said to be so. */
+const MOST_TRIES = 8;
+
 /**
  * Fetches one file of the log by its path, such as `tile/0/000`.
  * @callback Read
@@ -192,12 +195,26 @@ export function parseBundle(bundle, width, isWhole = false) {
  */
 export function fetched(base) {
   return async (path, most) => {
-    const answer = await fetch(base + path, { credentials: "same-origin" });
+    const answer = await patient(base + path);
     if (!answer.ok) refuse(`the log has no ${path} (HTTP ${answer.status})`);
     const bytes = new Uint8Array(await answer.arrayBuffer());
     if (bytes.length > most) refuse(`the log's ${path} is longer than ${most} bytes`);
     return bytes;
   };
+}
+
+/**
+ * Asks, and asks again when the server says that it was too much at once: it says when.
+ * @param {string} url
+ * @returns {Promise<Response>}
+ */
+export async function patient(url) {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await fetch(url, { credentials: "same-origin" });
+    if ((answer.status !== 429 && answer.status !== 503) || tries === MOST_TRIES) return answer;
+    const seconds = Math.min(60, Number(answer.headers.get("retry-after")) || 1);
+    await new Promise((resume) => setTimeout(resume, 1000 * seconds));
+  }
 }
 
 /**

@@ -111,7 +111,7 @@ impl<Q> Asked<Q> {
         make: impl FnOnce(&Seen<'_>) -> Result<(T, Option<String>), Problem>,
     ) -> Response {
         let now = self.shared.aggregator.ledger.now();
-        let tag = tag(standing, now);
+        let tag = tag(standing, now, &self.shared.edition);
         if is_known(&self.headers, &tag) {
             return ready(StatusCode::NOT_MODIFIED, &tag).body(Body::empty()).or_internal();
         }
@@ -153,8 +153,8 @@ impl<Q> Asked<Q> {
     }
 }
 
-/// What a body depends on beside what was asked: the ledger, what the clock makes of it, this program.
-fn tag(standing: &Standing, now: u64) -> String {
+/// What a body depends on beside what was asked: the ledger, what the clock makes of it, the settings, this program.
+fn tag(standing: &Standing, now: u64, edition: &str) -> String {
     let federation = &standing.federation;
     let latest = federation.rounds().last();
     let state = latest.map_or("none", |round| round.state(federation.charter(), now));
@@ -166,7 +166,7 @@ fn tag(standing: &Standing, now: u64) -> String {
     let digest = u32::from_be_bytes([a, b, c, d]);
     let (size, version) = (standing.checkpoint.size(), env!("CARGO_PKG_VERSION"));
     let by_clock = format!("{state}-{in_force}-{}-{open}", u8::from(is_over));
-    format!("\"{size}-{digest:08x}-{by_clock}-{version}\"")
+    format!("\"{size}-{digest:08x}-{by_clock}-{version}{edition}\"")
 }
 
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {

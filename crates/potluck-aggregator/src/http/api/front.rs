@@ -19,6 +19,7 @@ use super::answer::Seen;
 use super::ask::Asked;
 use super::problem::{Common, Named, Problem};
 use super::shape::Mixture;
+use crate::config::{Run, Runs};
 use crate::history::Told;
 
 /// Whose scores
@@ -49,6 +50,8 @@ struct Front {
     models: Vec<Model>,
     /// The λ that is served now
     in_force: Option<Mixture>,
+    /// Runs of multi-objective training, where the operator tells of some: nobody signed these figures
+    morl: Option<Morl>,
 }
 
 /// One λ
@@ -70,6 +73,21 @@ struct Point {
     /// Whether no other evaluated point is at least as good for all and better for some; nothing where it is not evaluated
     /// by all
     is_non_dominated: Option<bool>,
+}
+
+/// Models that were trained for all rewards at once, by the operator's word
+#[derive(Debug, Serialize, ToSchema)]
+struct Morl {
+    /// Where the figures come from
+    source: String,
+    runs: Vec<MorlRun>,
+}
+
+/// What one of them gives the parties, on the scale of the points
+#[derive(Debug, Serialize, ToSchema)]
+struct MorlRun {
+    label: String,
+    gains: Vec<Gain>,
 }
 
 /// What a λ gives a party
@@ -107,11 +125,12 @@ pub(super) async fn front(asked: Asked<Which>) -> Response {
         Some(number) => {
             let missing = || Problem::not_found("no round of this number was opened");
             let (round, told) = find(seen, number).ok_or_else(missing)?;
-            Ok(view(seen, round, told))
+            Ok(beside(view(seen, round, told), asked.shared.runs.as_ref()))
         }
-        None => {
-            Ok(latest(seen).map_or_else(|| empty(seen), |(round, told)| view(seen, round, told)))
-        }
+        None => Ok(latest(seen).map_or_else(
+            || empty(seen),
+            |(round, told)| beside(view(seen, round, told), asked.shared.runs.as_ref()),
+        )),
     })
 }
 
@@ -122,6 +141,25 @@ fn latest<'a>(seen: &'a Seen<'_>) -> Option<(&'a Round, &'a Told)> {
     };
     let round = seen.federation().rounds().iter().rev().find(with)?;
     find(seen, round.number)
+}
+
+/// The same with the runs beside it that the operator tells of, as far as they are of these parties.
+fn beside(front: Front, runs: Option<&Runs>) -> Front {
+    let gain = |run: &Run, party: &String| {
+        let (mean, error) = (*run.gains_ppm.get(party)?, run.errors_ppm.get(party).copied());
+        Some(Gain { party: party.clone(), mean, error, prompts: None, accept: None })
+    };
+    let of = |run: &Run| MorlRun {
+        label: run.label.clone(),
+        gains: front.parties.iter().filter_map(|party| gain(run, party)).collect(),
+    };
+    // Without scores there is no scale on which they could stand.
+    let told = runs.filter(|_| front.points.iter().any(|point| point.is_evaluated));
+    let morl = told.map(|told| Morl {
+        source: told.source.clone(),
+        runs: told.runs.iter().map(of).filter(|run| !run.gains.is_empty()).collect(),
+    });
+    Front { morl, ..front }
 }
 
 /// Before there are scores: the experts alone.
@@ -137,6 +175,7 @@ fn empty(seen: &Seen<'_>) -> Front {
         points: points.collect(),
         models: Vec::new(),
         in_force: in_force(seen),
+        morl: None,
     }
 }
 
@@ -200,6 +239,7 @@ fn view(seen: &Seen<'_>, round: &Round, told: &Told) -> Front {
             .map(|(party, model, count)| described(party, model, *count))
             .collect(),
         in_force: in_force(seen),
+        morl: None,
     }
 }
 

@@ -214,6 +214,24 @@ async fn entries_are_listed_and_proved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn envelopes_are_told_as_they_were_signed() {
+    let (_folder, served) = bargained().await;
+    let size = served.aggregator.size();
+    for from in [0, 3, size - 1, size, size + 9] {
+        let (status, _, bytes) =
+            served.ask(&format!("GET /api/v1/ledger/envelopes?from={from}")).await;
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!((status, text.lines().count() as u64), (200, size.saturating_sub(from)));
+        for (index, line) in (from..).zip(text.lines()) {
+            let entry = get(&served, &format!("/api/v1/ledger/entries/{index}")).await;
+            assert_eq!(entry["envelope"], line);
+        }
+    }
+    assert_eq!(ask(&served, "/api/v1/ledger/envelopes?from=-1").await.status, 400);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lambda_has_one_normal_form() {
     let (_folder, served) = bargained().await;
     let path = |text: &str| format!("/api/v1/lambda?lambda={text}");
@@ -332,8 +350,8 @@ async fn the_document_describes_every_route() {
             .replace("{round}", "1")
             .replace("{soup}", &commit)
             .replace("{index}", "0");
-        if path.ends_with("/events") {
-            // It does not end; see below.
+        if path.ends_with("/events") || path.ends_with("/envelopes") {
+            // One does not end, the other is no JSON as a whole; see below.
             continue;
         }
         let query = if path.ends_with("/lambda") { "?lambda=agency=1" } else { "" };
@@ -343,7 +361,7 @@ async fn the_document_describes_every_route() {
             assert!(answers.contains_key(status), "{path} says nothing of {status}");
         }
     }
-    assert_eq!(paths.len(), 16);
+    assert_eq!(paths.len(), 17);
     served.stop().await;
 }
 

@@ -273,6 +273,19 @@ pub(super) struct Front {
     pub(super) round: Option<u64>,
     pub(super) parties: Vec<String>,
     pub(super) points: Vec<Point>,
+    pub(super) morl: Option<Morl>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Morl {
+    pub(super) source: String,
+    pub(super) runs: Vec<MorlRun>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MorlRun {
+    pub(super) label: String,
+    pub(super) gains: Vec<Gain>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -30,11 +30,11 @@ pub(super) async fn page(Extension(api): Extension<Api>, headers: HeaderMap) -> 
             p { "Any mixture is a revision: " code { (mixed(&experts.items)) } " is blended while it is sent." }
         }
         h2 { "Soups" }
-        @if soups.items.is_empty() { p { "None was published yet." } } @else { (soup_table(&soups.items)) }
+        @if soups.items.is_empty() { p { "None was published yet." } } @else { (soup_table(&soups.items, model)) }
         h2 { "Experts" }
-        @if experts.items.is_empty() { p { "None was handed in yet." } } @else { (expert_table(&experts.items)) }
+        @if experts.items.is_empty() { p { "None was handed in yet." } } @else { (expert_table(&experts.items, model)) }
         h2 { "The base" }
-        (file_table(&federation.base.files))
+        (file_table(&federation.base.files, model))
         h2 { "The ledger" }
         p {
             "As files of a log (C2SP tlog-tiles): " a href="/checkpoint" { "checkpoint" } ", tiles under "
@@ -67,17 +67,28 @@ fn mixed(experts: &[Expert]) -> String {
     parts.collect::<Vec<_>>().join(",")
 }
 
-fn soup_table(soups: &[Soup]) -> Markup {
+/// A file's name, and where it is had, once the repository has a name.
+fn linked(model: Option<&str>, revision: &str, path: &str) -> Markup {
+    html! {
+        @match model {
+            Some(model) => { a href={ "/" (model) "/resolve/" (revision) "/" (path) } { (path) } }
+            None => { (path) }
+        }
+    }
+}
+
+fn soup_table(soups: &[Soup], model: Option<&str>) -> Markup {
     html! {
         div.scroll {
             table {
-                thead { tr { th scope="col" { "round" } th scope="col" { "shares" } th scope="col" { "revision" } th.number scope="col" { "size" } th scope="col" { "BLAKE3" } } }
+                thead { tr { th scope="col" { "round" } th scope="col" { "shares" } th scope="col" { "revision" } th scope="col" { "file" } th.number scope="col" { "size" } th scope="col" { "BLAKE3" } } }
                 tbody {
                     @for soup in soups {
                         tr.chosen[soup.is_in_force] {
                             th scope="row" { a href={ "/rounds/" (soup.round) } { (soup.round) } @if soup.is_in_force { ", in force" } }
                             td { (words::mixture(&soup.lambda)) }
                             td { code { (soup.commit) } }
+                            td { (linked(model, &soup.commit, &soup.file.path)) }
                             td.number { (words::bytes(soup.file.size)) }
                             td { (digest(&soup.file.blake3)) }
                         }
@@ -88,7 +99,7 @@ fn soup_table(soups: &[Soup]) -> Markup {
     }
 }
 
-fn expert_table(experts: &[Expert]) -> Markup {
+fn expert_table(experts: &[Expert], model: Option<&str>) -> Markup {
     html! {
         div.scroll {
             table {
@@ -99,7 +110,7 @@ fn expert_table(experts: &[Expert]) -> Markup {
                             tr {
                                 th scope="row" { (expert.party) }
                                 td { a href={ "/ledger/" (expert.submitted.index) } { (words::day(expert.submitted.time)) } }
-                                td { (file.path) }
+                                td { (linked(model, &expert.party, &file.path)) }
                                 td.number { (words::bytes(file.size)) }
                                 td { (digest(&file.blake3)) }
                             }
@@ -111,14 +122,14 @@ fn expert_table(experts: &[Expert]) -> Markup {
     }
 }
 
-fn file_table(files: &[File]) -> Markup {
+fn file_table(files: &[File], model: Option<&str>) -> Markup {
     html! {
         div.scroll {
             table {
                 thead { tr { th scope="col" { "file" } th.number scope="col" { "size" } th scope="col" { "BLAKE3" } } }
                 tbody {
                     @for file in files {
-                        tr { th scope="row" { (file.path) } td.number { (words::bytes(file.size)) } td { (digest(&file.blake3)) } }
+                        tr { th scope="row" { (linked(model, "base", &file.path)) } td.number { (words::bytes(file.size)) } td { (digest(&file.blake3)) } }
                     }
                 }
             }

@@ -3,7 +3,8 @@
 use axum::Extension;
 use axum::extract::{Path, Query};
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::answers::{Entry, Federation, Line, Listed, Party};
 use super::layout::{self, time};
@@ -37,9 +38,16 @@ const KINDS: [&str; 22] = [
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
+    /// Left empty in the form, it is the latest.
+    #[serde(default, deserialize_with = "number")]
     from: Option<u64>,
     kind: Option<String>,
     author: Option<String>,
+}
+
+fn number<'de, D: Deserializer<'de>>(text: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(text)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
 }
 
 impl Which {
@@ -81,6 +89,11 @@ pub(super) async fn list(Extension(api): Extension<Api>, Query(which): Query<Whi
         form.row method="get" action="/ledger" {
             (choice("kind", "Kind", &KINDS.map(str::to_owned), which.kind.as_deref()))
             (choice("author", "Author", &authors(&parties.items), which.author.as_deref()))
+            label {
+                "From entry "
+                input type="number" name="from" min="0" max=(federation.checkpoint.size.saturating_sub(1))
+                    value=[which.from] placeholder="the latest";
+            }
             button type="submit" { "Show" }
         }
         @if entries.items.is_empty() { p { "There is no such entry." } } @else { (table(&entries.items)) }
@@ -115,13 +128,14 @@ fn choice(name: &str, label: &str, options: &[String], chosen: Option<&str>) -> 
 fn check(federation: &Federation) -> Markup {
     html! {
         div #check .card .script data-log-key=(federation.log_key) data-federation=(federation.id) {
-            h3 { "Check it here" }
+            h2 { "Check it here" }
             p {
                 "Your browser can verify the log's signature, and that each entry stands in the log under a sound \
                  signature of its author. It trusts the log's key alone: compare it with the one that you were told."
             }
             p { code { (federation.log_key) } }
-            p { button type="button" { "Verify" } }
+            p { button type="button" { "Verify all entries" } }
+            div.walk {}
             div role="status" {}
         }
     }

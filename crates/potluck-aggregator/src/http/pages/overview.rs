@@ -68,7 +68,7 @@ fn lead(federation: &Federation, parties: &[Party]) -> Markup {
 
 fn served(federation: &Federation, load: Option<&LambdaOf>) -> Markup {
     html! {
-        h3 { "What is served" }
+        h2 { "What is served" }
         @match (&federation.in_force, load) {
             (Some(_), Some(LambdaOf { load })) => {
                 p { "With " code { "HF_ENDPOINT" } " set to this address, " code { "transformers" } " loads it by name:" }
@@ -88,7 +88,7 @@ fn served(federation: &Federation, load: Option<&LambdaOf>) -> Markup {
 fn agreed(federation: &Federation, agreement: Option<&Agreement>) -> Markup {
     let Some(agreement) = agreement else {
         return html! {
-            h3 { "What was agreed" }
+            h2 { "What was agreed" }
             p { "Nothing that is in force." }
             @if federation.round.is_some() { p { a href="/rounds" { "How the rounds went" } } }
         };
@@ -107,7 +107,7 @@ fn agreed(federation: &Federation, agreement: Option<&Agreement>) -> Markup {
         .map(|it| it.party.clone())
         .collect();
     html! {
-        h3 { "What was agreed" }
+        h2 { "What was agreed" }
         p {
             span class={ "state " (class) } { (standing) } " since " (words::day(agreement.reached.time))
         }
@@ -122,7 +122,7 @@ fn agreed(federation: &Federation, agreement: Option<&Agreement>) -> Markup {
         @if let Some(deal) = &agreement.deal {
             @if deal.candidate.is_some() {
                 p {
-                    "Over no deal, "
+                    "Of the best that each could hope for, over no deal, "
                     (words::listed(&deal.gains_ppm.iter().map(|(party, gain)| format!("{party} gains {}", words::gain(*gain))).collect::<Vec<_>>()))
                     "."
                 }
@@ -136,7 +136,7 @@ fn agreed(federation: &Federation, agreement: Option<&Agreement>) -> Markup {
 
 fn checked(federation: &Federation) -> Markup {
     html! {
-        h3 { "Whether it is true" }
+        h2 { "Whether it is true" }
         p {
             "Nobody has to trust this server: every statement is signed by its author, every decision and every mixture can \
              be worked out again."

@@ -77,7 +77,7 @@ pub(super) async fn page(Extension(api): Extension<Api>, Path(number): Path<Stri
             @if !round.missing.is_empty() || round.ends.is_some() { "." }
         }
         @if let Some(agreement) = &round.agreement { (agreed(agreement)) }
-        (recompute(&round))
+        (recompute(&federation, &round))
         @if let Some(bargain) = &round.bargain { (bargained(bargain)) }
         (proposed(&round))
         @if let Some(bargain) = &round.bargain {
@@ -168,11 +168,16 @@ fn stance(stance: Option<&str>) -> &'static str {
 }
 
 /// The place of what the browser works out by itself.
-fn recompute(round: &Round) -> Markup {
+fn recompute(federation: &Federation, round: &Round) -> Markup {
     html! {
         @if round.agreement.is_some() {
-            div #recompute .script data-round=(round.round) {
-                p { "The decision is arithmetic with whole numbers. " button type="button" { "Recompute the decision" } }
+            div #recompute .card .script data-round=(round.round) data-log-key=(federation.log_key) {
+                p {
+                    "The decision is arithmetic with whole numbers. Your browser can read the whole ledger, check every \
+                     signature, and do the sum itself."
+                }
+                p { button type="button" { "Recompute the decision" } }
+                div.walk {}
                 div role="status" {}
             }
         }

@@ -3,6 +3,7 @@
 //! Only where that can be: experts that anybody may read, full weights of a few megabytes, a tokenizer beside the base.
 
 use axum::Extension;
+use axum::response::Response;
 use maud::html;
 use serde_json::json;
 
@@ -25,6 +26,28 @@ pub(super) fn is_possible(federation: &Federation) -> bool {
         && federation.counts.experts > 1
 }
 
+/// What a browser needs to know of the models, beside their files.
+pub(super) struct Models {
+    /// The repository's name.
+    pub(super) model: String,
+    /// Each expert's party and the BLAKE3 of its weights, as JSON.
+    pub(super) experts: String,
+}
+
+/// Asks for it.
+pub(super) async fn models(api: &Api) -> Result<Models, Response> {
+    let experts: Listed<Expert> = ask(api, "/api/v1/experts?limit=200").await?;
+    let known = experts.items.iter().filter_map(|expert| {
+        let file = expert.files.iter().find(|file| file.path == WEIGHTS)?;
+        Some(json!({"party": expert.party, "blake3": file.blake3}))
+    });
+    let known: Vec<_> = known.collect();
+    let first = experts.items.first().map(|expert| expert.party.as_str()).unwrap_or_default();
+    let path = format!("/api/v1/lambda?lambda={first}=1");
+    let LambdaOf { load } = ask(api, &path).await?;
+    Ok(Models { model: load.model, experts: json!(known).to_string() })
+}
+
 pub(super) async fn page(Extension(api): Extension<Api>) -> Page {
     let federation: Federation = ask(&api, "/api/v1/federation").await?;
     if !is_possible(&federation) {
@@ -35,15 +58,7 @@ pub(super) async fn page(Extension(api): Extension<Api>) -> Page {
         };
         return Ok(layout::page(&federation, "", "Taste", None, content));
     }
-    let experts: Listed<Expert> = ask(&api, "/api/v1/experts?limit=200").await?;
-    let known = experts.items.iter().filter_map(|expert| {
-        let file = expert.files.iter().find(|file| file.path == WEIGHTS)?;
-        Some(json!({"party": expert.party, "blake3": file.blake3}))
-    });
-    let known: Vec<_> = known.collect();
-    let first = experts.items.first().map(|expert| expert.party.as_str()).unwrap_or_default();
-    let path = format!("/api/v1/lambda?lambda={first}=1");
-    let LambdaOf { load } = ask(&api, &path).await?;
+    let Models { model, experts } = models(&api).await?;
     let lambda = federation.in_force.as_ref().map(|served| json!(served.lambda.ppm).to_string());
     let content = html! {
         link rel="stylesheet" href="/assets/widgets/taste.css";
@@ -53,7 +68,8 @@ pub(super) async fn page(Extension(api): Extension<Api>) -> Page {
              mixes them itself, and runs the model; nothing is sent anywhere."
         }
         noscript { p { "This page works with JavaScript alone; " a href="/downloads" { "the models are here" } "." } }
-        div #taste data-model=(load.model) data-experts=(json!(known)) data-lambda=[lambda] {}
+        h2.unseen-words { "A mixture, and what it writes" }
+        div #taste data-model=(model) data-experts=(experts) data-lambda=[lambda] {}
         form #own .script {
             label for="own-text" { "A text of your own" }
             textarea #own-text rows="4" {}

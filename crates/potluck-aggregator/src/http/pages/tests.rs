@@ -71,6 +71,8 @@ async fn an_agreement_is_told_in_words_and_numbers() {
         "/ledger/0".to_owned(),
         format!("/ledger/{}", size - 1),
         "/ledger?kind=submit&author=readers".to_owned(),
+        "/ledger?kind=&author=&from=".to_owned(),
+        "/ledger?kind=&author=&from=2".to_owned(),
     ]) {
         let (status, page) = get(&folder, &aggregator, &path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {page}");
