@@ -54,7 +54,7 @@ enum Verb {
 /// # Errors
 /// With one sentence for people.
 pub fn run(cli: Cli) -> Result<()> {
-    // Its nets are too small to share out: more threads wait for one another.
+    // As in learning: the nets are too small to share out.
     tch::set_num_threads(1);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(cli.threads.into()).build()?;
     let told = pool.install(|| match &cli.verb {

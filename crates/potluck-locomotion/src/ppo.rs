@@ -60,7 +60,7 @@ impl Settings {
             horizon: 500,
             epochs: 5,
             minibatch: 512,
-            learning_rate: 3e-4,
+            learning_rate: 1e-3,
             clip: 0.2,
             gamma: 0.99,
             lambda: 0.95,
@@ -72,7 +72,7 @@ impl Settings {
 
     /// For an expert of so many iterations.
     pub fn expert(iterations: usize) -> Self {
-        Self { learning_rate: 2e-4, critic_first: 4, ..Self::base(iterations) }
+        Self { learning_rate: 3e-4, critic_first: 4, ..Self::base(iterations) }
     }
 
     /// As many whole iterations as come to `steps` or a little more.
@@ -111,6 +111,8 @@ pub fn learn<W: World>(
     (seed, learns_world): (u64, bool),
     mut tell: impl FnMut(Progress),
 ) -> Policy {
+    // The nets are too small to share out: more threads would wait for one another.
+    tch::set_num_threads(1);
     let mut learner = Learner::new(start, settings, seed);
     let mut crowd = Crowd::new(make, settings.worlds, settings.horizon, settings.gamma, seed);
     let mut running = Running::new(learner.policy.normaliser.observations());

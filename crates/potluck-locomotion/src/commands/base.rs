@@ -26,7 +26,7 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Steps of all worlds together, in batches of 4096
-    #[arg(long, default_value_t = 614_400)]
+    #[arg(long, default_value_t = 819_200)]
     steps: usize,
     /// What it is rewarded with
     #[arg(long, value_name = "NAME=WEIGHT,…", default_value_t = Reward::BASE)]
@@ -35,7 +35,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR")]
     statistics_of: Option<PathBuf>,
     /// At the beginning; it falls to a tenth
-    #[arg(long, default_value_t = 3e-4)]
+    #[arg(long, default_value_t = 1e-3)]
     learning_rate: f64,
 }
 

@@ -31,13 +31,13 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Steps of all worlds together, in batches of 4096
-    #[arg(long, default_value_t = 327_680)]
+    #[arg(long, default_value_t = 409_600)]
     steps: usize,
     /// What the square of a mean action beyond −1 or 1 costs; 0 lets means run out, and bends the way between experts
     #[arg(long, default_value_t = 1.0)]
     bound_cost: f64,
     /// At the beginning; it falls to a tenth
-    #[arg(long, default_value_t = 2e-4)]
+    #[arg(long, default_value_t = 3e-4)]
     learning_rate: f64,
 }
 

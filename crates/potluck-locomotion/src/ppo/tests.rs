@@ -123,7 +123,7 @@ fn means_out_of_range_are_drawn_back() {
     }
     let mean = |bound_cost| {
         let start = Policy::fresh(Normaliser::identity(1), 1, &mut Stream::of("start", &[6]));
-        let settings = Settings { bound_cost, ..settings(60) };
+        let settings = Settings { bound_cost, ..settings(40) };
         let reward = Reward([1.0, 0.0]);
         let policy = learn(|| Far, start, &reward, &settings, (6, false), |_| {});
         policy.means(&[1.0])[0]
