@@ -13,6 +13,7 @@ mod ledger;
 mod negotiation;
 mod transport;
 mod train;
+mod dashboard;
 
 use std::path::PathBuf;
 
@@ -52,6 +53,8 @@ enum Name {
     Negotiation,
     /// Sampling and training steps, beside transformers and TRL
     Train,
+    /// The dashboard with eight parties, 500 points and 100 000 entries, in Chromium
+    Dashboard,
 }
 
 /// Measures, writes the page, and prints where it stands.
@@ -65,5 +68,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Transport => transport::run(args),
         Name::Negotiation => negotiation::run(args),
         Name::Train => train::run(args),
+        Name::Dashboard => dashboard::run(args),
     }
 }

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod toolchain;
 mod libtorch;
 mod interchange;
+mod axe;
 mod demo;
 mod test;
 mod tidy;
@@ -36,6 +37,8 @@ enum Verb {
     TestHub,
     /// Fuzz /api/v1 with schemathesis from PyPI; fetches some 20 MB, once
     TestApi,
+    /// Open every page of the dashboard in Chromium, with axe-core from npm; fetches 3 MB, once
+    TestBrowser,
     /// Run exactly what CI runs
     Ci,
     /// Check the walls of the architecture
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Verb::TestTrl => test::run_trl(),
         Verb::TestHub => test::run_hub(),
         Verb::TestApi => test::run_api(),
+        Verb::TestBrowser => test::run_browser(),
         Verb::Ci => ci::run_all(),
         Verb::Tidy(args) => tidy::run(args),
         Verb::Bench(args) => bench::run(&args),
