@@ -75,6 +75,29 @@ impl Page {
         assert!(said.is_some(), "{css} never says {words:?}, but {:?}", self.text(css));
     }
 
+    /// Clicks the first element that fits, as a mouse does.
+    pub(crate) fn click(&self, css: &str) {
+        let found = self.session.find_all(css);
+        let first = found.first().unwrap_or_else(|| panic!("there is no {css} to click"));
+        self.session.click(first);
+    }
+
+    /// What the page's console complained of since it was last asked: errors, and what the policy stopped.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let lines = self.session.console();
+        let lines = lines.iter().filter(|line| line["level"] == "SEVERE");
+        lines.map(|line| line["message"].as_str().unwrap_or("?").to_owned()).collect()
+    }
+
+    /// How wide and in which theme it is shown.
+    pub(crate) fn look(&self, width: u32, theme: &str) {
+        let screen =
+            json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.session.command("Emulation.setDeviceMetricsOverride", screen);
+        let theme = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
+        self.session.command("Emulation.setEmulatedMedia", theme);
+    }
+
     /// Leaves a picture of what is to be seen in the folder `POTLUCK_SCREENSHOTS`, where that is set, for
     /// somebody to look at.
     pub(crate) fn picture(&self, name: &str) {
@@ -94,11 +117,19 @@ impl Page {
 /// Opens a page of a site over `made` and hands it to `test`; says SKIPPED, and does nothing, without a
 /// browser.
 pub(crate) fn on_page(made: &Path, page: &str, test: impl FnOnce(&Page)) {
+    in_browser(|browser| {
+        let site = Site::serve(made);
+        browser.session.go_to(&site.url(page));
+        test(browser);
+    });
+}
+
+/// Opens a browser and hands it to `test`; says SKIPPED, and does nothing, where there is none.
+pub(crate) fn in_browser(test: impl FnOnce(&Page)) {
     let Some(driver) = Driver::start() else {
         eprintln!("SKIPPED: no chromedriver (Debian: apt-get install chromium chromium-driver)");
         return;
     };
-    let site = Site::serve(made);
     // A container has no room for a sandbox, and often a small /dev/shm. What is loaded here is our own.
     let arguments = [
         "--headless=new",
@@ -106,18 +137,17 @@ pub(crate) fn on_page(made: &Path, page: &str, test: impl FnOnce(&Page)) {
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--window-size=900,900",
+        // Whoever names another host is told that there is none, and the page's console says so.
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ];
     let capabilities = json!({
         "goog:chromeOptions": {"args": arguments},
+        "goog:loggingPrefs": {"browser": "ALL"},
         "timeouts": {"script": 300_000},
     });
-    let page_url = site.url(page);
     let page = Page { session: Session::open(driver.port, capabilities) };
     // The browser is closed where an assertion fails, too.
-    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        page.session.go_to(&page_url);
-        test(&page);
-    }));
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| test(&page)));
     page.session.close();
     if let Err(panic) = ended {
         std::panic::resume_unwind(panic);

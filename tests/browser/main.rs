@@ -25,3 +25,8 @@ mod histories;
 mod soups;
 mod summaries;
 mod taste;
+
+mod served;
+mod dashboard;
+mod axe;
+mod crowd;

@@ -58,6 +58,37 @@ impl Session {
         self.post(&format!("element/{}/value", element.0), json!({"text": keys}));
     }
 
+    /// Clicks into the middle of an element, which is brought into sight first.
+    pub(crate) fn click(&self, element: &Element) {
+        self.post(&format!("element/{}/click", element.0), json!({}));
+    }
+
+    /// Drags the mouse from the middle of an element by so many pixels to the right, in steps.
+    pub(crate) fn drag(&self, element: &Element, pixels: i32, steps: i32) {
+        let over = json!({ELEMENT: element.0});
+        let mut actions = vec![
+            json!({"type": "pointerMove", "duration": 0, "origin": over, "x": 0, "y": 0}),
+            json!({"type": "pointerDown", "button": 0}),
+        ];
+        actions.extend((1..=steps).map(|step| {
+            let x = pixels * step / steps;
+            json!({"type": "pointerMove", "duration": 20, "origin": over, "x": x, "y": 0})
+        }));
+        actions.push(json!({"type": "pointerUp", "button": 0}));
+        let mouse = json!({"type": "pointer", "id": "mouse", "actions": actions});
+        self.post("actions", json!({"actions": [mouse]}));
+    }
+
+    /// What the console said since it was last asked (Chromium's own endpoint).
+    pub(crate) fn console(&self) -> Vec<Value> {
+        self.post("se/log", json!({"type": "browser"})).as_array().cloned().unwrap_or_default()
+    }
+
+    /// A command of the browser's own protocol, for what WebDriver has no word for.
+    pub(crate) fn command(&self, name: &str, parameters: Value) -> Value {
+        self.post("goog/cdp/execute", json!({"cmd": name, "params": parameters}))
+    }
+
     /// A picture of what is to be seen: PNG, in base64.
     pub(crate) fn screenshot(&self) -> String {
         let answer = exchange(self.port, "GET", &format!("{}/screenshot", self.path), None);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::interchange::{FUZZER, HUB, TRL, Tools};
 use crate::toolchain::{Toolchain, bare_cargo, root, run, target_dir};
-use crate::{test, tidy};
+use crate::{axe, test, tidy};
 
 /// Runs every step and stops at the first that fails.
 ///
@@ -22,6 +22,7 @@ pub(crate) fn run_all() -> Result<()> {
     step("test", || test::run_all(test::Args::default()))?;
     step("schemathesis", || beside(&FUZZER, "schemathesis", test::run_api))?;
     step("TRL", || beside(&TRL, "TRL", test::run_trl))?;
+    step("axe-core", axe_core)?;
     step("Hub", || beside(&HUB, "the clients of the Hub", test::run_hub))
 }
 
@@ -55,6 +56,15 @@ fn beside(tools: &Tools, name: &str, tests: fn() -> Result<()>) -> Result<()> {
         return Ok(());
     }
     tests()
+}
+
+/// Where it cannot be fetched, that is said loudly and is no failure of ours.
+fn axe_core() -> Result<()> {
+    if let Err(error) = axe::ensure() {
+        eprintln!("warning: SKIPPED what axe-core finds: {error:#}");
+        return Ok(());
+    }
+    test::run_browser()
 }
 
 /// One step between a headline and the time that it took.

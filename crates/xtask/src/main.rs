@@ -11,6 +11,7 @@ mod toolchain;
 mod libtorch;
 mod mujoco;
 mod interchange;
+mod axe;
 mod demo;
 mod test;
 mod tidy;
@@ -37,6 +38,8 @@ enum Verb {
     TestHub,
     /// Fuzz /api/v1 with schemathesis from PyPI; fetches some 20 MB, once
     TestApi,
+    /// Open every page of the dashboard in Chromium, with axe-core from npm; fetches 3 MB, once
+    TestBrowser,
     /// Run exactly what CI runs
     Ci,
     /// Check the walls of the architecture
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Verb::TestTrl => test::run_trl(),
         Verb::TestHub => test::run_hub(),
         Verb::TestApi => test::run_api(),
+        Verb::TestBrowser => test::run_browser(),
         Verb::Ci => ci::run_all(),
         Verb::Tidy(args) => tidy::run(args),
         Verb::Bench(args) => bench::run(&args),

@@ -3,9 +3,11 @@
 //! One profile for all of it, release: the product, its tests and the demo share one build.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 
+use crate::axe;
 use crate::demo;
 use crate::interchange::{FUZZER, HUB, KUBERNETES, TRL, Tools, VERIFIERS};
 use crate::toolchain::{Toolchain, run};
@@ -64,6 +66,24 @@ fn run_beside(tools: &Tools, tests: &str) -> Result<()> {
 /// When schemathesis cannot be installed, or when the build or the test fails.
 pub(crate) fn run_api() -> Result<()> {
     run_beside(&FUZZER, "api::")
+}
+
+/// Runs the tests that open pages in a browser, with axe-core beside them.
+///
+/// # Errors
+/// When axe-core cannot be fetched, or when the build or a test fails.
+pub(crate) fn run_browser() -> Result<()> {
+    let toolchain = Toolchain::set_up()?;
+    let programs = toolchain.build_programs()?;
+    run(browser(&toolchain, &programs).env(axe::VARIABLE, axe::ensure()?))
+}
+
+/// The browser's tests, yet to be run.
+pub(crate) fn browser(toolchain: &Toolchain, programs: &Path) -> Command {
+    let mut test = toolchain.cargo();
+    test.args(["test", "--release", "-p", "potluck-tests", "--test", "browser"]);
+    test.env("POTLUCK_BIN_DIR", programs);
+    test
 }
 
 fn run_tests(toolchain: &Toolchain, programs: &Path, filter: &[String]) -> Result<()> {
