@@ -19,6 +19,7 @@ pub mod service;
 pub mod tcp;
 
 mod bridge;
+mod request;
 mod runtime;
 mod stream;
 mod telling;
@@ -33,8 +34,9 @@ pub use client::{
 pub use potluck_wire::{
     Blended, Compared, LedgerPage, PeerStatus, Ranges, Receipt, Status, UploadStatus, Wanted,
 };
+pub use request::RequestId;
 pub use runtime::{client_runtime, server_runtime};
-pub use server::{BindError, Limits, Server};
+pub use server::{BindError, Limits, Server, Watch};
 pub use service::{Offer, Service, StoredBlob, Upload};
 pub use tls::identities::Identities;
 pub use tls::x509::{Pki, PkiError};

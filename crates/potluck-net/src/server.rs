@@ -18,6 +18,7 @@ mod pool;
 pub(crate) mod room;
 mod shares;
 mod turns;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +31,7 @@ use potluck_core::{PrivateKey, PublicKey};
 use potluck_wire::ranges::GROUP;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, Incoming, VarInt};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, watch::channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
@@ -50,6 +51,8 @@ use room::Room;
 pub(crate) use shares::Seat;
 use shares::Shares;
 use turns::Turns;
+use watch::Open;
+pub use watch::Watch;
 
 /// How long sessions may go on after the shutdown has begun. An upload that takes longer resumes later.
 const GRACE: Duration = Duration::from_secs(10);
@@ -150,6 +153,7 @@ struct Shared {
     shares: Shares,
     room: Room,
     rates: Rates,
+    open: Open,
 }
 
 impl Shared {
@@ -182,6 +186,7 @@ impl Server {
             shares: Shares::new(cores()),
             room: Room::new(limits.tuning.window),
             rates: Rates::new(limits.rate),
+            open: Open::default(),
             limits,
         };
         Ok(Self { endpoint, address, x509: None, places, shared: Arc::new(shared) })
@@ -203,6 +208,11 @@ impl Server {
         Ok(Self { x509: Some(opened), ..self })
     }
 
+    /// By what it is watched while it runs.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.shared))
+    }
+
     /// Where it listens for those who come with certificates, if it does.
     pub fn x509_addr(&self) -> Option<SocketAddr> {
         self.x509.as_ref().map(|(_, address)| *address)
@@ -216,7 +226,7 @@ impl Server {
     /// Serves until `shutdown` completes, then ends in order. Blocking work that is under way, such as a
     /// blend, is not waited for: the runtime's own shutdown does, or sets it a limit.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let (close, closing) = watch::channel(false);
+        let (close, closing) = channel(false);
         let serving = Connections::new(Arc::clone(&self.shared), closing);
         let mut connections = JoinSet::new();
         let mut is_full = false;
