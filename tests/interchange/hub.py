@@ -8,6 +8,7 @@
     python hub.py cut REVISION              a download that is cut twice goes on where it was
     python hub.py refused                   what is not there
     python hub.py kept                      what the charter keeps
+    python hub.py tokens GOOD SOUPS OLD     whom tokens let in: with the scopes for all, for soups alone, past its time
 """
 
 import hashlib
@@ -181,6 +182,20 @@ def kept() -> None:
     error(OSError, "gated repo", AutoConfig.from_pretrained, REPOSITORY)
 
 
+def tokens(good: str, soups: str, old: str) -> None:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError
+
+    folder = snapshot_download(REPOSITORY, revision="base", token=good)
+    assert (Path(folder) / WEIGHTS).stat().st_size > 0
+    assert HfApi(token=good).whoami()["name"] == "readers"
+    again = dict(local_dir=Path(os.environ["HF_HOME"]) / "again", force_download=True)
+    for token, words in [(soups, "has not the scope experts"), (old, "past its time"), (False, "this needs a token")]:
+        error(GatedRepoError, words, snapshot_download, REPOSITORY, revision="base", token=token, **again)
+    os.environ["HF_TOKEN"] = good
+    subprocess.run(["hf", "download", REPOSITORY, "--revision", "base", "--local-dir", again["local_dir"]], check=True)
+
+
 if __name__ == "__main__":
-    steps = {it.__name__: it for it in [base, expert, loads, snapshot, tool, cut, refused, kept]}
+    steps = {it.__name__: it for it in [base, expert, loads, snapshot, tool, cut, refused, kept, tokens]}
     steps[sys.argv[1]](*sys.argv[2:])

@@ -34,7 +34,7 @@ fn names(folder: &str) -> Vec<String> {
 }
 
 /// Whether a program can be run here; said where it cannot.
-fn is_here(program: &str) -> bool {
+pub(crate) fn is_here(program: &str) -> bool {
     let is_here = Command::new(program).arg("--version").output().is_ok();
     if !is_here {
         eprintln!("SKIPPED: no {program} on this machine");

@@ -125,3 +125,33 @@ fn what_the_charter_keeps_is_kept_from_the_clients_of_the_hub() {
     let endpoint = serve_over_http(&mut federation);
     Clients { python, home: tempfile::tempdir().unwrap(), endpoint }.run("kept", &[]);
 }
+
+#[test]
+fn tokens_let_the_clients_of_the_hub_in_as_far_as_their_scopes_and_their_time_go() {
+    let Some(python) = std::env::var_os("POTLUCK_HUB_PYTHON").map(PathBuf::from) else {
+        eprintln!(
+            "SKIPPED: no Python with huggingface_hub and transformers; `cargo xtask test-hub` installs them"
+        );
+        return;
+    };
+    let mut federation = Federation::closed(support::checkpoint::SMALL).unwrap();
+    let key = federation.join("readers", "readers");
+    federation.operator(&["admit"], &["readers", &key]).succeeded();
+    let dir = federation.operator_dir().display().to_string();
+    let token = |scopes: &[&str]| {
+        let create = ["token", "create", "--dir", &dir, "--party", "readers"];
+        let made = potluck(&[&create[..], scopes].concat()).succeeded();
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let good = token(&["--scope", "experts", "--scope", "soups"]);
+    let soups = token(&["--scope", "soups"]);
+    let old = token(&["--scope", "experts"]);
+    // The last one's time is over.
+    let file = federation.operator_dir().join("tokens.json");
+    let mut kept: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    kept["tokens"][2]["expires"] = 1.into();
+    fs::write(&file, kept.to_string()).unwrap();
+    let endpoint = serve_over_http(&mut federation);
+    let clients = Clients { python, home: tempfile::tempdir().unwrap(), endpoint };
+    clients.run("tokens", &[&good, &soups, &old].map(|token| Path::new(token.as_str())));
+}

@@ -27,6 +27,7 @@ mod hub;
 mod mix;
 
 mod inspect;
+mod operating;
 
 mod kill;
 mod shutdown;

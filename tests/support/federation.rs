@@ -288,6 +288,22 @@ impl Federation {
         self.stranger(&["ledger"], &[]).succeeded()["checkpoint"].clone()
     }
 
+    /// What the running aggregator has said so far in its log.
+    ///
+    /// # Panics
+    /// Where none runs.
+    pub fn log(&self) -> String {
+        self.server.as_ref().expect("an aggregator runs").log()
+    }
+
+    /// Sends the running aggregator a signal.
+    ///
+    /// # Errors
+    /// Where none runs.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        self.server.as_ref().context("no aggregator runs")?.signal(name)
+    }
+
     /// Kills the aggregator as a power cut would.
     pub fn kill(&mut self) {
         if let Some(server) = self.server.take() {

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -90,6 +91,7 @@ pub fn end(mut command: Command) -> Ended {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    log: Arc<Mutex<String>>,
     /// Where it listens.
     pub address: String,
 }
@@ -105,15 +107,39 @@ impl Server {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().context("standard output was piped")?;
         let stderr = child.stderr.take().context("standard error was piped")?;
-        let log = std::thread::spawn(move || std::io::read_to_string(stderr).unwrap_or_default());
+        let log = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&log);
+        let reading = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut log = written.lock().unwrap_or_else(PoisonError::into_inner);
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let Some(address) = line.trim().strip_prefix("listening on ") else {
             let status = child.wait()?;
-            let said = log.join().unwrap_or_default();
+            let _ = reading.join();
+            let said = log.lock().unwrap_or_else(PoisonError::into_inner);
             anyhow::bail!("the aggregator ended with {status}: {said}");
         };
-        Ok(Self { child, address: address.to_owned() })
+        Ok(Self { child, log, address: address.to_owned() })
+    }
+
+    /// What it has said so far on standard error.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// Where it is not there any more.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status()?;
+        anyhow::ensure!(sent.success(), "the aggregator is not there any more");
+        Ok(())
     }
 
     /// Kills it at once, as a power cut would.
@@ -126,8 +152,7 @@ impl Server {
     /// # Errors
     /// Where no signal can be sent.
     pub fn stop(mut self) -> Result<Option<i32>> {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        anyhow::ensure!(sent.success(), "the aggregator is not there any more");
+        self.signal("-TERM")?;
         Ok(self.child.wait()?.code())
     }
 

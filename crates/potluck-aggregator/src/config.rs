@@ -6,8 +6,11 @@
 
 mod hub;
 mod http;
-mod morl;
+mod keys;
 mod limits;
+mod log;
+mod morl;
+mod traces;
 mod transport;
 mod x509;
 
@@ -18,17 +21,21 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use potluck_net::tcp::tls::Certificate;
 use serde::Deserialize;
 
 pub use http::Http;
 pub use hub::Hub;
+pub use keys::Keys;
 pub use limits::Limits;
+pub use log::Log;
 pub use morl::{Run, Runs};
+pub use traces::{Share, Traces};
 pub use transport::{Rule, Transport};
 pub use x509::{X509, X509Error};
 
 use crate::http::KeptSoups;
-use crate::outside::{NoWitnessUrl, WitnessUrl};
+use crate::url::{NoPlainUrl, PlainUrl};
 
 /// The file of settings in the federation's folder.
 pub const FILE: &str = "aggregator.toml";
@@ -202,7 +209,7 @@ pub struct Settings {
     /// How soups are served there.
     pub hub: Hub,
     /// Witnesses that are asked for their cosignatures.
-    pub witnesses: Vec<WitnessUrl>,
+    pub witnesses: Vec<PlainUrl>,
     /// Where ledger and files are kept.
     pub store: PathBuf,
     /// How many threads one blend uses.
@@ -211,12 +218,31 @@ pub struct Settings {
     pub limits: Limits,
     /// How it uses its line.
     pub transport: Transport,
+    /// What of the log is written.
+    pub log: Log,
+    /// Where traces go, if they go anywhere.
+    pub traces: Option<Traces>,
 }
 
 impl Settings {
+    /// Reads the certificate by which it is served over HTTP, if it is served by one.
+    ///
+    /// # Errors
+    /// [`SettingsError::Value`], which names the settings' file, the key, and the file that it names.
+    pub fn certificate(&self) -> Result<Option<Certificate>, SettingsError> {
+        let wrong = |(key, wrong)| SettingsError::Value {
+            path: self.dir.join(FILE),
+            table: "http",
+            key,
+            wrong,
+        };
+        self.http.as_ref().map_or(Ok(None), Http::secured).map_err(wrong)
+    }
+
     /// Where soups lie that more than one asks for.
     pub fn kept_soups(&self) -> KeptSoups {
-        KeptSoups { folder: self.store.join("kept"), bytes: self.hub.cache_bytes }
+        let (folder, bytes) = (self.store.join("kept"), self.hub.cache_bytes);
+        KeptSoups { folder, bytes, recipes: self.store.join("recipes.jsonl") }
     }
 
     /// What of them is the network's; the rest is as its own defaults.
@@ -254,23 +280,15 @@ pub enum SettingsError {
         /// What stands there.
         url: String,
         /// What should.
-        source: NoWitnessUrl,
+        source: NoPlainUrl,
     },
-    /// A setting of the HTTP server that cannot be.
-    #[error("{}: http.{key} {wrong}", path.display())]
-    Http {
+    /// A value that cannot be.
+    #[error("{}: {table}.{key} {wrong}", path.display())]
+    Value {
         /// The settings' file.
         path: PathBuf,
-        /// Which key.
-        key: &'static str,
-        /// What is wrong with it.
-        wrong: String,
-    },
-    /// A limit that cannot be.
-    #[error("{}: limits.{key} {wrong}", path.display())]
-    Limit {
-        /// The settings' file.
-        path: PathBuf,
+        /// In which table.
+        table: &'static str,
         /// Which key.
         key: &'static str,
         /// What is wrong with it.
@@ -295,6 +313,9 @@ struct File {
     limits: Limits,
     #[serde(default)]
     transport: Transport,
+    #[serde(default)]
+    log: Log,
+    traces: Option<Traces>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -313,22 +334,31 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`], which names file and key.
     pub fn gather(arguments: &Arguments) -> Result<Self, SettingsError> {
+        Self::read(arguments).map(|(settings, _)| settings)
+    }
+
+    /// As [`Self::gather`], with what stands in the file key by key.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(arguments: &Arguments) -> Result<(Self, Keys), SettingsError> {
         let path = arguments.dir.join(FILE);
         let text = fs::read_to_string(&path)
             .map_err(|source| SettingsError::Read { path: path.clone(), source })?;
         let mut file = parse(&path, &text)?;
         if let Some(http) = &mut file.http {
-            http.read(&arguments.dir).map_err(|(key, wrong)| SettingsError::Http {
+            http.read(&arguments.dir).map_err(|(key, wrong)| SettingsError::Value {
                 path: path.clone(),
+                table: "http",
                 key,
                 wrong,
             })?;
         }
-        Ok(Self {
+        let settings = Self {
             dir: arguments.dir.clone(),
             listen: arguments.listen.unwrap_or(file.listen),
             x509: file.x509.map(|x509| x509.in_folder(&arguments.dir)),
-            http: file.http,
+            http: file.http.map(|http| http.in_folder(&arguments.dir)),
             hub: file.hub,
             witnesses: witnesses(&path, &file.witnesses)?,
             // A path in the file is relative to the file, one on the command line to where it was written.
@@ -336,7 +366,10 @@ impl Settings {
             threads: file.threads.unwrap_or_else(cores),
             limits: file.limits,
             transport: file.transport,
-        })
+            log: file.log,
+            traces: file.traces,
+        };
+        Ok((settings, Keys::of(&text)))
     }
 }
 
@@ -348,16 +381,22 @@ fn parse(path: &Path, text: &str) -> Result<File, SettingsError> {
         let message = error.message().lines().next().unwrap_or_default().to_owned();
         SettingsError::Malformed { path: path.to_owned(), line, message }
     })?;
-    if let Some((key, wrong)) = file.http.as_ref().and_then(Http::fault) {
-        return Err(SettingsError::Http { path: path.to_owned(), key, wrong });
-    }
-    match file.limits.fault() {
-        Some((key, wrong)) => Err(SettingsError::Limit { path: path.to_owned(), key, wrong }),
+    let faults = [
+        ("http", file.http.as_ref().and_then(Http::fault)),
+        ("limits", file.limits.fault()),
+        ("log", file.log.fault()),
+        ("traces", file.traces.as_ref().and_then(Traces::fault)),
+    ];
+    let fault = faults.into_iter().find_map(|(table, fault)| Some((table, fault?)));
+    match fault {
+        Some((table, (key, wrong))) => {
+            Err(SettingsError::Value { path: path.to_owned(), table, key, wrong })
+        }
         None => Ok(file),
     }
 }
 
-fn witnesses(path: &Path, witnesses: &Witnesses) -> Result<Vec<WitnessUrl>, SettingsError> {
+fn witnesses(path: &Path, witnesses: &Witnesses) -> Result<Vec<PlainUrl>, SettingsError> {
     let url = |text: &String| {
         let wrong =
             |source| SettingsError::Witness { path: path.to_owned(), url: text.clone(), source };

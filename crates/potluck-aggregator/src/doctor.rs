@@ -15,6 +15,7 @@ mod disk;
 mod folder;
 mod line;
 mod machine;
+mod tls;
 
 use serde::Serialize;
 

@@ -1,11 +1,12 @@
-//! One request and its answer over plain HTTP, for whatever this program asks of others: witnesses, and a server of its own.
+//! One request and its answer in HTTP/1.1, for whatever this program asks of others: witnesses, a collector of traces, and a server
+//! of its own.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -17,11 +18,14 @@ pub(crate) enum ExchangeError {
 }
 
 /// Sends `request` over `stream`, and reads an answer of at most `limit` bytes.
-pub(crate) async fn exchange(
-    stream: TcpStream,
+pub(crate) async fn exchange<S>(
+    stream: S,
     request: Request<Full<Bytes>>,
     limit: usize,
-) -> Result<(StatusCode, Bytes), ExchangeError> {
+) -> Result<(StatusCode, Bytes), ExchangeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let exchange = async {
         let response = sender.send_request(request).await?;

@@ -9,6 +9,7 @@ use potluck_aggregator::config::{SettingsError, X509Error};
 use potluck_aggregator::ledger::OpenError;
 use potluck_aggregator::ready::NotReady;
 use potluck_aggregator::store::{LockError, StoreError};
+use potluck_aggregator::telling::NoTraces;
 use potluck_net::{BindError, ConnectError};
 
 /// What ended the program.
@@ -22,6 +23,8 @@ pub(crate) enum Failure {
     Certificates(#[from] X509Error),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Traces(#[from] NoTraces),
     #[error(transparent)]
     NotReady(#[from] NotReady),
     #[error("there is no [http] in aggregator.toml at which the server could be asked")]
@@ -74,6 +77,7 @@ impl Failure {
             Self::Start(StartError::Ledger(_)) => ("ledger", 4),
             Self::Certificates(_) | Self::Bind(BindError::Pki(_)) => ("certificates", 3),
             Self::Bind(_) => ("listen", 1),
+            Self::Traces(_) => ("traces", 3),
             Self::NotReady(_) => ("not-ready", 1),
             Self::NoHttp => ("no-http", 3),
             Self::System(_) => ("system", 1),

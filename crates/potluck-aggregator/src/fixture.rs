@@ -20,7 +20,7 @@ use potluck_core::{
 use potluck_net::archive::Files;
 use potluck_net::{Offer, Receipt, Service as _, Wanted, blob};
 
-use crate::config::{Hub, Limits, Settings, Transport};
+use crate::config::{Hub, Limits, Log, Settings, Transport};
 use crate::server::Aggregator;
 
 pub(crate) const PARTIES: [&str; 2] = ["agency", "readers"];
@@ -202,6 +202,8 @@ impl Folder {
             threads: NonZeroUsize::MIN,
             limits: Limits::default(),
             transport: Transport::default(),
+            log: Log::default(),
+            traces: None,
         }
     }
 

@@ -8,43 +8,42 @@
 //! pages    /, /front, /rounds, …                  a committee with a browser
 //! ```
 //!
-//! Plain HTTP/1.1: what is served verifies itself, and a proxy in front adds TLS where that is wanted. Nothing is
-//! taken.
+//! Plain HTTP/1.1, or HTTP/2 and HTTP/1.1 under TLS where the operator has a certificate ([`connection`]): what is served verifies
+//! itself either way. Nothing is taken.
 
 mod access;
 mod api;
+mod connection;
+mod control;
 mod health;
 mod hub;
 mod limit;
 mod log;
 mod metrics;
 mod pages;
+mod request;
 
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use axum::Router;
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_RANGE, ETAG, IF_NONE_MATCH, LINK, RANGE, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use potluck_core::Blake3;
 use potluck_net::BindError;
-use potluck_net::tcp::{Caller, Leave, Manners, attend};
+use potluck_net::tcp::tls::Certificate;
+use potluck_net::tcp::{Manners, Traffic, attend};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tower::Service as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+pub use self::control::HttpControl;
+use self::control::Spoken;
 pub use self::hub::KeptSoups;
 use crate::config::{Http, Runs};
 use crate::server::Aggregator;
@@ -60,6 +59,7 @@ pub struct HttpServer {
     listener: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
+    spoken: Arc<Spoken>,
 }
 
 struct Shared {
@@ -69,14 +69,18 @@ struct Shared {
     hub: hub::Hub,
     /// How many may watch what happens at a time.
     watchers: Arc<Semaphore>,
-    limit: limit::Limit,
+    limit: RwLock<Arc<limit::Limit>>,
     metrics: metrics::Metrics,
     /// Pages of which origins may read answers.
-    origins: Vec<HeaderValue>,
+    origins: RwLock<Vec<HeaderValue>>,
     /// What the operator tells of another method.
     runs: Option<Runs>,
     /// Told apart in tags: what is answered under other settings.
     edition: String,
+    /// Bytes to and from readers over HTTP.
+    traffic: Arc<Traffic>,
+    /// What serves parties, where it is watched.
+    parties: OnceLock<potluck_net::Watch>,
     /// Whose other end is gone once it is to stop.
     ended: OnceLock<watch::Receiver<()>>,
 }
@@ -89,15 +93,26 @@ impl Shared {
             bodies: api::Bodies::default(),
             hub: hub::Hub::new(aggregator, kept),
             watchers: Arc::new(Semaphore::new(WATCHERS)),
-            limit: limit::Limit::of(http),
+            limit: RwLock::new(Arc::new(limit::Limit::of(http))),
             metrics: metrics::Metrics::default(),
-            // Each was read as an origin.
-            origins: http.cors.iter().filter_map(|origin| origin.parse().ok()).collect(),
+            origins: RwLock::new(origins(http)),
             edition: http.runs.as_ref().map(edition).unwrap_or_default(),
             runs: http.runs.clone(),
+            traffic: Arc::default(),
+            parties: OnceLock::new(),
             ended: OnceLock::new(),
         }
     }
+
+    fn limit(&self) -> Arc<limit::Limit> {
+        Arc::clone(&self.limit.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Pages of which origins may read answers.
+fn origins(http: &Http) -> Vec<HeaderValue> {
+    // Each was read as an origin.
+    http.cors.iter().filter_map(|origin| origin.parse().ok()).collect()
 }
 
 /// Digits that follow from the operator's figures.
@@ -106,7 +121,7 @@ fn edition(runs: &Runs) -> String {
 }
 
 impl HttpServer {
-    /// Binds a TCP socket. Soups that more than one reader asks for lie in `kept`.
+    /// Binds a TCP socket. Soups that more than one reader asks for lie in `kept`; without a certificate no TLS is spoken.
     ///
     /// # Errors
     /// [`BindError`].
@@ -114,13 +129,26 @@ impl HttpServer {
         http: &Http,
         aggregator: &Aggregator,
         kept: &KeptSoups,
+        certificate: Option<&Certificate>,
     ) -> Result<Self, BindError> {
         let listen = http.listen;
         let failed = |source| BindError::Socket { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared::over(aggregator, http, kept));
-        Ok(Self { listener, address, shared })
+        let spoken = Arc::new(Spoken::new(&shared, certificate));
+        Ok(Self { listener, address, shared, spoken })
+    }
+
+    /// By what it is changed while it runs.
+    pub fn control(&self) -> HttpControl {
+        HttpControl { shared: Arc::clone(&self.shared), spoken: Arc::clone(&self.spoken) }
+    }
+
+    /// Tells of the server that serves parties, too, to whoever asks for metrics.
+    pub fn tell_of(&self, parties: potluck_net::Watch) {
+        // There is one.
+        let _ = self.shared.parties.set(parties);
     }
 
     /// Where it listens: with the port that the system chose, where port 0 was asked for.
@@ -130,11 +158,12 @@ impl HttpServer {
 
     /// Serves until the other end of `ended` is gone, then lets the answers under way finish.
     pub async fn run(self, ended: watch::Receiver<()>) {
-        let manners = Manners::default();
+        let traffic = Arc::clone(&self.shared.traffic);
+        let manners = Manners { traffic, ..Manners::default() };
         // It runs once.
         let _ = self.shared.ended.set(ended.clone());
-        let (routes, patience) = (routes(self.shared), manners.patience);
-        let serve = |caller, leave| serve(caller, leave, patience, routes.clone());
+        let (spoken, patience) = (self.spoken, manners.patience);
+        let serve = |caller, leave| connection::serve(caller, leave, patience, Arc::clone(&spoken));
         attend(self.listener, manners, ended, serve).await;
     }
 }
@@ -153,11 +182,15 @@ fn routes(shared: Arc<Shared>) -> Router {
         })
         .layer(from_fn_with_state(Arc::clone(&shared), limit::limited))
         .layer(map_response(as_it_is));
-    let router = match shared.origins.as_slice() {
+    let origins = shared.origins.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let router = match origins.as_slice() {
         [] => router,
         origins => router.layer(others(origins)),
     };
-    router.layer(from_fn_with_state(Arc::clone(&shared), metrics::counted)).with_state(shared)
+    router
+        .layer(from_fn_with_state(Arc::clone(&shared), metrics::counted))
+        .layer(from_fn_with_state(Arc::clone(&shared), request::named))
+        .with_state(shared)
 }
 
 /// What pages of these origins may do in a browser: read.
@@ -166,7 +199,7 @@ fn others(origins: &[HeaderValue]) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
         .allow_methods([Method::GET, Method::HEAD])
         .allow_headers([AUTHORIZATION, IF_NONE_MATCH, RANGE])
-        .expose_headers([ETAG, LINK, RETRY_AFTER, CONTENT_RANGE])
+        .expose_headers([ETAG, LINK, RETRY_AFTER, CONTENT_RANGE, request::X_REQUEST_ID])
 }
 
 /// No browser shall take a statement of somebody's for a page of ours.
@@ -174,27 +207,6 @@ async fn as_it_is(mut response: Response) -> Response {
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
     response
-}
-
-async fn serve(caller: Caller, leave: Leave, patience: Duration, routes: Router) {
-    let from = limit::From(caller.address());
-    let answer = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(from);
-        routes.clone().call(request)
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience)
-            .serve_connection(TokioIo::new(caller), answer)
-    );
-    tokio::select! {
-        // It holds the connection: polled again below unless it has completed.
-        _ = connection.as_mut() => return,
-        () = leave.asked() => (),
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
 }
 
 /// An answer of one sentence, which nobody keeps.

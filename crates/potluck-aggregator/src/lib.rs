@@ -6,8 +6,9 @@
 //!
 //! Modules stand in the order in which to read them: how it is set up ([`config`], [`home`], [`log_keys`], [`start`]), what it
 //! keeps ([`fault`], [`store`], [`catalogue`], [`history`], [`ledger`]), what it does ([`submission`], [`round`], [`sweep`]), and how the
-//! network calls it ([`server`], `streams`, [`http`]); last, whom it asks itself
-//! ([`outside`]), and how it is asked whether it is ready ([`ready`]). `main.rs` is the program.
+//! network calls it ([`server`], `streams`, [`http`]); whom it asks itself
+//! ([`outside`]), and how it is asked whether it is ready ([`ready`]); last, how its settings are read again while it runs
+//! ([`reload`]), and how it tells what it does ([`telling`]). `main.rs` is the program.
 
 pub mod config;
 pub mod home;
@@ -21,6 +22,7 @@ pub mod catalogue;
 pub mod history;
 pub mod ledger;
 
+pub mod blends;
 pub mod counts;
 pub mod tokens;
 pub mod uploads;
@@ -44,6 +46,10 @@ pub mod http;
 mod exchange;
 pub mod outside;
 pub mod ready;
+pub mod url;
+
+pub mod reload;
+pub mod telling;
 
 #[cfg(test)]
 mod fixture;

@@ -10,15 +10,13 @@
 //! refused by the ledger, and one that does not answer is asked again, more and more seldom. Plain HTTP: what
 //! is sent is public, and what comes back verifies itself; a proxy adds TLS where a witness demands it.
 
-use std::fmt;
 use std::io;
-use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Request, StatusCode};
 use potluck_core::Refusal;
 use potluck_log::AddCheckpoint;
 use tokio::net::TcpStream;
@@ -28,6 +26,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::exchange::{ExchangeError, exchange};
 use crate::server::Aggregator;
+use crate::url::PlainUrl;
 
 /// How long the ledger may go on growing before its checkpoint is handed on: a burst is one request.
 const REST: Duration = Duration::from_secs(1);
@@ -40,46 +39,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_sec
 
 /// The longest answer, in bytes: some lines of signatures, or a sentence.
 const MAX_ANSWER: usize = 16 << 10;
-
-/// The address of a witness, an `http` URL; `/add-checkpoint` is put behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WitnessUrl {
-    host: String,
-    port: u16,
-    path: String,
-}
-
-/// Not the address of a witness.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a witness's address reads http://host[:port][/path]; https needs a proxy here")]
-pub struct NoWitnessUrl;
-
-impl FromStr for WitnessUrl {
-    type Err = NoWitnessUrl;
-
-    fn from_str(text: &str) -> Result<Self, NoWitnessUrl> {
-        let uri: Uri = text.parse().map_err(|_| NoWitnessUrl)?;
-        let is_http = uri.scheme_str() == Some("http") && uri.query().is_none();
-        let authority = uri.authority().filter(|it| is_http && !it.as_str().contains('@'));
-        let authority = authority.ok_or(NoWitnessUrl)?;
-        let path = uri.path().trim_end_matches('/').to_owned();
-        let (host, port) = (authority.host().to_owned(), authority.port_u16().unwrap_or(80));
-        Ok(Self { host, port, path })
-    }
-}
-
-impl WitnessUrl {
-    /// Host and port.
-    pub fn place(&self) -> (&str, u16) {
-        (&self.host, self.port)
-    }
-}
-
-impl fmt::Display for WitnessUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}{}", self.host, self.port, self.path)
-    }
-}
 
 /// Why there is no cosignature.
 #[derive(Debug, thiserror::Error)]
@@ -100,20 +59,34 @@ enum AskError {
     Unmade(String),
 }
 
-/// Asks each witness whenever the ledger has grown, until the other end of `ended` is gone.
+/// Asks each witness whenever the ledger has grown, until the other end of `ended` is gone. Others are asked once `urls`
+/// says so; who was asked before is then asked anew.
 pub async fn ask_witnesses(
     aggregator: Aggregator,
-    urls: Vec<WitnessUrl>,
+    mut urls: watch::Receiver<Vec<PlainUrl>>,
     ended: watch::Receiver<()>,
 ) {
-    let mut asking = JoinSet::new();
-    for url in urls {
-        asking.spawn(keep_asking(aggregator.clone(), url, ended.clone()));
+    loop {
+        let (enough, asked) = watch::channel(());
+        let mut asking = JoinSet::new();
+        for url in urls.borrow_and_update().clone() {
+            asking.spawn(keep_asking(aggregator.clone(), url, asked.clone()));
+        }
+        let mut over = ended.clone();
+        let goes_on = tokio::select! {
+            // Both are dropped without loss: they only wait. Whoever could name others may be gone first.
+            _ = over.changed() => false,
+            named = urls.changed() => named.is_ok(),
+        };
+        drop(enough);
+        while asking.join_next().await.is_some() {}
+        if !goes_on {
+            return;
+        }
     }
-    while asking.join_next().await.is_some() {}
 }
 
-async fn keep_asking(aggregator: Aggregator, url: WitnessUrl, mut ended: watch::Receiver<()>) {
+async fn keep_asking(aggregator: Aggregator, url: PlainUrl, mut ended: watch::Receiver<()>) {
     // What is under way may be dropped at any point: the witness tells where to go on from.
     tokio::select! {
         _ = ended.changed() => (),
@@ -121,7 +94,7 @@ async fn keep_asking(aggregator: Aggregator, url: WitnessUrl, mut ended: watch::
     }
 }
 
-async fn ask_for_ever(aggregator: &Aggregator, url: &WitnessUrl) {
+async fn ask_for_ever(aggregator: &Aggregator, url: &PlainUrl) {
     let mut growth = aggregator.growth();
     let (mut cosigned, mut pause) = (0, PAUSES.0);
     loop {
@@ -147,7 +120,7 @@ async fn ask_for_ever(aggregator: &Aggregator, url: &WitnessUrl) {
 }
 
 /// Asks once, and once more from the size that the witness names; the size that it cosigned.
-async fn ask(aggregator: &Aggregator, url: &WitnessUrl, old: u64) -> Result<u64, AskError> {
+async fn ask(aggregator: &Aggregator, url: &PlainUrl, old: u64) -> Result<u64, AskError> {
     let mut old = old;
     for is_last in [false, true] {
         let (request, note, size) = request(aggregator, old).await?;
@@ -195,14 +168,13 @@ async fn keep(aggregator: &Aggregator, note: String) -> Result<(), AskError> {
     kept.map_err(|error| AskError::Unmade(error.to_string()))?.map_err(AskError::NotKept)
 }
 
-async fn post(url: &WitnessUrl, body: String) -> Result<(StatusCode, Bytes), AskError> {
-    let host = url.host.trim_start_matches('[').trim_end_matches(']');
-    let request = Request::post(format!("{}/add-checkpoint", url.path))
-        .header(HOST, format!("{}:{}", url.host, url.port))
+async fn post(url: &PlainUrl, body: String) -> Result<(StatusCode, Bytes), AskError> {
+    let request = Request::post(format!("{}/add-checkpoint", url.path()))
+        .header(HOST, url.authority())
         .header(CONTENT_TYPE, "text/plain; charset=utf-8")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| AskError::Unmade(error.to_string()))?;
-    let stream = TcpStream::connect((host, url.port)).await.map_err(AskError::Unreached)?;
+    let stream = TcpStream::connect(url.place()).await.map_err(AskError::Unreached)?;
     Ok(exchange(stream, request, MAX_ANSWER).await?)
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::HOST;
 use hyper::{Request, StatusCode};
+use potluck_net::tcp::tls::call_own;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -42,19 +43,28 @@ pub enum NotReady {
     Refused(String),
 }
 
+/// In what it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// As it is.
+    Http,
+    /// Under TLS; its certificate is that of the host by which others know it, and is not looked at.
+    Https,
+}
+
 /// Asks the server that listens on `listen`; its own words where it is ready.
 ///
 /// # Errors
 /// [`NotReady`].
-pub async fn ask(listen: SocketAddr) -> Result<String, NotReady> {
+pub async fn ask(listen: SocketAddr, scheme: Scheme) -> Result<String, NotReady> {
     let address = reachable(listen);
-    timeout(PATIENCE, ask_at(address)).await.unwrap_or(Err(NotReady::Late(address)))
+    timeout(PATIENCE, ask_at(address, scheme)).await.unwrap_or(Err(NotReady::Late(address)))
 }
 
-async fn ask_at(address: SocketAddr) -> Result<String, NotReady> {
+async fn ask_at(address: SocketAddr, scheme: Scheme) -> Result<String, NotReady> {
     let mut answer = (StatusCode::NOT_FOUND, String::new());
     for path in PATHS {
-        answer = get(address, path).await?;
+        answer = get(address, scheme, path).await?;
         if answer.0 != StatusCode::NOT_FOUND {
             break;
         }
@@ -73,14 +83,25 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), NotReady> {
+async fn get(
+    address: SocketAddr,
+    scheme: Scheme,
+    path: &str,
+) -> Result<(StatusCode, String), NotReady> {
     let unreached = |error| NotReady::Unreached(address, error);
     let stream = TcpStream::connect(address).await.map_err(unreached)?;
     let request =
         Request::get(path).header(HOST, address.to_string()).body(Full::new(Bytes::new()));
     let request = request.map_err(|error| NotReady::Broken(address, error.into()))?;
     let broken = |error: ExchangeError| NotReady::Broken(address, error.into());
-    let (status, body) = exchange(stream, request, MAX_ANSWER).await.map_err(broken)?;
+    let answer = match scheme {
+        Scheme::Http => exchange(stream, request, MAX_ANSWER).await,
+        Scheme::Https => {
+            let no_tls = |error: io::Error| NotReady::Broken(address, error.into());
+            exchange(call_own(stream).await.map_err(no_tls)?, request, MAX_ANSWER).await
+        }
+    };
+    let (status, body) = answer.map_err(broken)?;
     Ok((status, String::from_utf8_lossy(&body).trim().to_owned()))
 }
 

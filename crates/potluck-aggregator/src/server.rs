@@ -17,6 +17,7 @@ use potluck_net::{Blended, LedgerPage, Offer, PeerStatus, Receipt, Service, Stat
 
 use tokio::sync::watch;
 
+use crate::blends::Blends;
 use crate::counts::Counts;
 use crate::fault::Fault;
 use crate::in_full;
@@ -43,6 +44,8 @@ pub struct Aggregator {
     pub(crate) uploads: Arc<Uploads>,
     /// What readers over HTTP may hold in the place of a key.
     pub(crate) tokens: Arc<Tokens>,
+    /// Soups that are being blended.
+    pub(crate) blends: Arc<Blends>,
     /// What was counted since the start.
     pub(crate) counts: Arc<Counts>,
 }
@@ -60,6 +63,7 @@ impl Aggregator {
             agreeing: Arc::default(),
             uploads: Arc::default(),
             tokens: Arc::default(),
+            blends: Arc::default(),
             counts: Arc::default(),
         }
     }
@@ -182,7 +186,8 @@ impl Service for Aggregator {
         round: u64,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Blended, Refusal> {
-        let _span = tracing::info_span!("blend", peer = %peer.id().short(), round).entered();
+        let (peer_id, bytes) = (peer.id().short(), tracing::field::Empty);
+        let _span = tracing::info_span!("blend", peer = %peer_id, round, bytes).entered();
         told(&self.counts, publish::blend(self, peer, round, progress))
     }
 }
@@ -271,6 +276,9 @@ fn entry_span(request: &'static str, peer: &PublicKey, envelope: &Envelope) -> t
         envelope = %envelope.sha256().short(),
         author = %envelope.key().short(),
         peer = %peer.id().short(),
+        party = tracing::field::Empty,
+        bytes = tracing::field::Empty,
+        entry = tracing::field::Empty,
     )
 }
 

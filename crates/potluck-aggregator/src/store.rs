@@ -10,6 +10,7 @@
 //!                            (all of it on one file system, whose room is asked for first: disk)
 //!   aside/<hex>              what a check found to be corrupt     (blobs)
 //!   refused/<envelope>/      what was refused, for the operator   (refused)
+//!   kept/, recipes.jsonl     soups and recipes that were asked for over HTTP, as far as they are remembered
 //! ```
 //!
 //! Bytes are written to the quarantine, synced, renamed into the blobs, the name synced, and only then does an
@@ -113,6 +114,13 @@ impl Store {
         let soups = Soups::new(ledger.database());
         let quarantine = Arc::new(quarantine);
         Ok((Self { disk, blobs, quarantine, refused, soups, _lock: lock }, ledger))
+    }
+
+    /// Other limits from now on, of those that are the store's; what is under way goes on.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.disk.set_spare(limits.disk_spare_bytes);
+        self.quarantine.set_bounds(limits.quarantine());
+        self.refused.set_capacity(limits.refused_bytes);
     }
 }
 

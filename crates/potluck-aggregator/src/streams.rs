@@ -33,7 +33,8 @@ pub(crate) use self::content::{Content, Failure};
 pub(crate) use self::stream::Stream;
 
 use self::cache::Cache;
-use self::content::{Plans, SoupContent, StoredContent};
+pub(crate) use self::content::SoupContent;
+use self::content::{Plans, StoredContent};
 use self::memory::Memory;
 use self::stored::StoredFiles;
 use self::tile::Tiles;
@@ -78,6 +79,11 @@ impl Streams {
             workers: Workers::start(threads, &memory),
             seats: Arc::default(),
         }
+    }
+
+    /// The cache takes at most so many bytes from now on.
+    pub(crate) fn set_cache_bytes(&self, bytes: u64) {
+        self.cache.set_limit(bytes);
     }
 
     /// A stored file, which is verified while it is read. Blocking.

@@ -20,9 +20,9 @@ pub mod record;
 
 use std::io::Read;
 
-use potluck_core::entry::{Body, Role, Submission};
+use potluck_core::entry::{Admit, Body, Invite, Role, Submission};
 use potluck_core::federation::Authentic;
-use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal};
+use potluck_core::{Blake3, Code, Envelope, PartyId, PublicKey, Refusal, reserved};
 use potluck_interchange::verify_interchange;
 use potluck_net::{Compared, Offer, Share, Upload, Wanted};
 use potluck_wire::Receipt;
@@ -48,11 +48,21 @@ pub fn append(aggregator: &Aggregator, envelope: &Envelope) -> Result<Receipt, R
             check_held(aggregator, &rotate.key)?;
             Warrant::Plain(Plain::new(authentic)?)
         }
+        Body::Admit(Admit { party, .. }) | Body::Invite(Invite { party, .. }) => {
+            check_name(party)?;
+            Warrant::Plain(Plain::new(authentic)?)
+        }
         Body::Publish(_) => Warrant::Soup(publish::compare(aggregator, authentic)?),
         _ => Warrant::Plain(Plain::new(authentic)?),
     };
     let recorded = log(aggregator.ledger.record(warrant))?;
     Ok(recorded.into_receipt())
+}
+
+/// A party whose name is a word of something else could not be spoken of. No rule of the ledger: auditors do not ask.
+fn check_name(party: &PartyId) -> Result<(), Refusal> {
+    let taken = |error: reserved::Reserved| Refusal::new(Code::NotPermitted, error.to_string());
+    reserved::party(party).map_err(taken)
 }
 
 /// A log key that nobody here holds could sign nothing once it is in force.
@@ -86,11 +96,16 @@ pub fn offer(
         let sentence = "an expert is handed in over a connection of its author's own key";
         return Err(Refusal::new(Code::NotPermitted, sentence));
     }
-    submission(&authentic)?;
+    let files = submission(&authentic)?.manifest.files();
+    let span = tracing::Span::current();
+    span.record("party", tracing::field::display(&authentic.statement().author));
+    // What it says of itself, and so perhaps too much for a number.
+    let bytes = files.iter().fold(0u64, |sum, file| sum.saturating_add(file.size));
+    span.record("bytes", bytes);
     check_interchange(aggregator, envelope, aggregator.ledger.now())?;
     aggregator.fault.check()?;
     let awaited = Awaited::new(aggregator, authentic)?;
-    let (aggregator, span) = (aggregator.clone(), tracing::Span::current());
+    let aggregator = aggregator.clone();
     let envelope = envelope.clone();
     Ok(Offer::Wanted(Box::new(Intake { aggregator, envelope, awaited, span })))
 }
@@ -194,7 +209,9 @@ fn authenticate(aggregator: &Aggregator, envelope: &Envelope) -> Result<Heard, R
 
 fn log(recorded: Result<Recorded, Refusal>) -> Result<Recorded, Refusal> {
     if let Ok(recorded) = &recorded {
-        tracing::info!(index = recorded.index(), "recorded");
+        let index = recorded.index();
+        tracing::Span::current().record("entry", index);
+        tracing::info!(index, "entry {index} appended");
     }
     recorded
 }

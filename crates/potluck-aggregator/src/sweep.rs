@@ -29,8 +29,12 @@ pub struct Swept {
     pub bytes: u64,
 }
 
-/// Sweeps at once and then every hour, until the other end of `ended` is gone.
-pub async fn keep_sweeping(aggregator: Aggregator, limits: Limits, mut ended: watch::Receiver<()>) {
+/// Sweeps at once and then every hour, by the limits as they are then, until the other end of `ended` is gone.
+pub async fn keep_sweeping(
+    aggregator: Aggregator,
+    limits: watch::Receiver<Limits>,
+    mut ended: watch::Receiver<()>,
+) {
     let mut hour = interval(EVERY);
     hour.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -39,7 +43,7 @@ pub async fn keep_sweeping(aggregator: Aggregator, limits: Limits, mut ended: wa
             _ = hour.tick() => (),
             _ = ended.changed() => return,
         }
-        let aggregator = aggregator.clone();
+        let (aggregator, limits) = (aggregator.clone(), *limits.borrow());
         // Joined here, so that the end waits for it: a sweep is some hundred looks at a folder.
         let swept = spawn_blocking(move || sweep(&aggregator, &limits, SystemTime::now())).await;
         if let Err(error) = swept {

@@ -1,12 +1,13 @@
 //! The vocabulary and rules of a Potluck federation. Pure: no clock, no randomness, no files, no sockets.
 //!
 //! Two rooms speak each type here, and it is part of something signed, logged or sent. Modules stand in the
-//! order in which to read them: the words first ([`ids`], [`keys`], [`signature`]), then what is signed ([`envelope`],
+//! order in which to read them: the words first ([`ids`], [`keys`], [`reserved`], [`signature`]), then what is signed ([`envelope`],
 //! [`bundle`], [`manifest`], [`lambda`], [`recipe`], [`charter`], [`entry`], [`reward`]), then the rules ([`federation`],
 //! [`admission`]).
 
 pub mod ids;
 pub mod keys;
+pub mod reserved;
 pub mod signature;
 
 pub mod bundle;

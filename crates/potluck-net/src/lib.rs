@@ -20,6 +20,7 @@ pub mod tcp;
 
 mod bridge;
 mod pieces;
+mod request;
 mod runtime;
 mod stream;
 mod telling;
@@ -34,8 +35,9 @@ pub use client::{
 pub use potluck_wire::{
     Blended, Compared, LedgerPage, PeerStatus, Ranges, Receipt, Status, UploadStatus, Wanted,
 };
+pub use request::RequestId;
 pub use runtime::{client_runtime, server_runtime};
-pub use server::{BindError, Limits, Server};
+pub use server::{BindError, Limits, Server, Watch};
 pub use service::{Offer, Service, Share, StoredBlob, Upload};
 pub use tls::identities::Identities;
 pub use tls::x509::{Pki, PkiError};

@@ -19,6 +19,7 @@ pub(crate) mod room;
 mod shares;
 mod sharing;
 mod turns;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ use potluck_core::{PrivateKey, PublicKey};
 use potluck_wire::ranges::GROUP;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, Incoming, VarInt};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, watch::channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
@@ -52,6 +53,8 @@ pub(crate) use shares::Seat;
 use shares::Shares;
 use sharing::Sharings;
 use turns::Turns;
+use watch::Open;
+pub use watch::Watch;
 
 /// How long sessions may go on after the shutdown has begun. An upload that takes longer resumes later.
 const GRACE: Duration = Duration::from_secs(10);
@@ -153,6 +156,7 @@ struct Shared {
     shares: Shares,
     room: Room,
     rates: Rates,
+    open: Open,
 }
 
 impl Shared {
@@ -186,6 +190,7 @@ impl Server {
             shares: Shares::new(cores()),
             room: Room::new(limits.tuning.window),
             rates: Rates::new(limits.rate),
+            open: Open::default(),
             limits,
         };
         Ok(Self { endpoint, address, x509: None, places, shared: Arc::new(shared) })
@@ -207,6 +212,11 @@ impl Server {
         Ok(Self { x509: Some(opened), ..self })
     }
 
+    /// By what it is watched while it runs.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.shared))
+    }
+
     /// Where it listens for those who come with certificates, if it does.
     pub fn x509_addr(&self) -> Option<SocketAddr> {
         self.x509.as_ref().map(|(_, address)| *address)
@@ -220,7 +230,7 @@ impl Server {
     /// Serves until `shutdown` completes, then ends in order. Blocking work that is under way, such as a
     /// blend, is not waited for: the runtime's own shutdown does, or sets it a limit.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let (close, closing) = watch::channel(false);
+        let (close, closing) = channel(false);
         let serving = Connections::new(Arc::clone(&self.shared), closing);
         let mut connections = JoinSet::new();
         let mut is_full = false;

@@ -14,6 +14,9 @@
 //! caller who stops reading is as silent as one who stops sending. A connection that has lasted its time takes no further
 //! request, but an answer under way may be of any length: it goes on for as long as it moves at more than a trickle.
 
+pub mod tls;
+mod traffic;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -27,6 +30,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
+
+pub use self::traffic::Traffic;
 
 /// How long to wait where the system has no socket for one who knocks.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -44,6 +49,8 @@ pub struct Manners {
     pub floor: u64,
     /// How long an answer under way may take at shutdown.
     pub grace: Duration,
+    /// Where what moves is counted.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Default for Manners {
@@ -51,7 +58,8 @@ impl Default for Manners {
         let seconds = Duration::from_secs;
         let (patience, life, grace) = (seconds(15), seconds(600), seconds(5));
         // 4 KiB a second: less than any line on which a large file would ever end.
-        Self { callers: 256, patience, life, floor: 64 << 10, grace }
+        let traffic = Arc::default();
+        Self { callers: 256, patience, life, floor: 64 << 10, grace, traffic }
     }
 }
 
@@ -75,7 +83,7 @@ pub async fn attend<S, F>(
             // Dropped without loss: a permit goes back, and who knocks keeps waiting in the listener.
             Some((stream, address, place)) = next(&listener, &places) => {
                 let moved = Arc::new(AtomicU64::new(0));
-                let caller = Caller::new(stream, address, manners.patience, Arc::clone(&moved));
+                let caller = Caller::new(stream, address, &manners, Arc::clone(&moved));
                 let (asked, leave) = watch::channel(());
                 let serving = serve(caller, Leave(leave));
                 let bounds = Bounds { manners: manners.clone(), moved, ended: ended.clone() };
@@ -175,16 +183,18 @@ pub struct Caller {
     patience: Duration,
     silence: Pin<Box<Sleep>>,
     moved: Arc<AtomicU64>,
+    traffic: Arc<Traffic>,
 }
 
 impl Caller {
     fn new(
         stream: TcpStream,
         address: SocketAddr,
-        patience: Duration,
+        manners: &Manners,
         moved: Arc<AtomicU64>,
     ) -> Self {
-        Self { stream, address, patience, silence: Box::pin(sleep(patience)), moved }
+        let (patience, traffic) = (manners.patience, Arc::clone(&manners.traffic));
+        Self { stream, address, patience, silence: Box::pin(sleep(patience)), moved, traffic }
     }
 
     /// Where it calls from.
@@ -221,7 +231,9 @@ impl AsyncRead for Caller {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let step = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.count(buffer.filled().len().saturating_sub(before));
+        let read = buffer.filled().len().saturating_sub(before);
+        self.count(read);
+        self.traffic.received(read);
         self.or_silence(context, step)
     }
 }
@@ -235,6 +247,7 @@ impl AsyncWrite for Caller {
         let step = Pin::new(&mut self.stream).poll_write(context, bytes);
         if let Poll::Ready(Ok(written)) = &step {
             self.count(*written);
+            self.traffic.sent(*written);
         }
         self.or_silence(context, step)
     }
@@ -247,6 +260,7 @@ impl AsyncWrite for Caller {
         let step = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         if let Poll::Ready(Ok(written)) = &step {
             self.count(*written);
+            self.traffic.sent(*written);
         }
         self.or_silence(context, step)
     }

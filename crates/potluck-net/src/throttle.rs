@@ -16,7 +16,7 @@ const CREDIT: Duration = Duration::from_millis(200);
 
 /// Lines by the key of the peer, kept while it has a stream with content.
 pub(crate) struct Rates {
-    rate: Option<NonZeroU64>,
+    rate: Mutex<Option<NonZeroU64>>,
     lines: Mutex<BTreeMap<[u8; 32], Weak<Line>>>,
 }
 
@@ -33,14 +33,20 @@ pub(crate) struct Throttle(Option<Arc<Line>>);
 impl Rates {
     /// So many bytes a second for each peer; nothing for as many as come.
     pub(crate) fn new(rate: Option<NonZeroU64>) -> Self {
-        Self { rate, lines: Mutex::default() }
+        Self { rate: Mutex::new(rate), lines: Mutex::default() }
+    }
+
+    /// Another rate, from the next stream of each peer on: those under way keep theirs.
+    pub(crate) fn set(&self, rate: Option<NonZeroU64>) {
+        *lock(&self.rate) = rate;
     }
 
     /// The peer's line.
     pub(crate) fn of(&self, peer: &PublicKey) -> Throttle {
-        let Some(rate) = self.rate else { return Throttle(None) };
+        let Some(rate) = *lock(&self.rate) else { return Throttle(None) };
         let mut lines = lock(&self.lines);
-        if let Some(line) = lines.get(peer.as_bytes()).and_then(Weak::upgrade) {
+        let line = lines.get(peer.as_bytes()).and_then(Weak::upgrade);
+        if let Some(line) = line.filter(|line| line.rate == rate) {
             return Throttle(Some(line));
         }
         lines.retain(|_, line| line.strong_count() > 0);
@@ -112,6 +118,17 @@ mod tests {
         assert!((4700..=5100).contains(&alone.as_millis()), "{alone:?}");
         drop(rates.of(&key(3)));
         assert_eq!(lock(&rates.lines).len(), 1, "lines that nobody uses are forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_rate_holds_from_the_next_stream_on() {
+        let rates = Rates::new(NonZeroU64::new(1000));
+        let before = rates.of(&key(1));
+        rates.set(NonZeroU64::new(500));
+        let rate = |throttle: &Throttle| throttle.0.as_ref().map(|line| line.rate.get());
+        assert_eq!((rate(&before), rate(&rates.of(&key(1)))), (Some(1000), Some(500)));
+        rates.set(None);
+        assert!(rates.of(&key(1)).is_free());
     }
 
     #[tokio::test(start_paused = true)]

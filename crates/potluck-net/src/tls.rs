@@ -7,7 +7,7 @@
 //! early data. A server's name is its key's id, by which a server that had several knows which one is meant
 //! ([`identities`]).
 
-mod cipher;
+pub(crate) mod cipher;
 pub(crate) mod identities;
 pub(crate) mod x509;
 

@@ -16,7 +16,7 @@ use super::{deployed, is_here, read, yaml};
 const ITS_OWN: [&str; 2] = ["up", "ALERTS"];
 
 /// What a server exposes, as its `# TYPE` lines name them, without what the kind of metric adds.
-const EXPOSED: [(&str, &str); 15] = [
+const EXPOSED: [(&str, &str); 20] = [
     ("potluck_ledger_entries", "gauge"),
     ("potluck_parties", "gauge"),
     ("potluck_experts", "gauge"),
@@ -29,6 +29,11 @@ const EXPOSED: [(&str, &str); 15] = [
     ("potluck_uploads_begun", "counter"),
     ("potluck_uploaded_bytes", "counter"),
     ("potluck_blends", "counter"),
+    ("potluck_blends_in_progress", "gauge"),
+    ("potluck_blended_bytes", "counter"),
+    ("potluck_quic_connections", "gauge"),
+    ("potluck_received_bytes", "counter"),
+    ("potluck_sent_bytes", "counter"),
     ("potluck_refusals", "counter"),
     ("potluck_http_requests", "counter"),
     ("potluck_http_request_duration_seconds", "histogram"),

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Finding;
-use crate::config::Settings;
-use crate::outside::WitnessUrl;
+use crate::config::{Settings, Traces};
+use crate::url::PlainUrl;
 
 /// A witness that needs longer would hold up no checkpoint, but rarely cosign one.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -25,7 +25,14 @@ pub(super) fn examine(settings: &Settings, is_running: bool) -> Vec<Finding> {
         });
     }
     findings.extend(settings.http.as_ref().map(|http| tcp(http.listen, is_running)));
-    findings.extend(settings.witnesses.iter().map(witness));
+    findings.extend(super::tls::examine(settings, SystemTime::now()));
+    findings.extend(settings.witnesses.iter().map(|url| {
+        asked("witness", url, "checkpoints would go without its cosignature until it can")
+    }));
+    let collector = settings.traces.as_ref().and_then(Traces::url);
+    findings.extend(collector.map(|url| {
+        asked("collector", &url, "traces are dropped until it can; nothing else is slower for it")
+    }));
     findings
 }
 
@@ -74,18 +81,14 @@ fn taken(subject: &'static str, name: String, error: &io::Error, is_running: boo
     }
 }
 
-fn witness(url: &WitnessUrl) -> Finding {
-    let place = url.place();
-    let reached = place.to_socket_addrs().and_then(|mut addresses| {
+/// One whom the aggregator asks by itself.
+fn asked(subject: &'static str, url: &PlainUrl, cost: &str) -> Finding {
+    let reached = url.place().to_socket_addrs().and_then(|mut addresses| {
         let address = addresses.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
         TcpStream::connect_timeout(&address, PATIENCE)
     });
     match reached {
-        Ok(_) => Finding::well("witness", format!("{url} can be reached")),
-        Err(error) => Finding::warning(
-            "witness",
-            format!("{url} cannot be reached: {error}"),
-            "checkpoints would go without its cosignature until it can",
-        ),
+        Ok(_) => Finding::well(subject, format!("{url} can be reached")),
+        Err(error) => Finding::warning(subject, format!("{url} cannot be reached: {error}"), cost),
     }
 }

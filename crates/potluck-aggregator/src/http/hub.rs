@@ -52,6 +52,8 @@ pub struct KeptSoups {
     pub folder: PathBuf,
     /// At most; 0 keeps none.
     pub bytes: u64,
+    /// The file in which recipes stand that were asked for.
+    pub recipes: PathBuf,
 }
 
 /// What is remembered between requests.
@@ -65,7 +67,12 @@ impl Hub {
     pub(super) fn new(aggregator: &Aggregator, kept: &KeptSoups) -> Self {
         let (store, threads) = (Arc::clone(&aggregator.store), aggregator.threads);
         let streams = Streams::new(store, threads, &kept.folder, kept.bytes);
-        Self { streams: Arc::new(streams), commits: Commits::default() }
+        Self { streams: Arc::new(streams), commits: Commits::kept_in(&kept.recipes) }
+    }
+
+    /// Soups that more than one asks for may take so many bytes from now on.
+    pub(super) fn set_cache_bytes(&self, bytes: u64) {
+        self.streams.set_cache_bytes(bytes);
     }
 }
 
@@ -142,7 +149,7 @@ async fn opened(
     let shared = Arc::clone(shared);
     // Headers of files are read.
     let open = move || Snapshot::of(found, &standing, &shared.hub);
-    tokio::task::spawn_blocking(open).await.map_err(|error| Trouble::broken(&error))?
+    super::request::blocking(open).await.map_err(|error| Trouble::broken(&error))?
 }
 
 /// What a handler gives: an answer, or the trouble in the client's own words.

@@ -97,10 +97,11 @@ pub(super) async fn limited(
         return next.run(request).await;
     }
     let from = request.extensions().get::<From>().map(|From(from)| from.ip());
-    let address = from.map(|from| Asker::Address(shared.limit.address(from, request.headers())));
+    let limit = shared.limit();
+    let address = from.map(|from| Asker::Address(limit.address(from, request.headers())));
     let token = access::token(request.headers()).flatten();
     let token = token.map(|token| Asker::Token(token.id().to_owned()));
-    match address.into_iter().chain(token).find_map(|asker| shared.limit.over(asker)) {
+    match address.into_iter().chain(token).find_map(|asker| limit.over(asker)) {
         Some(seconds) => Problem::too_many(seconds).into_response(),
         None => next.run(request).await,
     }

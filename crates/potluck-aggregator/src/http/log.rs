@@ -44,7 +44,7 @@ async fn answer_file(file: ArchiveFile, shared: &Shared) -> Response {
     let read = async {
         let _turn = shared.reads.acquire().await.map_err(io::Error::other)?;
         let reading = move || aggregator.log_file(file);
-        tokio::task::spawn_blocking(reading).await.map_err(io::Error::other)?
+        super::request::blocking(reading).await.map_err(io::Error::other)?
     };
     match read.await {
         Ok(Some(bytes)) if bytes.len() <= file.max_bytes() => {

@@ -114,6 +114,18 @@ fn register_standing(registry: &mut Registry, shared: &Shared) {
     gauge("soup_in_force", "1 where a soup is in force, else 0", in_force.into());
     let uploads = aggregator.uploads.status();
     gauge("uploads", "Uploads under way", uploads.len() as u64);
+    gauge(
+        "blends_in_progress",
+        "Soups that are being blended",
+        aggregator.blends.status().len() as u64,
+    );
+    if let Some(parties) = shared.parties.get() {
+        gauge(
+            "quic_connections",
+            "Connections of parties that are open",
+            parties.connections() as u64,
+        );
+    }
     gauge("ready", "1 where /readyz says so, else 0", health::wrong(shared).is_empty().into());
     gauge(
         "store_failed",
@@ -129,23 +141,57 @@ fn register_standing(registry: &mut Registry, shared: &Shared) {
     registry.register_with_unit("uploaded", help, Unit::Bytes, ConstCounter::new(received));
     let blends = ConstCounter::new(aggregator.counts.blends());
     registry.register("blends", "Soups that were blended", blends);
+    let help = "Bytes of the soups that were blended";
+    let blended = ConstCounter::new(aggregator.blends.bytes());
+    registry.register_with_unit("blended", help, Unit::Bytes, blended);
+    let faces = Faces {
+        http: shared.traffic.totals(),
+        quic: shared.parties.get().map(potluck_net::Watch::traffic),
+    };
+    let help = "Bytes from readers (http) and parties (quic), by face";
+    registry.register_with_unit(
+        "received",
+        help,
+        Unit::Bytes,
+        faces.each(|(received, _)| received),
+    );
+    let help = "Bytes to readers (http) and parties (quic), by face";
+    registry.register_with_unit("sent", help, Unit::Bytes, faces.each(|(_, sent)| sent));
+    let refusals = aggregator.counts.refusals().filter(|(_, count)| *count > 0);
+    let refusals = refusals.map(|(code, count)| (code.as_str(), count)).collect();
     registry.register(
         "refusals",
         "Requests of parties that were refused, by code",
-        Refusals(
-            aggregator.counts.refusals().map(|(code, count)| (code.as_str(), count)).collect(),
-        ),
+        Labelled { label: "code", counts: refusals },
     );
 }
 
-/// Refusals by code, those that never were left out.
-#[derive(Debug)]
-struct Refusals(Vec<(&'static str, u64)>);
+/// Bytes received and sent.
+struct Faces {
+    http: (u64, u64),
+    /// Nothing where nobody tells.
+    quic: Option<(u64, u64)>,
+}
 
-impl EncodeMetric for Refusals {
+impl Faces {
+    fn each(&self, way: fn((u64, u64)) -> u64) -> Labelled {
+        let http = [("http", way(self.http))];
+        let quic = self.quic.map(|quic| ("quic", way(quic)));
+        Labelled { label: "face", counts: http.into_iter().chain(quic).collect() }
+    }
+}
+
+/// A counter with one label.
+#[derive(Debug)]
+struct Labelled {
+    label: &'static str,
+    counts: Vec<(&'static str, u64)>,
+}
+
+impl EncodeMetric for Labelled {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        for (code, count) in self.0.iter().filter(|(_, count)| *count > 0) {
-            let labels = [("code", *code)];
+        for (value, count) in &self.counts {
+            let labels = [(self.label, *value)];
             ConstCounter::new(*count).encode(encoder.encode_family(&labels)?)?;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What is served under which name, and that nothing else is.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use potluck_core::Author;
@@ -41,7 +42,8 @@ impl Served {
     ) -> Self {
         let mut http = Http::at("127.0.0.1:0".parse().unwrap());
         change(&mut http);
-        let server = HttpServer::bind(&http, &aggregator, &settings.kept_soups()).await.unwrap();
+        let server =
+            HttpServer::bind(&http, &aggregator, &settings.kept_soups(), None).await.unwrap();
         let (end, ended) = watch::channel(());
         let address = server.local_addr();
         Self { address, aggregator, end, task: tokio::spawn(server.run(ended)) }
@@ -302,4 +304,15 @@ async fn other_pages_read_only_where_the_operator_says_so() {
     let (status, head, _) = served.ask_with("OPTIONS /api/v1/federation", &asks).await;
     assert!(status == 200 && head.contains("access-control-allow-methods: GET,HEAD"), "{head}");
     served.stop().await;
+}
+
+#[test]
+fn no_federation_can_be_founded_under_a_name_that_is_served_for_something_else() {
+    let folder = Folder::new();
+    // The router says its paths to whoever debugs it, and to nobody else.
+    let told = format!("{:?}", routes(Arc::new(shared_of(&folder, &folder.open()))));
+    let paths = told.split('"').filter_map(|text| text.strip_prefix('/'));
+    let first = paths.filter_map(|path| path.split('/').next());
+    let served: BTreeSet<_> = first.filter(|it| !it.is_empty() && !it.starts_with('{')).collect();
+    assert_eq!(served, BTreeSet::from(potluck_core::reserved::PATHS));
 }

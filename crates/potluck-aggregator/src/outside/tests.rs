@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::fixture::{Folder, admit};
+use crate::url::NoPlainUrl;
 
 const NAME: &str = "witness.example/w1";
 
@@ -35,7 +36,7 @@ fn witness(log: &str) -> Witness {
 type Answers = Arc<Mutex<dyn FnMut(&[u8]) -> (u16, String) + Send>>;
 
 /// A server that hands the bodies of requests to `answers`; its address.
-async fn serve(answers: Answers) -> WitnessUrl {
+async fn serve(answers: Answers) -> PlainUrl {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -89,7 +90,8 @@ async fn a_witness_cosigns_what_grows_and_tells_where_it_was() {
     assert_eq!(ask(&aggregator, &url, 3).await.unwrap(), 3);
 
     let (end, ended) = watch::channel(());
-    let asking = tokio::spawn(ask_witnesses(aggregator.clone(), vec![url], ended));
+    let (_named, urls) = watch::channel(vec![url]);
+    let asking = tokio::spawn(ask_witnesses(aggregator.clone(), urls, ended));
     drop(end);
     timeout(PATIENCE, asking).await.unwrap().unwrap();
 }
@@ -129,15 +131,12 @@ async fn a_witness_that_answers_nonsense_does_no_harm() {
 
 #[test]
 fn addresses_are_plain_http() {
-    let url: WitnessUrl = "http://witness.example:8080/w1/".parse().unwrap();
+    let url: PlainUrl = "http://witness.example:8080/w1/".parse().unwrap();
     assert_eq!(url.to_string(), "http://witness.example:8080/w1");
-    assert_eq!(
-        "http://w.example".parse::<WitnessUrl>().unwrap().to_string(),
-        "http://w.example:80"
-    );
+    assert_eq!("http://w.example".parse::<PlainUrl>().unwrap().to_string(), "http://w.example:80");
     for wrong in
         ["", "witness", "https://w.example", "http://", "http://u@w.example", "http://w/?a"]
     {
-        assert_eq!(wrong.parse::<WitnessUrl>(), Err(NoWitnessUrl), "{wrong:?}");
+        assert_eq!(wrong.parse::<PlainUrl>(), Err(NoPlainUrl), "{wrong:?}");
     }
 }

@@ -102,8 +102,13 @@ fn soup_of(
     let experts = ingredients(aggregator, standing, recipe)?;
     let path = aggregator.store.quarantine.soup(recipe.digest());
     let threads = aggregator.threads;
+    let under_way = aggregator.blends.begin(recipe.digest());
+    let mut told = |done, total| {
+        under_way.at(done, total);
+        progress(done, total);
+    };
     let blended =
-        potluck_soup::blend(recipe, &experts, &path, threads, progress).map_err(failed)?;
+        potluck_soup::blend(recipe, &experts, &path, threads, &mut told).map_err(failed)?;
     let file = FileEntry {
         path: standing.federation.charter().expert_file().to_owned(),
         size: blended.size,
@@ -116,6 +121,8 @@ fn soup_of(
     let store = &aggregator.store;
     store.blobs.adopt(&path, &file).map_err(|error| fault("store a soup", &error))?;
     store.soups.remember(recipe.digest(), &file).map_err(|e| fault("remember a soup", &e))?;
+    under_way.done(file.size);
+    tracing::Span::current().record("bytes", file.size);
     aggregator.counts.blended();
     tracing::info!(recipe = %recipe.digest().short(), soup = %file.blake3.short(), "blended");
     Ok(file)

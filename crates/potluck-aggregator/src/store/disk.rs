@@ -10,6 +10,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use potluck_core::{Code, Refusal};
 use rustix::fs::{Access, FallocateFlags, StatVfsMountFlags, access, fallocate, statvfs};
@@ -28,7 +29,7 @@ type Free = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
 /// The file system under a store.
 pub struct Disk {
     folder: PathBuf,
-    spare: u64,
+    spare: AtomicU64,
     free: Box<Free>,
 }
 
@@ -57,7 +58,7 @@ impl fmt::Debug for Disk {
 impl Disk {
     /// The file system of `folder`, of which `spare` bytes are not for uploads.
     pub fn under(folder: &Path, spare: u64) -> Self {
-        Self { folder: folder.to_owned(), spare, free: Box::new(free) }
+        Self { folder: folder.to_owned(), spare: spare.into(), free: Box::new(free) }
     }
 
     /// One that says of itself what a test wants it to.
@@ -67,7 +68,8 @@ impl Disk {
         spare: u64,
         free: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Self {
-        Self { folder: folder.to_owned(), spare, free: Box::new(move |_| Ok(free())) }
+        let free = Box::new(move |_: &Path| Ok(free()));
+        Self { folder: folder.to_owned(), spare: spare.into(), free }
     }
 
     /// Bytes that are free for uploads and soups.
@@ -75,7 +77,13 @@ impl Disk {
     /// # Errors
     /// What the file system says.
     pub fn left(&self) -> io::Result<u64> {
-        Ok((self.free)(&self.folder)?.saturating_sub(self.spare))
+        let spare = self.spare.load(Ordering::Relaxed);
+        Ok((self.free)(&self.folder)?.saturating_sub(spare))
+    }
+
+    /// From now on so many bytes are not for uploads.
+    pub fn set_spare(&self, spare: u64) {
+        self.spare.store(spare, Ordering::Relaxed);
     }
 
     /// Whether it takes writes at all.

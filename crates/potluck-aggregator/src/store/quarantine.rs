@@ -35,7 +35,7 @@ pub struct Bounds {
 #[derive(Debug)]
 pub struct Quarantine {
     folder: PathBuf,
-    bounds: Bounds,
+    bounds: Mutex<Bounds>,
     disk: Arc<Disk>,
     /// Uploads under way, by blob.
     taken: Mutex<HashMap<Blake3, Taken>>,
@@ -74,7 +74,16 @@ impl Quarantine {
                 disk::release(&path)?;
             }
         }
-        Ok(Self { folder, bounds, disk, taken: Mutex::default() })
+        Ok(Self { folder, bounds: Mutex::new(bounds), disk, taken: Mutex::default() })
+    }
+
+    /// Other bounds from now on; what is under way goes on.
+    pub fn set_bounds(&self, bounds: Bounds) {
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner) = bounds;
+    }
+
+    fn bounds(&self) -> Bounds {
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the files stand.
@@ -104,17 +113,17 @@ impl Quarantine {
         if taken.contains_key(&file.blake3) {
             return Err(busy("these bytes are being uploaded already", 10));
         }
-        let largest = self.bounds.total.min(self.bounds.party);
+        let largest = self.bounds().total.min(self.bounds().party);
         if file.size > largest {
             let sentence = format!("the file has {} bytes, an upload at most {largest}", file.size);
             return Err(Refusal::new(Code::ExpertTooLarge, sentence));
         }
         let all = sizes(&taken, |_| true).saturating_add(file.size);
         let own = sizes(&taken, |upload| upload.party == party).saturating_add(file.size);
-        if own > self.bounds.party {
+        if own > self.bounds().party {
             return Err(busy("your own uploads under way have taken your room", 30));
         }
-        if all > self.bounds.total {
+        if all > self.bounds().total {
             return Err(busy("other uploads have taken the room", 30));
         }
         let unusable = |error: io::Error| {
@@ -145,14 +154,14 @@ impl Quarantine {
         all: u64,
     ) -> io::Result<()> {
         let of_party = |left: &Leftover| left.party == party;
-        let own_room = self.bounds.party.saturating_sub(own);
+        let own_room = self.bounds().party.saturating_sub(own);
         while leftovers::sum(leftovers.iter().filter(|left| of_party(left))) > own_room {
             self.give_way(leftovers::oldest(leftovers, of_party))?;
         }
         while leftovers.len() > MAX_LEFTOVERS {
             self.give_way(leftovers::next_to_go(leftovers, Weigh::Number))?;
         }
-        while leftovers::sum(&*leftovers) > self.bounds.total.saturating_sub(all) {
+        while leftovers::sum(&*leftovers) > self.bounds().total.saturating_sub(all) {
             self.give_way(leftovers::next_to_go(leftovers, Weigh::Bytes))?;
         }
         Ok(())

@@ -10,6 +10,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use potluck_core::manifest::WEIGHTS;
@@ -24,7 +25,7 @@ const MAX_REFUSALS: usize = 1024;
 #[derive(Debug)]
 pub struct RefusedFolder {
     folder: PathBuf,
-    capacity: u64,
+    capacity: AtomicU64,
     /// Held while one is kept: of two that found the same room, one would have none.
     keeping: Mutex<()>,
 }
@@ -32,7 +33,12 @@ pub struct RefusedFolder {
 impl RefusedFolder {
     pub(super) fn open(folder: PathBuf, capacity: u64) -> io::Result<Self> {
         held(&folder)?;
-        Ok(Self { folder, capacity, keeping: Mutex::default() })
+        Ok(Self { folder, capacity: capacity.into(), keeping: Mutex::default() })
+    }
+
+    /// From now on so many bytes of weights are kept at most; what is there stays.
+    pub fn set_capacity(&self, capacity: u64) {
+        self.capacity.store(capacity, Ordering::Relaxed);
     }
 
     /// Keeps an envelope, the reason, and, where there is room, its weights, which are moved away from
@@ -54,7 +60,7 @@ impl RefusedFolder {
         let reason = serde_json::to_vec_pretty(refusal).map_err(io::Error::other)?;
         durable::write_file(&folder.join("reason.json"), &reason)?;
         let size = fs::metadata(weights)?.len();
-        if held(&self.folder)?.saturating_add(size) > self.capacity {
+        if held(&self.folder)?.saturating_add(size) > self.capacity.load(Ordering::Relaxed) {
             return fs::remove_file(weights);
         }
         durable::move_file(weights, &folder.join(WEIGHTS))

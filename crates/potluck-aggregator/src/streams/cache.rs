@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use potluck_core::Blake3;
@@ -19,7 +20,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
-    limit: u64,
+    limit: AtomicU64,
     store: Arc<Store>,
     /// The least recently asked for first.
     kept: Mutex<Vec<(Blake3, Arc<Kept>)>>,
@@ -27,12 +28,27 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(folder: PathBuf, limit: u64, store: Arc<Store>) -> Self {
-        Self { folder, limit, store, kept: Mutex::default() }
+        Self { folder, limit: limit.into(), store, kept: Mutex::default() }
+    }
+
+    /// Another limit from now on; what is beyond it goes.
+    pub(super) fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::Relaxed);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes: u64 = kept.iter().map(|(_, it)| it.length).sum();
+        let mut gone = 0;
+        while bytes > limit {
+            // The sum is of those that are there.
+            bytes -= kept.get(gone).map_or(bytes, |(_, it)| it.length);
+            gone += 1;
+        }
+        kept.drain(..gone);
     }
 
     /// The place of a soup of `length` bytes, made where there is none; nothing where it does not fit.
     pub(super) fn keep(&self, recipe: Blake3, length: u64) -> Option<Arc<Kept>> {
-        if length > self.limit {
+        let limit = self.limit.load(Ordering::Relaxed);
+        if length > limit {
             return None;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +60,7 @@ impl Cache {
         }
         let mut bytes: u64 = kept.iter().map(|(_, it)| it.length).sum();
         let mut gone = 0;
-        while bytes > self.limit - length {
+        while bytes > limit - length {
             bytes -= kept.get(gone)?.1.length;
             gone += 1;
         }
@@ -140,6 +156,11 @@ mod tests {
         cache.keep(c, 40).unwrap();
         assert!(cache.keep(a, 40).unwrap().read(0, &mut [0; 40]));
         assert_eq!(cache.kept.lock().unwrap().len(), 2);
+        // A lower limit holds at once.
+        cache.set_limit(50);
+        assert_eq!(cache.kept.lock().unwrap().len(), 1);
+        assert!(cache.keep(b, 60).is_none());
+        cache.set_limit(100);
         // Who still reads what went goes on.
         cache.keep(b, 100).unwrap();
         assert!(first.read(0, &mut [0; 40]));

@@ -107,6 +107,11 @@ impl SoupContent {
         Self { recipe, soup, experts, cache, readers, kept, weight }
     }
 
+    /// What belongs beside the soup of adapters for PEFT: it stands in the header that was planned.
+    pub(crate) fn adapter_config(&self) -> Option<String> {
+        self.file().adapter_config()
+    }
+
     fn file(&self) -> &SoupFile {
         &self.soup.files()[0]
     }

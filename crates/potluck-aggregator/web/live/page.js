@@ -29,6 +29,20 @@ source.addEventListener("round", async () => {
   else if (fresh) connection.after(fresh);
 });
 
+// One line for each soup that is being blended; none once it is done.
+source.addEventListener("blends", ({ data }) => {
+  const lines = JSON.parse(data).map(({ round, done, total }) => {
+    const line = document.createElement("p");
+    const name = round === null ? "A soup" : `The soup of round ${round}`;
+    const bar = document.createElement("progress");
+    bar.setAttribute("aria-label", `${name} is being blended`);
+    if (total > 0) [bar.max, bar.value] = [total, done];
+    line.append(`${name} is being blended: `, bar, total > 0 ? ` ${Math.floor((100 * done) / total)} %` : "");
+    return line;
+  });
+  document.getElementById("work").replaceChildren(...lines);
+});
+
 /** As the server writes it: 29 November 2026, 09:40 UTC. */
 function moment(seconds) {
   const at = new Date(seconds * 1000);

@@ -151,6 +151,7 @@ async fn answer(
     asked: Asked,
 ) -> Result<(), Fault> {
     let service = Arc::clone(&shared.service);
+    tracing::Span::current().record("asked", name(&asked));
     match asked {
         Asked::Ledger(from, state) => {
             let page = shared.pool.run(Lane::Reading, &peer, move || service.ledger(from)).await?;
@@ -183,6 +184,19 @@ async fn answer(
             exchange.reply(&state.status(status)).await
         }
         Asked::Blend(round, state) => blend(shared, peer, exchange, round, state).await,
+    }
+}
+
+/// What is asked, for logs and traces.
+fn name(asked: &Asked) -> &'static str {
+    match asked {
+        Asked::Ledger(..) => "ledger",
+        Asked::Append(..) => "append",
+        Asked::Submit(..) => "submit",
+        Asked::Fetch(..) => "fetch",
+        Asked::Cosign(..) => "cosign",
+        Asked::Status(..) => "status",
+        Asked::Blend(..) => "blend",
     }
 }
 

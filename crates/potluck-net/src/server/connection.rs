@@ -10,9 +10,11 @@ use quinn::{Connection, Incoming, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
+use super::watch::Open;
 use super::{Shared, answer, report};
+use crate::request::RequestId;
 use crate::tls;
 
 /// A handshake is two round trips and a millisecond of work.
@@ -124,6 +126,7 @@ async fn serve(
         connection.close(VarInt::from_u32(FULL), b"too many connections of this address");
         return;
     };
+    let _listed = Open::list(shared, &connection);
     match timeout(HANDSHAKE, connection.open_uni()).await {
         // Dropped, the greeting ends, empty.
         Ok(Ok(greeting)) => drop(greeting),
@@ -161,11 +164,11 @@ async fn serve_streams(
                             serving.await;
                             drop(share);
                         };
-                        streams.spawn(task.in_current_span());
+                        streams.spawn(task.instrument(request_span()));
                     }
                     Err(refusal) => {
                         let telling = answer::turn_away(send, shared.limits.idle, refusal);
-                        streams.spawn(telling.in_current_span());
+                        streams.spawn(telling.instrument(request_span()));
                     }
                 },
                 Err(_) => break,
@@ -181,4 +184,9 @@ async fn serve_streams(
     while let Some(ended) = streams.join_next().await {
         report(ended);
     }
+}
+
+/// Under which all that is said of one request stands, down to the entry that it appends.
+fn request_span() -> Span {
+    tracing::info_span!("request", id = %RequestId::fresh(), asked = tracing::field::Empty)
 }

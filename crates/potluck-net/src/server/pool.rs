@@ -16,6 +16,7 @@ use std::time::Duration;
 use potluck_core::{Code, PublicKey, Refusal};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tracing::Span;
 
 use super::Limits;
 use super::fair::{Held, Places};
@@ -199,7 +200,9 @@ impl Place {
         self,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> (Option<Self>, Result<T, Refusal>) {
-        match spawn_blocking(move || (self, work())).await {
+        // What the work says belongs to the request.
+        let span = Span::current();
+        match spawn_blocking(move || (self, span.in_scope(work))).await {
             Ok((place, result)) => (Some(place), result),
             Err(error) => {
                 tracing::error!(%error, "a request's work panicked");

@@ -11,7 +11,14 @@ use super::*;
 /// Limits that nobody reaches.
 fn endless() -> Manners {
     let long = Duration::from_secs(86_400);
-    Manners { callers: 2, patience: long, life: long, floor: 1, grace: long }
+    Manners {
+        callers: 2,
+        patience: long,
+        life: long,
+        floor: 1,
+        grace: long,
+        traffic: Arc::default(),
+    }
 }
 
 const SHORT: Duration = Duration::from_millis(30);

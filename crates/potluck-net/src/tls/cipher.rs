@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::SupportedCipherSuite;
 use rustls::crypto::{CryptoProvider, ring};
 
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     let cipher_suites = suites(has_aes()).to_vec();
     Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() })
 }
@@ -23,7 +23,7 @@ fn suites(aes: bool) -> [SupportedCipherSuite; 3] {
 }
 
 /// Whether the processor has instructions for AES-GCM.
-pub(super) fn has_aes() -> bool {
+pub(crate) fn has_aes() -> bool {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     let has = std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq");
     #[cfg(target_arch = "aarch64")]

@@ -154,6 +154,13 @@ impl SoupFile {
         self.tensors.last().map_or(self.header.len() as u64, |tensor| tensor.end)
     }
 
+    /// The text of the configuration that an adapter in one file has in its header, if it is one.
+    pub fn adapter_config(&self) -> Option<String> {
+        // Eight bytes say how long the rest is.
+        let header: serde_json::Value = serde_json::from_slice(self.header.get(8..)?).ok()?;
+        header["__metadata__"][ADAPTER_CONFIG_KEY].as_str().map(str::to_owned)
+    }
+
     /// The names of its tensors, in the order of the file.
     pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
         self.tensors.iter().map(|placed| placed.tensor.name.as_str())

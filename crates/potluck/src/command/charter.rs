@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::new::read_charter;
+use super::new::{check_names, read_charter};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -52,6 +52,7 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 
 fn check(args: &CheckArgs, output: &Output) -> Result<(), Failure> {
     let charter = read_charter(&args.charter)?;
+    check_names(&charter, &args.charter)?;
     let (meaning, warnings) = (check::meaning(&charter), check::warnings(&charter));
     meaning.iter().for_each(|line| output.line(line));
     if warnings.is_empty() {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-pub(in crate::command) use self::founding::read_charter;
 use self::founding::{Founded, Plan};
+pub(in crate::command) use self::founding::{check_names, read_charter};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -41,6 +41,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     founding::check_target(&args.dir)?;
     let charter = founding::read_charter(&args.charter)?;
+    check_names(&charter, &args.charter)?;
     let base = {
         let progress = Progress::begin(output, "hashing the base");
         founding::read_base(&args.base, &mut |done, total| progress.at(done, total))?

@@ -148,7 +148,7 @@ async fn read(index: &Piece, asked: &Asked<Nothing>) -> Result<(Arc<Standing>, S
         let shown = aggregator.ledger.shown(&standing, index)?;
         Ok((standing, shown))
     };
-    let read = tokio::task::spawn_blocking(reading).await.map_err(|_| Problem::internal())?;
+    let read = crate::http::request::blocking(reading).await.map_err(|_| Problem::internal())?;
     let (standing, shown) =
         read.map_err(|refusal: potluck_core::Refusal| Problem::from(refusal))?;
     let missing = || Problem::not_found("the ledger has no such entry, or not yet");

@@ -3,6 +3,7 @@
 //! ```text
 //! entry      a new entry, as the list shows it; its id is its index
 //! round      the latest round stands otherwise than before
+//! blends     all blends under way, while there are some
 //! uploads    all uploads under way, while there are some; with a token of the scope `status` alone
 //! ```
 //!
@@ -17,6 +18,8 @@ use std::time::Duration;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::unfold;
+use potluck_core::Federation;
+use potluck_core::federation::Round;
 use potluck_wire::UploadStatus;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -27,6 +30,7 @@ use super::answer::Seen;
 use super::ask::Asked;
 use super::entries::EntryLine;
 use super::problem::{Common, Problem};
+use crate::blends::BlendStatus;
 use crate::http::Shared;
 use crate::http::access::{Wanted, may_read};
 
@@ -76,7 +80,28 @@ impl From<UploadStatus> for UploadNow {
     }
 }
 
-/// What happens, as server-sent events: `entry`, `round`, and with a token of the scope `status`, `uploads`
+/// A soup that is being blended
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+struct BlendNow {
+    /// BLAKE3 of the recipe
+    recipe: String,
+    /// The round that agreed on it
+    round: Option<u64>,
+    done: u64,
+    /// Of how many bytes; 0 until it is known
+    total: u64,
+}
+
+impl BlendNow {
+    fn of(BlendStatus { recipe, done, total }: BlendStatus, federation: &Federation) -> Self {
+        let agreed =
+            |round: &&Round| federation.recipe(round).is_ok_and(|agreed| agreed.digest() == recipe);
+        let round = federation.rounds().iter().rev().find(agreed).map(|round| round.number);
+        Self { recipe: recipe.to_string(), round, done, total }
+    }
+}
+
+/// What happens, as server-sent events: `entry`, `round`, `blends`, and with a token of the scope `status`, `uploads`
 #[utoipa::path(get, path = "/api/v1/events", tag = "ledger", operation_id = "events", params(Which),
     responses(
         (status = 200, body = String, content_type = "text/event-stream"),
@@ -104,6 +129,7 @@ struct Watching {
     /// The next entry to tell.
     next: u64,
     round: Option<RoundStands>,
+    blends: Vec<BlendNow>,
     sees_uploads: bool,
     uploads: Vec<UploadNow>,
     ready: VecDeque<Event>,
@@ -121,7 +147,7 @@ impl Watching {
         let ended = shared.ended.get().cloned();
         let size = shared.aggregator.standing().federation.size();
         let next = from.map_or(size, |from| from.clamp(size.saturating_sub(MOST), size));
-        let (round, uploads, ready) = (None, Vec::new(), VecDeque::new());
+        let (round, blends, uploads, ready) = (None, Vec::new(), Vec::new(), VecDeque::new());
         let mut watching = Self {
             shared,
             growth,
@@ -129,6 +155,7 @@ impl Watching {
             tick: interval(TICK),
             next,
             round,
+            blends,
             sees_uploads,
             uploads,
             ready,
@@ -180,6 +207,12 @@ impl Watching {
         if round != self.round {
             self.ready.extend(round.as_ref().and_then(|it| event("round", it)));
             self.round = round;
+        }
+        let blends = self.shared.aggregator.blends.status().into_iter();
+        let blends: Vec<_> = blends.map(|it| BlendNow::of(it, federation)).collect();
+        if blends != self.blends {
+            self.ready.extend(event("blends", &blends));
+            self.blends = blends;
         }
         if self.sees_uploads {
             let all = self.shared.aggregator.uploads.status();

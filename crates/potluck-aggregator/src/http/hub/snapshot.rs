@@ -14,7 +14,7 @@ use potluck_soup::checkpoint::INDEX;
 use super::revision::{Commit, Revision};
 use super::{Hub, Trouble, card};
 use crate::ledger::Standing;
-use crate::streams::Content;
+use crate::streams::{Content, SoupContent};
 
 /// The name of the card.
 const CARD: &str = "README.md";
@@ -107,6 +107,9 @@ impl Snapshot {
                 files.push(HubFile::of(RECIPE, recipe.canonical().into()));
                 files
             }
+            Revision::Soup(recipe, None) if federation.charter().adapters().is_some() => {
+                mixed_adapter(&recipe, standing, hub)?
+            }
             Revision::Soup(recipe, published) => soup(&recipe, published, standing, hub)?,
         };
         if !files.iter().any(|file: &HubFile| file.path == CARD) {
@@ -137,6 +140,11 @@ impl HubFile {
     fn stored(path: &str, entry: &FileEntry) -> Self {
         let known = Known::Sha256(entry.sha256);
         Self { path: path.to_owned(), size: entry.size, known, from: From::Store(entry.clone()) }
+    }
+
+    fn mixing(path: &str, recipe: &Recipe, mixing: Arc<SoupContent>) -> Self {
+        let (known, size) = (Known::Recipe(recipe.digest()), mixing.length());
+        Self { path: path.to_owned(), size, known, from: From::Mixing(mixing) }
     }
 
     /// Opens it. Blocking.
@@ -173,6 +181,17 @@ fn adapter(file: &FileEntry, hub: &Hub) -> Result<Vec<HubFile>, Trouble> {
     Ok(vec![HubFile::stored(ADAPTER, file), config])
 }
 
+/// The soup of adapters that nobody published: an adapter again, mixed while it is sent.
+fn mixed_adapter(recipe: &Recipe, standing: &Standing, hub: &Hub) -> Result<Vec<HubFile>, Trouble> {
+    let mixing = hub.streams.soup(recipe, &standing.catalogue);
+    let mixing = mixing.map_err(|error| Trouble::broken(&error))?;
+    // The soup of adapters with a configuration each has one.
+    let config = mixing.adapter_config().unwrap_or_else(|| "{}".to_owned());
+    let recipe_file = HubFile::of(RECIPE, recipe.canonical().into());
+    let config = HubFile::of("adapter_config.json", config.into());
+    Ok(vec![HubFile::mixing(ADAPTER, recipe, mixing), config, recipe_file])
+}
+
 fn soup(
     recipe: &Recipe,
     published: Option<FileEntry>,
@@ -183,10 +202,7 @@ fn soup(
         Some(file) => HubFile::stored(WEIGHTS, file),
         None => {
             let mixing = hub.streams.soup(recipe, &standing.catalogue);
-            let mixing: Arc<dyn Content> = mixing.map_err(|error| Trouble::broken(&error))?;
-            let known = Known::Recipe(recipe.digest());
-            let (path, size) = (WEIGHTS.to_owned(), mixing.length());
-            HubFile { path, size, known, from: From::Mixing(mixing) }
+            HubFile::mixing(WEIGHTS, recipe, mixing.map_err(|error| Trouble::broken(&error))?)
         }
     };
     let beside = |file: &&FileEntry| ![WEIGHTS, INDEX, CARD, RECIPE].contains(&file.path.as_str());

@@ -205,3 +205,18 @@ async fn what_the_charter_keeps_is_kept() {
     }
     served.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_known_after_a_restart() {
+    let folder = Folder::under(OPEN);
+    let served = agreed(&folder).await;
+    let info = served.json("/api/models/news/model/revision/agency%3D0.25%2Creaders%3D0.75").await;
+    let of_commit = format!("/api/models/news/model/revision/{}", info["sha"].as_str().unwrap());
+    served.stop().await;
+    let served = Served::start(&folder).await;
+    assert_eq!(served.json(&of_commit).await["sha"], info["sha"]);
+    let (status, code, _) =
+        served.refused(&format!("/news/model/resolve/{}/x", "0".repeat(40))).await;
+    assert_eq!((status, code.as_str()), (404, "RevisionNotFound"));
+    served.stop().await;
+}

@@ -142,3 +142,16 @@ fn a_cut_upload_goes_on_for_its_own_party_alone() {
     cut("readers");
     assert_eq!(asked_for(&aggregator, "readers", &content), 0);
 }
+
+#[test]
+fn a_party_whose_name_is_a_word_of_something_else_is_not_let_in() {
+    let folder = Folder::under(&PRIVATE.replace("agency", "base"));
+    let aggregator = folder.open();
+    let invite =
+        Invite { party: "base".parse().unwrap(), key: key(40).public(), expires: u64::MAX };
+    for body in [admit("base"), Body::Invite(invite)] {
+        let refusal = aggregator.say(Author::Operator, body).unwrap_err();
+        assert_eq!(refusal.code, Code::NotPermitted);
+        assert!(refusal.sentence.starts_with("a party cannot be called 'base'"), "{refusal:?}");
+    }
+}

@@ -10,7 +10,7 @@ use potluck_core::envelope::Domain;
 use potluck_core::federation::genesis_entry;
 use potluck_core::{
     Author, Blake3, Body, Charter, Envelope, Federation, Kind, Manifest, PrivateKey, PublicKey,
-    Statement,
+    Statement, reserved,
 };
 use potluck_log::{NoteSigner, VerifierKey};
 use potluck_soup::{inspect_base, manifest_of};
@@ -48,6 +48,16 @@ pub(in crate::command) fn read_charter(path: &Path) -> Result<Charter, Failure> 
     })?;
     Charter::from_toml(&text)
         .map_err(|error| Failure::input(format!("{}: {error}", path.display())))
+}
+
+/// Refuses names by which a federation and its parties could not be spoken of.
+pub(in crate::command) fn check_names(charter: &Charter, path: &Path) -> Result<(), Failure> {
+    let parties = charter.parties().keys().map(reserved::party);
+    let names = std::iter::once(reserved::federation(charter.name())).chain(parties);
+    let wrong = |error: reserved::Reserved| {
+        Failure::input(format!("{}: {error}", path.display())).hint("choose another name")
+    };
+    names.collect::<Result<(), _>>().map_err(wrong)
 }
 
 /// Lists and judges the base: its weights must be what experts can be compared with.
