@@ -193,6 +193,7 @@ fn name(asked: &Asked) -> &'static str {
         Asked::Ledger(..) => "ledger",
         Asked::Append(..) => "append",
         Asked::Submit(..) => "submit",
+        Asked::Bring(..) => "bring",
         Asked::Fetch(..) => "fetch",
         Asked::Cosign(..) => "cosign",
         Asked::Status(..) => "status",
