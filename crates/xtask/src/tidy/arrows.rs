@@ -18,6 +18,7 @@ const TABLE: &str = "
     potluck-wire       -> potluck-core potluck-log
     potluck-net        -> potluck-core potluck-log potluck-wire
     potluck-train      -> potluck-core potluck-soup
+    potluck-study      -> potluck-train
     potluck-aggregator -> potluck-bargain potluck-core potluck-log potluck-soup potluck-wire \
                           potluck-net potluck-interchange
     potluck            -> potluck-bargain potluck-core potluck-log potluck-soup potluck-wire \

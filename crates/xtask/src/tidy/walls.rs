@@ -3,8 +3,8 @@
 
 use super::metadata::Graph;
 
-/// The trainer: the only crate that knows libtorch, and one that cannot speak.
-const TRAINER: &str = "potluck-train";
+/// The trainer, and what stands on it: the only crates that know libtorch, and such that cannot speak.
+const TRAINERS: [&str; 2] = ["potluck-train", "potluck-study"];
 
 /// What is libtorch.
 const TORCH: [&str; 2] = ["tch", "torch-sys"];
@@ -54,7 +54,7 @@ pub(super) fn breaches(graph: &Graph) -> Vec<String> {
     let mut breaches = Vec::new();
     for (name, member) in &graph.members {
         let reachable = graph.reachable(member);
-        let forbidden: &[&str] = if name == TRAINER { &NETWORK } else { &TORCH };
+        let forbidden: &[&str] = if TRAINERS.contains(&name.as_str()) { &NETWORK } else { &TORCH };
         let holes = forbidden.iter().filter(|it| reachable.contains(*it));
         breaches.extend(holes.map(|it| format!("{name} must not be built from {it}")));
 
@@ -73,8 +73,8 @@ pub(super) fn breaches(graph: &Graph) -> Vec<String> {
             must_not_name(&RANDOMNESS);
         }
     }
-    if graph.default_members.contains(TRAINER) {
-        breaches.push(format!("{TRAINER} must not be a default member"));
+    for name in TRAINERS.iter().filter(|name| graph.default_members.contains(**name)) {
+        breaches.push(format!("{name} must not be a default member"));
     }
     breaches
 }
