@@ -3,8 +3,8 @@
 
 use super::metadata::Graph;
 
-/// The trainers: the only crates that know libtorch, and ones that cannot speak.
-const TRAINERS: [&str; 2] = ["potluck-train", "potluck-locomotion"];
+/// The trainer, and what stands on it: the only crates that know libtorch, and such that cannot speak.
+const TRAINERS: [&str; 3] = ["potluck-train", "potluck-locomotion", "potluck-study"];
 
 /// What is libtorch.
 const TORCH: [&str; 2] = ["tch", "torch-sys"];
