@@ -209,6 +209,14 @@ async fn as_it_is(mut response: Response) -> Response {
     response
 }
 
+/// Does what may wait for the disk for a moment, on this very thread; other callers are attended on another meanwhile. To hand
+/// it over and to be called back is two waits for a processor, which on a busy machine are most of what a reader waits for.
+///
+/// Whoever calls it holds one of the reads' permits: so many threads are there at most.
+fn here<T>(reading: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(reading)
+}
+
 /// An answer of one sentence, which nobody keeps.
 fn words(status: StatusCode, sentence: &'static str) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], sentence).into_response()

@@ -37,8 +37,8 @@ use self::commits::Commits;
 use self::revision::Revision;
 use self::snapshot::Snapshot;
 use self::trouble::Trouble;
-use super::Shared;
 use super::access::{bearer, may_read};
+use super::{Shared, here};
 use crate::server::Aggregator;
 use crate::streams::Streams;
 
@@ -146,10 +146,8 @@ async fn opened(
     let found = Revision::find(&revision, &standing, shared)?;
     may_read(shared, headers, found.wanted())?;
     let _turn = shared.reads.acquire().await.map_err(|error| Trouble::broken(&error))?;
-    let shared = Arc::clone(shared);
     // Headers of files are read.
-    let open = move || Snapshot::of(found, &standing, &shared.hub);
-    super::request::blocking(open).await.map_err(|error| Trouble::broken(&error))?
+    here(|| Snapshot::of(found, &standing, &shared.hub))
 }
 
 /// What a handler gives: an answer, or the trouble in the client's own words.

@@ -15,6 +15,7 @@ use super::ask::{Asked, Nothing, Piece, limit};
 use super::federation::Checkpoint;
 use super::problem::{Common, Named, Problem};
 use super::shape::{Listed, name};
+use crate::http::here;
 use crate::ledger::Standing;
 
 /// An entry in a line
@@ -141,16 +142,10 @@ type Shown = (u64, Entry, TlogProof);
 /// Reads the entry and its proof from the store, which blocks.
 async fn read(index: &Piece, asked: &Asked<Nothing>) -> Result<(Arc<Standing>, Shown), Problem> {
     let index = index.number("index")?;
-    let aggregator = asked.shared.aggregator.clone();
+    let aggregator = &asked.shared.aggregator;
     let _turn = asked.shared.reads.acquire().await.map_err(|_| Problem::internal())?;
-    let reading = move || {
-        let standing = aggregator.standing();
-        let shown = aggregator.ledger.shown(&standing, index)?;
-        Ok((standing, shown))
-    };
-    let read = crate::http::request::blocking(reading).await.map_err(|_| Problem::internal())?;
-    let (standing, shown) =
-        read.map_err(|refusal: potluck_core::Refusal| Problem::from(refusal))?;
+    let standing = aggregator.standing();
+    let shown = here(|| aggregator.ledger.shown(&standing, index)).map_err(Problem::from)?;
     let missing = || Problem::not_found("the ledger has no such entry, or not yet");
     let (entry, recorded) = shown.ok_or_else(missing)?;
     // Of our own making.

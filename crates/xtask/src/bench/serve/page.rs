@@ -3,7 +3,7 @@
 use super::Extent;
 use super::api::{Api, RATE};
 use super::crowd::{Crowd, READERS};
-use super::streams::{FIRST, Streamed, WHOLE};
+use super::streams::{FIRST, FIRST_MIB, Streamed, WHOLE};
 use crate::bench::machine::Machine;
 use crate::bench::report::{Ratio, median};
 
@@ -31,7 +31,7 @@ pub(super) fn write(results: &Results<'_>) -> String {
          before, as it is mixed, or a file of\nthe same size from nginx (one process, `sendfile`). `potluck mix` reads the same \
          experts and writes such a file, which nobody syncs, without\ndigests. All take turns, over and over; everything is in the \
          page cache. One stream is held against what `potluck mix` makes, byte for byte.\nA server that just started compares each \
-         MiB of an expert with the ledger's digest when it first reads it.\n\n\
+         64 KiB of an expert with the ledger's digest when it first reads it.\n\n\
          Machine: {cpu}; {cores} cores, {memory_gib} GiB, Linux {kernel}; load before the first run {load:.1}. Rival: {}.\n\n\
          ## Figures\n\n",
         results.nginx
@@ -67,9 +67,11 @@ fn streams(streamed: &Streamed) -> String {
             row.contender, row.seconds, row.lowest, row.highest, row.cpu_seconds, row.n
         );
     }
-    text += &format!("\n### {FIRST}\n\n{MILLISECONDS}");
-    for row in streamed.rows.iter().filter(|row| row.work == FIRST) {
-        text += &milliseconds(row);
+    for work in [FIRST, FIRST_MIB] {
+        text += &format!("\n### {work}\n\n{MILLISECONDS}");
+        for row in streamed.rows.iter().filter(|row| row.work == work) {
+            text += &milliseconds(row);
+        }
     }
     text
 }

@@ -10,9 +10,10 @@ use super::place::{Place, Server, cpu_seconds, weights};
 use crate::bench::measure::{Contender, Output, in_turn};
 use crate::bench::report::{Ratio, Row, Target};
 
-/// The whole file, and its first byte.
+/// The whole file, its first byte, which is of the header, and as much as has weights in it.
 pub(super) const WHOLE: &str = "the whole file";
 pub(super) const FIRST: &str = "the first byte";
+pub(super) const FIRST_MIB: &str = "the first MiB";
 
 const MIX: &str = "potluck mix, fresh file";
 const NGINX: &str = "nginx, a static file";
@@ -61,7 +62,8 @@ pub(super) fn measure(place: &Place, nginx: &Path, runs: usize) -> Result<Stream
     let mut mixed = Runs::of(WHOLE, MIX);
     let mut served = Runs::of(WHOLE, NGINX);
     let (mut fresh, mut used) = (Runs::of(WHOLE, FRESH), Runs::of(WHOLE, USED));
-    let (mut fresh_first, mut used_first) = (Runs::of(FIRST, FRESH), Runs::of(FIRST, USED));
+    let firsts = |contender| [FIRST, FIRST_MIB].map(|work| Runs::of(work, contender));
+    let (mut fresh_first, mut used_first) = (firsts(FRESH), firsts(USED));
     for _ in 0..runs {
         let row = mix(place)?;
         mixed.add(row.seconds, row.cpu_seconds);
@@ -76,15 +78,20 @@ pub(super) fn measure(place: &Place, nginx: &Path, runs: usize) -> Result<Stream
             let before = cpu_seconds(&server.process)?;
             let fetched = unseen(place, &server, false)?;
             whole.add(fetched.seconds, cpu_seconds(&server.process)? - before);
-            first.add(fetched.first_byte, 0.0);
+            add_firsts(first, &fetched);
             whole.peak = whole.peak.max(server.peak_rss()?);
         }
         for _ in 0..TASTES {
-            used_first.add(unseen(place, &server, true)?.first_byte, 0.0);
+            add_firsts(&mut used_first, &unseen(place, &server, true)?);
         }
     }
-    let all = [mixed, served, fresh, used, fresh_first, used_first];
-    Ok(Streamed { rows: all.iter().map(Runs::row).collect() })
+    let all = [mixed, served, fresh, used].into_iter().chain(fresh_first).chain(used_first);
+    Ok(Streamed { rows: all.map(|runs| runs.row()).collect() })
+}
+
+fn add_firsts([first_byte, first_mib]: &mut [Runs; 2], fetched: &Fetched) {
+    first_byte.add(fetched.first_byte, 0.0);
+    first_mib.add(fetched.first_mib, 0.0);
 }
 
 /// Holds one stream against what `potluck mix` made.
@@ -116,6 +123,7 @@ fn mix(place: &Place) -> Result<Row> {
 
 struct Fetched {
     first_byte: f64,
+    first_mib: f64,
     seconds: f64,
 }
 
@@ -131,7 +139,11 @@ fn fetch(place: &Place, address: std::net::SocketAddr, path: &str, taste: bool) 
     }
     let told = Place::told(&mut reader)?;
     let number = |name: &str| told[name].as_f64().with_context(|| format!("no {name} in {told}"));
-    let fetched = Fetched { first_byte: number("first_byte")?, seconds: number("seconds")? };
+    let fetched = Fetched {
+        first_byte: number("first_byte")?,
+        first_mib: number("first_mib")?,
+        seconds: number("seconds")?,
+    };
     anyhow::ensure!(taste || told["bytes"].as_u64() > Some(0), "nothing came: {told}");
     Ok(fetched)
 }
