@@ -103,7 +103,7 @@ fn moving_lambda_changes_figures_and_the_line(page: &Page, served: &Served) {
             select.value = arguments[0]; select.dispatchEvent(new Event('change')); \
             return document.querySelectorAll('#explorer .chart .run').length;";
         let runs = page.session.execute(show, &[json!(shown)]);
-        assert_eq!(runs.as_u64().unwrap() > 0, true, "{shown}");
+        assert!(runs.as_u64().unwrap() > 0, "{shown}");
         page.says("#explorer .legend", "the operator's figures");
         page.picture(&format!("front-{shown}"));
     }
