@@ -37,11 +37,11 @@ fn five_hundred_points_follow_the_slider() {
         page.says("#explorer pre", "revision=");
         let lines = "return document.querySelectorAll('#explorer .lines path').length;";
         assert_eq!(page.session.execute(lines, &[]), json!(500));
-        let mut told = vec![("all axes", drag(page))];
+        let mut told = vec![("all axes", drag(page, 0))];
         let pair = "const select = document.querySelector('#explorer select'); select.value = 0; \
             select.dispatchEvent(new Event('change'));";
         page.session.execute(pair, &[]);
-        told.push(("a pair", drag(page)));
+        told.push(("a pair", drag(page, 2)));
         for (what, waits) in told {
             assert!(waits["inputs"].as_u64().unwrap() > 20, "{what}: {waits}");
             println!(
@@ -53,13 +53,13 @@ fn five_hundred_points_follow_the_slider() {
     });
 }
 
-/// Drags a slider by the mouse, and moves it by the keyboard.
-fn drag(page: &Page) -> Value {
+/// Drags a slider by the mouse, and moves the next one by the keyboard.
+fn drag(page: &Page, which: usize) -> Value {
     page.session.execute(WATCH, &[]);
     let sliders = page.session.find_all("#explorer input[type=range]");
     let before = page.text("#explorer pre");
-    page.session.drag(&sliders[0], 80, 40);
-    page.session.type_into(&sliders[1], &LEFT.repeat(10));
+    page.session.drag(&sliders[which], 80, 40);
+    page.session.type_into(&sliders[which + 1], &LEFT.repeat(10));
     let waits = page.session.execute_async(WAITS, &[]);
     assert_ne!(page.text("#explorer pre"), before);
     waits
@@ -88,7 +88,7 @@ fn a_long_ledger_is_read_and_checked() {
         }
         go("/front");
         page.says("#explorer pre", "revision=");
-        told("the front of a round and 430 runs: λ dragged", drag(page));
+        told("the front of a round and 430 runs: λ dragged", drag(page, 0));
         go("/ledger");
         page.session.execute(WATCH, &[]);
         page.click("#check button");

@@ -81,10 +81,10 @@ fn round(federation: &Federation, party: &str, action: &[&str]) -> Ended {
 /// Scores that say: the more of my expert, the better, and everything is better than the base. One party would not live with
 /// the second candidate.
 fn bargain(federation: &Federation) {
-    let candidates = federation.stranger(&["round", "candidates"], &[]).succeeded();
+    let status = federation.stranger(&["round", "status"], &[]).succeeded();
     for party in PARTIES {
         let verdict = |mean: f64| json!({"mean": mean, "error": 0.5, "prompts": 10});
-        let rows: serde_json::Map<String, Value> = candidates["candidates"]
+        let rows: serde_json::Map<String, Value> = status["bargain"]["candidates"]
             .as_array()
             .unwrap()
             .iter()

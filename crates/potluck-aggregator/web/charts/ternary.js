@@ -46,8 +46,9 @@ export function ternary(front, start, onMove) {
   const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart" });
   chart.append(shade(front), svg("path", { d: `M${CORNERS.map((it) => it.join(" ")).join("L")}z`, class: "axis" }));
   CORNERS.forEach(([x, y], party) => {
-    const below = party === 0 ? -16 : 30;
-    chart.append(svg("text", { x, y: y + below, "text-anchor": "middle", class: "name" }, front.parties[party]));
+    // Names of the lower corners begin and end with the picture: on a phone they are large.
+    const [below, anchor, at] = [[-16, "middle", x], [34, "start", 4], [34, "end", WIDTH - 4]][party];
+    chart.append(svg("text", { x: at, y: y + below, "text-anchor": anchor, class: "name" }, front.parties[party]));
   });
   for (const point of front.points.filter((it) => it.lambda)) {
     const [x, y] = spot(point.lambda);

@@ -1,7 +1,6 @@
 // A slider for each party. Moved, it takes from the others in proportion, so that the shares go on to sum to one.
 
 import { percent } from "../charts/svg.js";
-import { whole } from "../charts/ternary.js";
 
 /**
  * @param {string[]} parties
@@ -43,10 +42,14 @@ export function sliders(parties, start, onMove) {
  */
 export function moved(lambda, which, ppm) {
   const rest = 1e6 - lambda[which];
-  const others = lambda.length - 1;
+  const left = (1e6 - ppm) / 1e6;
   // With nothing to keep in proportion, all others get alike.
-  const parts = lambda.map((it, party) =>
-    party === which ? ppm : rest > 0 ? (it * (1e6 - ppm)) / rest : (1e6 - ppm) / Math.max(1, others),
-  );
-  return whole(parts.map((part) => part / 1e6));
+  const shares = lambda.map((it) => (rest > 0 ? it / rest : 1 / Math.max(1, lambda.length - 1)));
+  const parts = lambda.map((_, party) => (party === which ? 0 : Math.floor(shares[party] * left * 1000 + 1e-6) * 1000));
+  // What rounding leaves is another's, so that the one that was moved is where it was put.
+  const largest = parts.indexOf(Math.max(...parts.filter((_, party) => party !== which)));
+  const other = largest === which ? (which + 1) % lambda.length : largest;
+  parts[other] += 1e6 - ppm - parts.reduce((sum, part) => sum + part, 0);
+  parts[which] = ppm;
+  return parts;
 }

@@ -72,7 +72,7 @@ fn page(machine: &Machine, made: &Value, told: &[Value], ratio: &Ratio, quick: b
         "# The dashboard: how fast\n\n\
          Written by `cargo xtask bench dashboard{quick}`. A federation of eight parties with a ledger of {} entries and {} scored\n\
          mixtures in eight rounds, served by `potluck-aggregator` and read in Debian's Chromium, headless, without a GPU. A round of\n\
-         eight parties has at most 102 mixtures, so its front is filled up to 500 by {} runs of another method; and the front's own\n\
+         eight parties has 70 of them here, so its front is filled up to 500 by {} runs of another method; and the front's own\n\
          modules draw 500 evaluated points on a page of the tests.\n\n\
          Machine: {cpu}; {cores} cores, {memory_gib} GiB, Linux {kernel}; load before the first run {load:.1}.\n\n\
          - `{}`: {:.0}, {}; target {}: {verdict}\n\n\
