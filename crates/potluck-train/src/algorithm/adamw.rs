@@ -4,6 +4,8 @@
 
 use tch::Tensor;
 
+use crate::allocator::give_back_at_times;
+
 const EPSILON: f64 = 1e-8;
 
 /// How slowly the moments forget.
@@ -85,6 +87,8 @@ impl AdamW {
             weight -= (&*first * (rate / correction1)) / spread;
             let _ = gradient.zero_();
         }
+        // Every way of training comes by here, at the moment at which least is in use.
+        give_back_at_times(self.taken);
         norm
     }
 }
