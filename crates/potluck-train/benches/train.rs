@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use potluck_train::algorithm::AdamW;
-use potluck_train::allocator::keep_freed_memory;
+use potluck_train::allocator::set_up;
 use potluck_train::hf::{Choosing, Decoder, Ending, Folder, Group, Packed, Sampling};
 use potluck_train::stream::Stream;
 use potluck_train::tune::{
@@ -31,7 +31,7 @@ const END: i64 = 2;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
-    keep_freed_memory();
+    set_up();
     let cores = std::thread::available_parallelism()?.get();
     tch::set_num_threads(i32::try_from(cores)?);
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use potluck_train::allocator::keep_freed_memory;
+use potluck_train::allocator::set_up;
 use potluck_train::commands::{Cli, Failure, exit_code, public_code, run};
 
 fn main() -> ExitCode {
-    keep_freed_memory();
+    set_up();
     let cli = Cli::parse();
     // A bug must not look like a crash: one line, and the code of unforeseen failures.
     std::panic::set_hook(Box::new(|panic| eprintln!("error: {}", told(panic))));

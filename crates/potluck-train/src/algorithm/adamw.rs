@@ -6,6 +6,8 @@ mod fused;
 
 use tch::Tensor;
 
+use crate::allocator::give_back_at_times;
+
 const EPSILON: f64 = 1e-8;
 
 /// How slowly the moments forget.
@@ -80,6 +82,8 @@ impl AdamW {
                 by.by_libtorch(weight, gradient, first, second);
             }
         }
+        // Every way of training comes by here, at the moment at which least is in use.
+        give_back_at_times(self.taken);
         norm
     }
 
