@@ -63,6 +63,9 @@ struct Args {
     bench: bool,
 }
 
+/// The longest datagram that a usual path takes, of 1500 bytes with IPv4's and UDP's headers.
+const INTERNET: usize = 1472;
+
 fn main() {
     let args = Args::parse();
     let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
@@ -73,7 +76,7 @@ fn main() {
     let ours = ours::Ours::new(dir.path(), bytes);
     if let Some(loss) = args.loss {
         let delay = Duration::from_millis(args.delay_ms) / 2;
-        let weather = Weather { loss, delay, ..Weather::default() };
+        let weather = Weather { loss, delay, longest: Some(INTERNET), ..Weather::default() };
         for connections in &args.connections {
             for _ in 0..args.runs {
                 let congestion = if args.bbr { Congestion::Bbr } else { Congestion::Cubic };

@@ -103,9 +103,7 @@ impl Ours {
             let (start, content) = (Start::now(), std::slice::from_ref(&self.content));
             let sent = match &clients[..] {
                 [only] => only.submit(&envelope, content, |_| ()).await,
-                [first, others @ ..] => {
-                    first.submit_over(others, &envelope, content, |_| ()).await
-                }
+                [first, others @ ..] => first.submit_over(others, &envelope, content, |_| ()).await,
                 [] => return start.taken(),
             };
             sent.unwrap();
@@ -158,7 +156,7 @@ struct Running {
 
 impl Running {
     fn start(store: &Path) -> Self {
-        let runtime = match std::env::var("T5_W").ok().and_then(|w| w.parse().ok()) { Some(w) => tokio::runtime::Builder::new_multi_thread().worker_threads(w).enable_all().build().unwrap(), None => server_runtime().unwrap() };
+        let runtime = server_runtime().unwrap();
         let key = PrivateKey::from_seed(&[1; 32]);
         let service = Arc::new(Store { folder: store.to_owned() });
         let any = "127.0.0.1:0".parse().unwrap();
