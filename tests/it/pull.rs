@@ -58,8 +58,9 @@ fn a_source_that_is_down_or_holds_other_bytes_is_left_for_the_next() {
     let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let from = [&nobody.to_string(), &rotten.address, &federation.address];
     let ended = end(pull(&federation, &from.map(String::as_str), "pulled"));
-    assert!(ended.stderr.contains("other bytes"), "{ended:?}");
-    assert_eq!(ended.succeeded()["changes_of_source"], 1);
+    // Whoever is asked for that byte first brings it, or shows that its store is damaged.
+    let is_found_out = ended.stderr.contains("other bytes");
+    assert_eq!(ended.succeeded()["changes_of_source"], u64::from(is_found_out));
     assert!(is_the_base(&federation, "pulled"));
     // Where every one of them is so, it is said, and what was verified is kept.
     let ended = end(pull(&federation, &[&rotten.address, &rotten.address], "half"));

@@ -18,13 +18,19 @@ mod ours;
 mod quic;
 #[path = "transport/tcp.rs"]
 mod tcp;
+#[path = "../src/tests/weather.rs"]
+#[allow(dead_code, reason = "tests use the rest of it")]
+mod weather;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
+use potluck_net::Congestion;
 use serde_json::{Value, json};
 
 use self::clock::Taken;
+use self::weather::Weather;
 
 #[derive(Parser)]
 struct Args {
@@ -40,10 +46,25 @@ struct Args {
     /// Run the contenders alone whose name contains this
     #[arg(long, default_value = "")]
     only: String,
+    /// Of a thousand packets so many are lost
+    #[arg(long)]
+    loss: Option<u64>,
+    /// Milliseconds there and back
+    #[arg(long, default_value_t = 100, requires = "loss")]
+    delay_ms: u64,
+    /// Over how many connections at once
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4, 6], requires = "loss")]
+    connections: Vec<usize>,
+    /// By which rule to send
+    #[arg(long, requires = "loss")]
+    bbr: bool,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
 }
+
+/// The longest datagram that a usual path takes, of 1500 bytes with IPv4's and UDP's headers.
+const INTERNET: usize = 1472;
 
 fn main() {
     let args = Args::parse();
@@ -53,6 +74,19 @@ fn main() {
     let dir = tempfile::tempdir_in(dir).unwrap();
     let bytes = args.mib << 20;
     let ours = ours::Ours::new(dir.path(), bytes);
+    if let Some(loss) = args.loss {
+        let delay = Duration::from_millis(args.delay_ms) / 2;
+        let weather = Weather { loss, delay, longest: Some(INTERNET), ..Weather::default() };
+        for connections in &args.connections {
+            for _ in 0..args.runs {
+                let congestion = if args.bbr { Congestion::Bbr } else { Congestion::Cubic };
+                let seconds = ours.upload_over(weather, *connections, congestion).seconds;
+                let rate = bytes as f64 * 8.0 / seconds / 1e6;
+                println!("{connections} connections: {seconds:.2} s, {rate:.1} Mbit/s");
+            }
+        }
+        return;
+    }
     let contenders: [(&str, &dyn Fn() -> Taken); 6] = [
         ("quinn", &|| quic::transfer(bytes, false)),
         ("quinn and BLAKE3", &|| quic::transfer(bytes, true)),

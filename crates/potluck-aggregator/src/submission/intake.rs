@@ -63,6 +63,7 @@ impl potluck_net::Share for Piecewise {
 }
 
 /// Where the content is, or will be.
+#[expect(clippy::large_enum_variant, reason = "there is one for an upload")]
 pub(super) enum Content {
     /// Among the blobs, from an earlier submission.
     Stored,

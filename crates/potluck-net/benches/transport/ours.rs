@@ -13,13 +13,15 @@ use potluck_core::envelope::Domain;
 use potluck_core::{Blake3, Code, Envelope, FileEntry, Kind, PrivateKey, PublicKey, Refusal};
 use potluck_net::blob::{self, Digests, Hashed, Partial};
 use potluck_net::{
-    Blended, Client, Content, LedgerPage, Limits, Offer, Receipt, Server, Service, Status,
-    StoredBlob, Upload, Wanted, client_runtime, connect, server_runtime,
+    Blended, Client, Congestion, Content, LedgerPage, Limits, Offer, Ranges, Receipt, Server,
+    Service, Share, Status, StoredBlob, Tuning, Upload, Wanted, client_runtime, connect,
+    connect_tuned, server_runtime,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::clock::{Start, Taken};
+use crate::weather::{Proxy, Weather};
 
 /// A source, and where copies go.
 pub(crate) struct Ours {
@@ -67,6 +69,44 @@ impl Ours {
         let taken = running.with_client(async |client| {
             let start = Start::now();
             client.submit(&envelope, std::slice::from_ref(&self.content), |_| ()).await.unwrap();
+            start.taken()
+        });
+        running.stop();
+        fs::remove_dir_all(&store).unwrap();
+        taken
+    }
+
+    /// As [`Self::upload`], over several connections through a network of this weather.
+    pub(crate) fn upload_over(
+        &self,
+        weather: Weather,
+        connections: usize,
+        congestion: Congestion,
+    ) -> Taken {
+        let store = self.dir.join("store");
+        fs::create_dir(&store).unwrap();
+        let running = Running::start(&store);
+        let envelope = self.envelope();
+        let taken = client_runtime().unwrap().block_on(async {
+            let (mut clients, mut proxies) = (Vec::new(), Vec::new());
+            while clients.len() < connections {
+                // Each client has its own; a handshake on a bad network may not come through.
+                let proxy = Proxy::start(running.address, proxies.len() as u64, weather).await;
+                let address = proxy.address.to_string();
+                let tuning = Tuning { congestion, ..Tuning::default() };
+                match connect_tuned(&address, &running.server, &party(), None, &tuning).await {
+                    Ok(client) => clients.push(client),
+                    Err(error) => eprintln!("{error}"),
+                }
+                proxies.push(proxy);
+            }
+            let (start, content) = (Start::now(), std::slice::from_ref(&self.content));
+            let sent = match &clients[..] {
+                [only] => only.submit(&envelope, content, |_| ()).await,
+                [first, others @ ..] => first.submit_over(others, &envelope, content, |_| ()).await,
+                [] => return start.taken(),
+            };
+            sent.unwrap();
             start.taken()
         });
         running.stop();
@@ -224,6 +264,10 @@ impl Upload for Coming {
         vec![Wanted { blake3: self.blake3, ranges: self.partial.missing() }]
     }
 
+    fn share(&self, _blob: &Blake3) -> Option<Box<dyn Share>> {
+        Some(Box::new(Piecewise(self.partial.share())))
+    }
+
     fn receive(mut self: Box<Self>, content: &mut dyn Read) -> Result<Receipt, Refusal> {
         let missing = self.partial.missing();
         self.partial.receive(&missing, content, &mut |_| ()).unwrap();
@@ -231,5 +275,20 @@ impl Upload for Coming {
             (data(&self.folder, &self.blake3), outboard(&self.folder, &self.blake3));
         self.partial.finish(&data, &outboard).unwrap();
         Ok(Receipt { index: 0, record: String::new(), proof: String::new() })
+    }
+}
+
+struct Piecewise(blob::Share);
+
+impl Share for Piecewise {
+    fn missing(&self) -> Ranges {
+        self.0.missing()
+    }
+
+    fn receive(&self, ranges: &Ranges, content: &mut dyn Read) -> Result<(), Refusal> {
+        self.0.receive(ranges, content, &mut |_| ()).map_err(|error| {
+            eprintln!("{error}");
+            Refusal::new(Code::ProtocolError, "a piece broke off")
+        })
     }
 }

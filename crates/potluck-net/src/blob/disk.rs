@@ -85,7 +85,8 @@ pub trait DiskFile: ReadAt + WriteAt + Debug + Sized {
     /// # Errors
     /// What the file system says.
     fn written(&self) -> io::Result<Vec<Range<u64>>> {
-        Ok(vec![0..self.length()?])
+        let all = 0..self.length()?;
+        Ok(Vec::from([all]))
     }
 
     /// Cuts it, or fills it up with zeros.

@@ -30,10 +30,10 @@ use crate::progress::Progress;
 ///
 /// What is fetched is verified against the ledger while it streams; a fetch that was cut off goes
 /// on where it was. Of several --from each brings parts of a file, and where one fails the others
-/// bring its part. A soup comes with the base's other
-/// files (config, tokenizer), so that it loads as it is; where experts are adapters, it is one too,
-/// with the adapter_config.json that PEFT reads, and with the factors A where the charter has them
-/// drawn from a seed. It is refused until as many witnesses vouch for it as the charter asks for.
+/// bring its part. A soup comes with the base's other files (config, tokenizer), so that it loads
+/// as it is; where experts are adapters, it is one too, with the adapter_config.json that PEFT
+/// reads, and with the factors A where the charter has them drawn from a seed. It is refused until
+/// as many witnesses vouch for it as the charter asks for.
 ///
 /// Examples:
 ///   potluck pull --dir mine base

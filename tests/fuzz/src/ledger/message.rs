@@ -4,8 +4,8 @@ use bytes::Bytes;
 use potluck_core::{Blake3, FileEntry, Sha256};
 use potluck_wire::frame::{Decoder, MAX_REPLY, MAX_REQUEST};
 use potluck_wire::session::client::{
-    AppendCall, BlendCall, ComparedCall, CosignCall, Ended, FetchCall, LedgerCall, Offered, Step,
-    SubmitCall,
+    AppendCall, BlendCall, BringCall, BringingCall, ComparedCall, CosignCall, Ended, FetchCall,
+    LedgerCall, Offered, Step, SubmitCall,
 };
 use potluck_wire::session::server::{Asked, accept};
 use potluck_wire::{Ranges, Reply, Request, Wanted};
@@ -146,6 +146,11 @@ fn submission(replies: &[Reply]) {
     if let Some(wanted) = drain(replies, call.compared(), ComparedCall::on) {
         wants(wanted);
     }
+    if let Some(wanted) = drain(replies, BringCall::new(envelope, files.clone()).0, BringCall::on) {
+        wants(wanted);
+    }
+    let (call, _) = BringCall::new(envelope, files.clone());
+    drain(replies, call.sending(), BringingCall::on);
     let (call, _) = SubmitCall::new(story().entries[1].envelope(), files);
     drain(replies, call.sending(), |call, reply| call.on(reply));
 }
