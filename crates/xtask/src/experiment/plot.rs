@@ -232,7 +232,7 @@ fn legend_of(area: &Area) -> Result<(), Box<dyn std::error::Error>> {
     for (text, color) in entries {
         let style = ("sans-serif", 13).into_font().color(&color);
         area.draw_text(text, &style, (x, 12))?;
-        x += 22 + 7 * text.chars().count() as i32;
+        x += 18 + 6 * text.chars().count() as i32;
     }
     Ok(())
 }

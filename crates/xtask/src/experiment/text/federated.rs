@@ -112,7 +112,7 @@ fn rules(shop: &Shop, parties: &[String]) -> String {
     let seats: String = parties.iter().map(seat).collect();
     format!(
         "name = \"{}\"\nrule = \"mean\"\n\n{seats}[limits]\nexpert_bytes = 100_000_000\n\
-         change_permille = 5000\n\n[access]\nexperts = \"anyone\"\n",
+         change_permille = 5000\n\n[access]\nexperts = \"anyone\"\nsoups = \"anyone\"\n",
         shop.study.name
     )
 }
