@@ -55,9 +55,20 @@ impl Tokenizer {
             let item = desk.item(Split::Train, index);
             [item.article().to_owned(), desk.reference(Split::Train, index, &item, 0, 0.0)]
         });
+        Self::learn_from(recipe.vocabulary, texts)
+    }
+
+    /// Learns merges from any texts until there are `vocabulary` tokens or every word is one.
+    ///
+    /// # Errors
+    /// Where the `tokenizers` crate fails.
+    pub fn learn_from(
+        vocabulary: usize,
+        texts: impl Iterator<Item = String> + Send,
+    ) -> Result<Self, TokenizerError> {
         let byte_level = ByteLevel::new(true, false, true);
         let mut trainer = BpeTrainerBuilder::new()
-            .vocab_size(recipe.vocabulary)
+            .vocab_size(vocabulary)
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
             .special_tokens(SPECIAL.iter().map(|token| AddedToken::from(*token, true)).collect())
             .show_progress(false)

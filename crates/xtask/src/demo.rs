@@ -5,7 +5,6 @@
 //! its own file.
 
 mod stage;
-mod process;
 
 mod training;
 mod federation;
@@ -86,8 +85,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
         stage.step("control", "an expert of another base, mixed in by hand", |stage| {
             control(stage, &homes, &outboxes)
         })?;
-    let audit =
-        stage.step("audit", "an auditor recomputes everything", |stage| federation.audit(stage))?;
+    let audit = stage.step("audit", "an auditor recomputes everything", |stage| {
+        federation.audit(&stage.programs, &stage.path("auditor"))
+    })?;
     let (audited, recomputed) = verdict(&audit);
     let refused = stage.step("bite", "five attacks", |stage| {
         let victim = Victim {
@@ -120,8 +120,8 @@ fn train_bases(stage: &Stage) -> Result<Vec<PathBuf>> {
 fn join(stage: &Stage, federation: &Federation) -> Result<Vec<(&'static str, PathBuf)>> {
     let homes = training::homes(stage);
     for (party, dir) in &homes {
-        let key = federation.join(stage, party, dir)?;
-        federation.admit(stage, party, &key)?;
+        let key = federation.join(&stage.programs, party, dir)?;
+        federation.admit(&stage.programs, party, &key)?;
         training::hand_reward(dir, party)?;
         let (dir, out) = (stage::arg(dir)?, dir.join("base"));
         let args = ["pull", "--dir", dir, "--out", stage::arg(&out)?, "base"];
@@ -163,15 +163,15 @@ fn agree(
     homes: &[(&'static str, PathBuf)],
     refuses: Option<&str>,
 ) -> Result<((Ppm, String), String)> {
-    federation.open_round(stage)?;
+    federation.open_round(&stage.programs)?;
     for (party, dir) in homes {
-        federation.propose(stage, party, dir)?;
+        federation::propose(stage, party, dir)?;
     }
     let deal = bargain::strike(stage, federation, homes, refuses)?;
     if refuses.is_some() && !deal.by.starts_with("fallback") {
         bail!("somebody accepts nothing, and still there is a deal: {deal:?}");
     }
-    let (lambda, soup) = federation.publish(stage)?;
+    let (lambda, soup) = federation.publish(&stage.programs)?;
     if lambda != deal.lambda {
         bail!("agreed on {}, published {}", front::text(&deal.lambda), front::text(&lambda));
     }

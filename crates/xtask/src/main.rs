@@ -11,7 +11,10 @@ mod toolchain;
 mod libtorch;
 mod mujoco;
 mod interchange;
+mod process;
+mod federation;
 mod demo;
+mod experiment;
 mod test;
 mod tidy;
 mod ci;
@@ -29,6 +32,8 @@ struct Args {
 enum Verb {
     /// Tell the whole story on this machine: train, push, agree, soup, audit
     Demo(demo::Args),
+    /// Show the paper's claims on made-up tasks: fronts, baselines, statistics; writes docs/results
+    Experiment(experiment::Args),
     /// Build everything and run every test, then the quick demo with its assertions
     Test(test::Args),
     /// Train with TRL from PyPI, and push what it leaves; fetches some 2.5 GB, once
@@ -59,6 +64,7 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Args::parse().verb {
         Verb::Demo(args) => demo::run(args),
+        Verb::Experiment(args) => experiment::run(&args),
         Verb::Test(args) => test::run_all(args),
         Verb::TestTrl => test::run_trl(),
         Verb::TestHub => test::run_hub(),

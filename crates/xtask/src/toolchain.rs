@@ -20,6 +20,9 @@ const PROGRAMS: [&str; 3] = ["potluck", "potluck-aggregator", "potluck-train"];
 /// The package of the end-to-end stories, which holds the hostile client.
 const STORIES: &str = "potluck-tests";
 
+/// The package that makes the tasks of `cargo xtask experiment`.
+const STUDIES: &str = "potluck-study";
+
 /// The repository's root folder.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -61,6 +64,15 @@ impl Toolchain {
     /// When the build fails.
     pub(crate) fn build_programs(&self) -> Result<PathBuf> {
         let packages = PROGRAMS.into_iter().chain([STORIES]);
+        self.build(packages.flat_map(|package| ["--package", package]))
+    }
+
+    /// Builds the product's programs, and what makes the tasks of studies, and returns their folder.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub(crate) fn build_studies(&self) -> Result<PathBuf> {
+        let packages = PROGRAMS.into_iter().chain([STUDIES]);
         self.build(packages.flat_map(|package| ["--package", package]))
     }
 

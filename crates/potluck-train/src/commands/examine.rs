@@ -7,7 +7,7 @@ use potluck_core::Lambda;
 use serde_json::{Value, json};
 
 use crate::bad_input::BadInput;
-use crate::hf::{Decoder, Folder};
+use crate::hf::Folder;
 use crate::journal::Live;
 use crate::tune::{Examination, Examined, Recipe};
 
@@ -31,6 +31,10 @@ pub(super) struct ExamineArgs {
     adapters: Vec<PathBuf>,
     #[command(flatten)]
     soups: SoupArgs,
+    /// Experts that write together, each token drawn from the mean of their distributions by these
+    /// weights: prediction averaging, as agency=0.3,readers=0.7.
+    #[arg(long = "ensemble", value_name = "λ")]
+    ensembles: Vec<Lambda>,
     /// The most prompts.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     prompts: u32,
@@ -40,6 +44,9 @@ pub(super) struct ExamineArgs {
     /// How many of its completions to show of each candidate.
     #[arg(long, value_name = "N", default_value_t = 0)]
     samples: usize,
+    /// Write every score into this file: a JSON object a candidate and line, the recipe's model first.
+    #[arg(long, value_name = "FILE")]
+    scores: Option<PathBuf>,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -50,15 +57,18 @@ pub(super) fn examine(args: &ExamineArgs) -> Result<Answer, Failure> {
     let lambdas = args.soups.lambdas()?;
     let folder = open(&recipe.model)?;
     let kitchen = args.soups.kitchen_of(folder.architecture(), &lambdas)?;
-    let total = 1 + args.models.len() + args.adapters.len() + lambdas.len();
+    args.ensembles.iter().try_for_each(|lambda| kitchen.can_cook(lambda))?;
+    let total = 1 + args.models.len() + args.adapters.len() + lambdas.len() + args.ensembles.len();
     let mut live = Live::begin("examine", total as u64, 0);
     let base = examination
         .examine(&folder.load().map_err(|error| BadInput::because(&recipe.model, error))?)?;
     let (mut lines, mut rows) = (vec![line("base", &base, None)], Vec::new());
     let count = args.samples;
+    let names: Vec<String> = examination.rewards().map(str::to_owned).collect();
+    let mut scores = vec![each_score("base", None, &base, &names)];
     let mut add =
-        |name: &str, lambda: Option<&Lambda>, candidate: &Decoder| -> Result<(), Failure> {
-            let examined = examination.examine(candidate)?;
+        |name: &str, lambda: Option<&Lambda>, examined: Examined| -> Result<(), Failure> {
+            scores.push(each_score(name, lambda, &examined, &names));
             lines.push(line(name, &examined, Some(&base)));
             lines.extend(examined.texts.iter().take(count).map(|text| format!("    {text}")));
             let mut row = told(&examined, count);
@@ -73,17 +83,29 @@ pub(super) fn examine(args: &ExamineArgs) -> Result<Answer, Failure> {
         };
     for path in &args.models {
         let decoder = open(path)?.load().map_err(|error| BadInput::because(path, error))?;
-        add(&path.display().to_string(), None, &decoder)?;
+        add(&path.display().to_string(), None, examination.examine(&decoder)?)?;
     }
     for path in &args.adapters {
         let mut decoder = folder.load().map_err(|error| BadInput::because(&recipe.model, error))?;
         decoder.merge_adapter(path).map_err(|error| BadInput::because(path, error))?;
-        add(&path.display().to_string(), None, &decoder)?;
+        add(&path.display().to_string(), None, examination.examine(&decoder)?)?;
     }
     for lambda in &lambdas {
-        add(&lambda.to_string(), Some(lambda), &kitchen.soup(lambda)?)?;
+        let examined = examination.examine(&kitchen.soup(lambda)?)?;
+        add(&lambda.to_string(), Some(lambda), examined)?;
+    }
+    for lambda in &args.ensembles {
+        let members = kitchen.members(lambda)?;
+        let members = members.iter().map(|(member, weight)| (member, *weight));
+        let examined = examination.examine_together(members)?;
+        add(&format!("ensemble {lambda}"), Some(lambda), examined)?;
     }
     live.end(&format!("{total} candidates of {} prompts", examination.count()));
+    if let Some(path) = &args.scores {
+        let text: String = scores.iter().map(|line| format!("{line}\n")).collect();
+        crate::files::write_whole(path, text.as_bytes())
+            .map_err(|error| Failure::Disk(path.display().to_string(), error))?;
+    }
     let json = json!({
         "verb": "examine",
         "rewards": examination.rewards().collect::<Vec<_>>(),
@@ -99,10 +121,29 @@ fn open(path: &Path) -> Result<Folder, BadInput> {
     Folder::open(path).map_err(|error| BadInput::because(path, error))
 }
 
+/// A line of `--scores`: everything that an interval is computed from.
+fn each_score(
+    name: &str,
+    lambda: Option<&Lambda>,
+    examined: &Examined,
+    rewards: &[String],
+) -> Value {
+    let parts: serde_json::Map<String, Value> = rewards
+        .iter()
+        .zip(&examined.parts)
+        .map(|(name, part)| (name.clone(), json!(part)))
+        .collect();
+    json!({
+        "candidate": name, "lambda_ppm": lambda, "scores": examined.scores, "rewards": parts,
+        "tokens": examined.tokens, "finished": examined.finished,
+    })
+}
+
 fn told(examined: &Examined, samples: usize) -> Value {
     let (mean, se) = examined.mean();
     json!({
-        "mean": mean, "se": se, "mean_length": examined.length, "unfinished": examined.unfinished,
+        "mean": mean, "se": se, "mean_length": examined.length(), "unfinished": examined.unfinished(),
+        "seconds": examined.seconds,
         "samples": examined.texts.iter().take(samples).collect::<Vec<_>>(),
     })
 }
@@ -113,7 +154,7 @@ fn line(name: &str, examined: &Examined, base: Option<&Examined>) -> String {
         let (gain, error) = examined.gain_over(base);
         format!("  gain {gain:+.3} ± {error:.3}")
     });
-    let (length, unfinished) = (examined.length, 100.0 * examined.unfinished);
+    let (length, unfinished) = (examined.length(), 100.0 * examined.unfinished());
     format!(
         "{name:<44} {mean:+.3} ± {se:.3}  {length:5.1} tokens  {unfinished:4.1} % cut off{gain}"
     )

@@ -73,6 +73,18 @@ impl Kitchen {
         }
     }
 
+    /// The experts to whom `lambda` gives weight, each by itself, with its share.
+    ///
+    /// # Errors
+    /// As [`Self::soup`].
+    pub fn members(&self, lambda: &Lambda) -> Result<Vec<(Decoder, f64)>, BadInput> {
+        self.can_cook(lambda)?;
+        let member = |(party, ppm): (&PartyId, u32)| {
+            Ok((self.soup(&Lambda::single(party.clone()))?, f64::from(ppm) / 1e6))
+        };
+        lambda.active().map(member).collect()
+    }
+
     /// The soup of `lambda`, its weights the very ones that a blend into a file would have.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod attention;
 mod weights;
 mod forward;
 mod write;
+mod together;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! A copy of a decoder to sample with, made anew for each batch that is sampled.
+//! A copy of a decoder to sample with, made anew for each batch that is sampled; or of several that write
+//! together.
 
 use tch::Kind;
 
@@ -14,6 +15,8 @@ pub enum Sampler {
     Native(Native),
     /// A [`Decoder::snapshot`].
     Snapshot(Decoder),
+    /// Several, with their weights: each token is drawn from the mean of their distributions.
+    Together(Vec<(Native, f64)>),
 }
 
 impl Decoder {
@@ -27,6 +30,17 @@ impl Decoder {
 }
 
 impl Sampler {
+    /// Prediction averaging: each token is drawn from the mean, by these weights, of what the members
+    /// expect. `None` without members, and where they are not on the processor.
+    pub fn together<'a>(
+        members: impl IntoIterator<Item = (&'a Decoder, f64)>,
+        kind: Kind,
+    ) -> Option<Self> {
+        let native = |(member, weight)| Some((Native::of(member, kind)?, weight));
+        let members: Vec<_> = members.into_iter().map(native).collect::<Option<_>>()?;
+        (!members.is_empty()).then_some(Self::Together(members))
+    }
+
     /// Continues each prompt until it ends.
     ///
     /// # Errors
@@ -40,6 +54,7 @@ impl Sampler {
         match self {
             Self::Native(native) => native.generate(prompts, ending, choosing),
             Self::Snapshot(decoder) => decoder.generate(prompts, ending, choosing),
+            Self::Together(members) => Native::together(members, prompts, ending, choosing),
         }
     }
 

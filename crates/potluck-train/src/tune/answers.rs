@@ -1,10 +1,8 @@
 //! Answers to prompts that are never learned from: one each, scored, with the same random numbers each
 //! time, so that differences are those of the model.
 
-use tch::Kind;
-
 use crate::bad_input::BadInput;
-use crate::hf::Decoder;
+use crate::hf::Sampler;
 use crate::reward::Rewards;
 
 use super::reinforce::samples;
@@ -19,12 +17,13 @@ const AT_ONCE: usize = 64;
 pub(super) struct Answers {
     pub(super) written: Vec<Written>,
     pub(super) scores: Vec<Option<f64>>,
+    /// Each reward's own scores, in the order of the list.
+    pub(super) parts: Vec<Vec<Option<f64>>>,
 }
 
-/// Lets `decoder` answer, with products in `kind`; what `rewards` remember is afterwards what it was before.
+/// Lets `writer` answer; what `rewards` remember is afterwards what it was before.
 pub(super) fn answers(
-    decoder: &Decoder,
-    kind: Kind,
+    writer: &Sampler,
     words: &dyn Words,
     sampling: &SamplingSettings,
     prompts: &[Prompt],
@@ -33,19 +32,21 @@ pub(super) fn answers(
 ) -> Result<Answers, RunError> {
     let sampler = sampling.sampling().map_err(BadInput::new)?;
     let memory = rewards.state();
-    // Once for all parts: it goes over all weights.
-    let writer = decoder.sampler(kind);
-    let mut all = Answers { written: Vec::new(), scores: Vec::new() };
+    let parts = rewards.names().map(|_| Vec::new()).collect();
+    let mut all = Answers { written: Vec::new(), scores: Vec::new(), parts };
     for (part, own) in (0u64..).zip(prompts.chunks(AT_ONCE)) {
         // Seeds that no step of training has.
         let seeds = [seed, u64::MAX - part];
         let settings = (sampling, &sampler);
-        let written = roll_out(&writer, words, settings, own, 1, seeds)
+        let written = roll_out(writer, words, settings, own, 1, seeds)
             .map_err(|error| RunError::Step(error.to_string()))?;
         let scored = rewards
             .score(step, &samples(own, &written, 1))
             .map_err(|error| RunError::Reward(Box::new(error)))?;
         all.scores.extend(scored.total);
+        for (own, part) in all.parts.iter_mut().zip(scored.parts) {
+            own.extend(part.scores);
+        }
         all.written.extend(written);
     }
     rewards.restore(&memory)?;

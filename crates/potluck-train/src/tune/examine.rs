@@ -4,9 +4,11 @@
 //! are those that the recipe holds out; without a held-out share, all of them. One completion is drawn
 //! for each, as the recipe samples, so that differences between candidates are those of the models.
 
+use std::time::Instant;
+
 use crate::bad_input::BadInput;
 use crate::data::{Prompt, Prompts};
-use crate::hf::{Decoder, Folder};
+use crate::hf::{Decoder, Folder, Sampler};
 use crate::reward::Rewards;
 
 use super::answers::{Answers, answers};
@@ -29,12 +31,16 @@ pub struct Examination<'a> {
 pub struct Examined {
     /// The score of each prompt, in the examination's order; nothing where it has none.
     pub scores: Vec<Option<f64>>,
+    /// Each reward's own scores, before clipping, whitening and weighting, in the order of the list.
+    pub parts: Vec<Vec<Option<f64>>>,
     /// What was written.
     pub texts: Vec<String>,
-    /// Tokens a completion.
-    pub length: f64,
-    /// The share that did not end within its limit.
-    pub unfinished: f64,
+    /// Tokens of each completion.
+    pub tokens: Vec<usize>,
+    /// Which of them ended within their limit.
+    pub finished: Vec<bool>,
+    /// How long writing and scoring took.
+    pub seconds: f64,
 }
 
 impl<'a> Examination<'a> {
@@ -89,21 +95,52 @@ impl<'a> Examination<'a> {
     /// # Errors
     /// [`RunError`] where a reward fails or the candidate's vocabulary is another.
     pub fn examine(&mut self, candidate: &Decoder) -> Result<Examined, RunError> {
-        let Self { own, words, prompts, rewards, seed, recipe } = self;
-        let kind = recipe.precision.kind(recipe.device);
-        let sampling = &own.sampling;
-        let Answers { written, scores } =
-            answers(candidate, kind, &*words, sampling, prompts, rewards, [*seed, 0])?;
-        let tokens: usize = written.iter().map(|it| it.tokens.len()).sum();
-        let unfinished = written.iter().filter(|it| !it.is_finished).count();
-        let texts = written.into_iter().map(|it| it.text).collect();
-        let count = self.prompts.len() as f64;
-        let (length, unfinished) = (tokens as f64 / count, unfinished as f64 / count);
-        Ok(Examined { scores, texts, length, unfinished })
+        self.hear(&candidate.sampler(self.recipe.precision.kind(self.recipe.device)))
+    }
+
+    /// The same for several models that write together, each token drawn from the mean of their
+    /// distributions by these weights.
+    ///
+    /// # Errors
+    /// As [`Self::examine`], and where the models are not on the processor.
+    pub fn examine_together<'d>(
+        &mut self,
+        members: impl IntoIterator<Item = (&'d Decoder, f64)>,
+    ) -> Result<Examined, RunError> {
+        let kind = self.recipe.precision.kind(self.recipe.device);
+        let together = Sampler::together(members, kind)
+            .ok_or_else(|| BadInput::new("--ensemble needs models on the processor"))?;
+        self.hear(&together)
+    }
+
+    fn hear(&mut self, writer: &Sampler) -> Result<Examined, RunError> {
+        let start = Instant::now();
+        let Self { own, words, prompts, rewards, seed, .. } = self;
+        let Answers { written, scores, parts } =
+            answers(writer, &*words, &own.sampling, prompts, rewards, [*seed, 0])?;
+        Ok(Examined {
+            scores,
+            parts,
+            tokens: written.iter().map(|it| it.tokens.len()).collect(),
+            finished: written.iter().map(|it| it.is_finished).collect(),
+            texts: written.into_iter().map(|it| it.text).collect(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
     }
 }
 
 impl Examined {
+    /// Tokens a completion.
+    pub fn length(&self) -> f64 {
+        self.tokens.iter().sum::<usize>() as f64 / self.tokens.len().max(1) as f64
+    }
+
+    /// The share that did not end within its limit.
+    pub fn unfinished(&self) -> f64 {
+        let count = self.finished.iter().filter(|finished| !**finished).count();
+        count as f64 / self.finished.len().max(1) as f64
+    }
+
     /// The mean over what was scored, and its standard error.
     pub fn mean(&self) -> (f64, f64) {
         mean_and_error(self.scores.iter().flatten().copied())
@@ -133,9 +170,11 @@ mod tests {
     fn gains_are_paired_by_prompt() {
         let of = |scores: &[Option<f64>]| Examined {
             scores: scores.to_vec(),
+            parts: Vec::new(),
             texts: Vec::new(),
-            length: 0.0,
-            unfinished: 0.0,
+            tokens: Vec::new(),
+            finished: Vec::new(),
+            seconds: 0.0,
         };
         let base = of(&[Some(1.0), Some(5.0), None, Some(9.0)]);
         let other = of(&[Some(1.5), Some(5.5), Some(3.0), Some(9.5)]);

@@ -36,8 +36,8 @@ impl HeldOut<'_> {
         let rewards = self.rewards.as_mut().unwrap_or(trained);
         let seeds = [run.recipe.seed, state.counters.step];
         let (decoder, words) = (state.policy.decoder(), run.words);
-        let kind = decoder.compute();
-        let answers = answers(decoder, kind, words, sampling, prompts, rewards, seeds)?;
+        let writer = decoder.sampler(decoder.compute());
+        let answers = answers(&writer, words, sampling, prompts, rewards, seeds)?;
         Ok(answers.scores.into_iter().collect())
     }
 }

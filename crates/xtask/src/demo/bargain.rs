@@ -43,7 +43,7 @@ pub(crate) fn strike(
 ) -> Result<Deal> {
     // Proposals, three batches with nominations between them, finalists, ratification; each takes a step or two.
     for _ in 0..16 {
-        let status = federation.status(stage)?;
+        let status = federation.status(&stage.programs)?;
         match status["state"].as_str().unwrap_or_default() {
             "scoring" => score(stage, &status, homes, refuses)?,
             "nominating" => nominate(stage, federation, homes)?,
@@ -90,7 +90,7 @@ fn score(stage: &Stage, status: &Value, homes: &[Home], refuses: Option<&str>) -
 
 fn nominate(stage: &Stage, federation: &Federation, homes: &[Home]) -> Result<()> {
     for (party, dir) in homes {
-        if federation.status(stage)?["state"] != "nominating" {
+        if federation.status(&stage.programs)?["state"] != "nominating" {
             break;
         }
         let args = ["round", "nominate", "--dir", arg(dir)?];

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 
 use super::federation::Federation;
 use super::outcome::Refused;
-use super::process::Ended;
 use super::stage::{Stage, arg};
+use crate::process::Ended;
 
 /// The quiet NaN of binary32, in the byte order of safetensors.
 const NAN: [u8; 4] = [0x00, 0x00, 0xc0, 0x7f];
@@ -31,7 +31,7 @@ pub(crate) struct Victim<'a> {
 /// # Errors
 /// When an attack cannot even be mounted.
 pub(crate) fn all(stage: &Stage, federation: &Federation, victim: &Victim) -> Result<Vec<Refused>> {
-    let before = federation.ledger(stage)?;
+    let before = federation.ledger(&stage.programs)?;
     let tried: [(&str, &str, Attack); 5] = [
         ("one byte flipped in an expert on disk", "stored-content-corrupt", flipped_on_disk),
         ("one byte flipped in an upload", "content-corrupt", flipped_upload),
@@ -43,7 +43,7 @@ pub(crate) fn all(stage: &Stage, federation: &Federation, victim: &Victim) -> Re
     for (case, expected, attack) in tried {
         let ended = attack(stage, federation, victim)?;
         let code = ended.json["error"]["code"].as_str().unwrap_or_default().to_owned();
-        let unchanged = federation.ledger(stage)? == before;
+        let unchanged = federation.ledger(&stage.programs)? == before;
         println!("  {case}: {}", if code.is_empty() { "let through" } else { &code });
         refused.push(Refused { case, code, expected, unchanged });
     }
@@ -88,7 +88,7 @@ fn flipped_upload(stage: &Stage, federation: &Federation, victim: &Victim) -> Re
 /// Somebody whom the operator never admitted, under the victim's name.
 fn stranger(stage: &Stage, federation: &Federation, victim: &Victim) -> Result<Ended> {
     let dir = stage.path("stranger");
-    federation.join(stage, victim.party, &dir)?;
+    federation.join(&stage.programs, victim.party, &dir)?;
     push(stage, "stranger", &dir, victim.outbox)
 }
 

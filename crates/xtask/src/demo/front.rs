@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// λ in parts per million by party.
-pub(crate) type Ppm = BTreeMap<String, u64>;
+pub(crate) use crate::federation::Ppm;
 
 const MILLION: u64 = 1_000_000;
 

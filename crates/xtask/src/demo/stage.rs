@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::process::Programs;
+pub(crate) use crate::process::arg;
+use crate::process::{self, Programs};
 use crate::toolchain::{self, Toolchain};
 
 /// The parties in ascending order; each one's reward is described by a file of its name.
@@ -88,8 +89,6 @@ impl Stage {
 
     /// Runs trainings beside one another, one thread each, as many at a time as there are cores.
     ///
-    /// Small models gain little from a second thread, and the result does not depend on their number.
-    ///
     /// # Errors
     /// The first error, once all that were begun have ended.
     pub(crate) fn beside<J: Sync, T: Send>(
@@ -97,19 +96,7 @@ impl Stage {
         jobs: &[J],
         run: impl Fn(&J) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
-        let lanes = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut done = Vec::with_capacity(jobs.len());
-        for batch in jobs.chunks(lanes) {
-            let results = std::thread::scope(|scope| {
-                let threads: Vec<_> = batch.iter().map(|job| scope.spawn(|| run(job))).collect();
-                let results = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-                results.collect::<Vec<_>>()
-            });
-            for result in results {
-                done.push(result.map_err(|_| anyhow::anyhow!("a thread of the demo died"))??);
-            }
-        }
-        Ok(done)
+        process::beside(jobs, run)
     }
 }
 
@@ -126,9 +113,4 @@ fn emptied(dir: PathBuf) -> Result<PathBuf> {
         fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
     }
     empty(dir)
-}
-
-/// A path as an argument.
-pub(crate) fn arg(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))
 }

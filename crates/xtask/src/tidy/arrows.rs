@@ -19,6 +19,7 @@ const TABLE: &str = "
     potluck-net        -> potluck-core potluck-log potluck-wire
     potluck-train      -> potluck-core potluck-soup
     potluck-locomotion -> potluck-core potluck-soup potluck-train
+    potluck-study      -> potluck-train
     potluck-aggregator -> potluck-bargain potluck-core potluck-log potluck-soup potluck-wire \
                           potluck-net potluck-interchange
     potluck            -> potluck-bargain potluck-core potluck-log potluck-soup potluck-wire \

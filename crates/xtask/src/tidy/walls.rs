@@ -3,8 +3,8 @@
 
 use super::metadata::Graph;
 
-/// The trainers: the only crates that know libtorch, and ones that cannot speak.
-const TRAINERS: [&str; 2] = ["potluck-train", "potluck-locomotion"];
+/// The trainer, and what stands on it: the only crates that know libtorch, and such that cannot speak.
+const TRAINERS: [&str; 3] = ["potluck-train", "potluck-study", "potluck-locomotion"];
 
 /// What is libtorch.
 const TORCH: [&str; 2] = ["tch", "torch-sys"];
@@ -54,8 +54,7 @@ pub(super) fn breaches(graph: &Graph) -> Vec<String> {
     let mut breaches = Vec::new();
     for (name, member) in &graph.members {
         let reachable = graph.reachable(member);
-        let is_trainer = TRAINERS.contains(&name.as_str());
-        let forbidden: &[&str] = if is_trainer { &NETWORK } else { &TORCH };
+        let forbidden: &[&str] = if TRAINERS.contains(&name.as_str()) { &NETWORK } else { &TORCH };
         let holes = forbidden.iter().filter(|it| reachable.contains(*it));
         breaches.extend(holes.map(|it| format!("{name} must not be built from {it}")));
 
@@ -74,8 +73,9 @@ pub(super) fn breaches(graph: &Graph) -> Vec<String> {
             must_not_name(&RANDOMNESS);
         }
     }
-    let defaults = TRAINERS.iter().filter(|it| graph.default_members.contains(**it));
-    breaches.extend(defaults.map(|it| format!("{it} must not be a default member")));
+    for name in TRAINERS.iter().filter(|name| graph.default_members.contains(**name)) {
+        breaches.push(format!("{name} must not be a default member"));
+    }
     breaches
 }
 

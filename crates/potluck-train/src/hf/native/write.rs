@@ -28,10 +28,10 @@ fn threads() -> usize {
 }
 
 /// A prompt that was read.
-struct Read {
-    pages: Arc<Pages>,
+pub(super) struct Read {
+    pub(super) pages: Arc<Pages>,
     /// After its last token.
-    logits: Vec<f32>,
+    pub(super) logits: Vec<f32>,
 }
 
 /// A continuation that is being written.
@@ -126,7 +126,7 @@ impl Native {
     }
 
     /// Reads prompts, those of about the same place in the list together.
-    fn read(&self, prompts: &[&[i64]], turns: &Turns) -> Vec<Read> {
+    pub(super) fn read(&self, prompts: &[&[i64]], turns: &Turns) -> Vec<Read> {
         let mut parts: Vec<&[&[i64]]> = Vec::new();
         let mut rest = prompts;
         while !rest.is_empty() {
@@ -174,18 +174,20 @@ impl Native {
 
 impl Writer<'_> {
     fn choose(&mut self, logits: &mut [f32], sampling: Option<&Sampling>) {
-        let Some(sampling) = sampling else {
-            self.next = likeliest(logits);
-            return;
-        };
-        let unit = self.row.unit();
-        self.next = match sampling.plain_temperature() {
-            Some(temperature) => {
-                softmax(logits, temperature as f32);
-                at(logits, unit)
-            }
-            None => sampling.draw(logits, &[self.row.prompt, &self.row.written.tokens], unit),
-        };
+        self.next = chosen(&mut self.row, logits, sampling);
+    }
+}
+
+/// The next token of a row after these logits, which are overwritten, and the logarithm of its probability.
+pub(super) fn chosen(row: &mut Row, logits: &mut [f32], sampling: Option<&Sampling>) -> (i64, f32) {
+    let Some(sampling) = sampling else { return likeliest(logits) };
+    let unit = row.unit();
+    match sampling.plain_temperature() {
+        Some(temperature) => {
+            softmax(logits, temperature as f32);
+            at(logits, unit)
+        }
+        None => sampling.draw(logits, &[row.prompt, &row.written.tokens], unit),
     }
 }
 

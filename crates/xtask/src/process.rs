@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -176,9 +177,62 @@ impl Drop for Server {
     }
 }
 
+/// Runs jobs beside one another, as many at a time as there are cores; results stand in the order of the jobs.
+///
+/// A lane that is done takes the next job. Small models gain little from a second thread, and what a training
+/// comes to does not depend on what runs beside it.
+///
+/// # Errors
+/// The first error, once all that were begun have ended; nothing is begun after it.
+pub(crate) fn beside<J: Sync, T: Send>(
+    jobs: &[J],
+    run: impl Fn(&J) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let lanes = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    let (next, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let lane = || {
+        let mut done = Vec::new();
+        while !has_failed.load(Ordering::Relaxed) {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(place) else { break };
+            let result = run(job);
+            has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            done.push((place, result));
+        }
+        done
+    };
+    let mut done = std::thread::scope(|scope| -> Result<Vec<_>> {
+        let threads: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            all.extend(thread.join().map_err(|_| anyhow::anyhow!("a thread of ours died"))?);
+        }
+        Ok(all)
+    })?;
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A path as an argument.
+///
+/// # Errors
+/// When it is no UTF-8.
+pub(crate) fn arg(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn jobs_come_back_in_their_order_and_the_first_error_counts() {
+        let jobs: Vec<u32> = (0..20).collect();
+        assert_eq!(beside(&jobs, |job| Ok(job * 2)).unwrap()[19], 38);
+        let failed = beside(&jobs, |job| if *job == 7 { bail!("seven") } else { Ok(()) });
+        assert_eq!(failed.unwrap_err().to_string(), "seven");
+        assert!(beside(&[] as &[u32], |_| Ok(())).unwrap().is_empty());
+    }
 
     #[test]
     fn progress_is_read_from_the_trainers_lines() {

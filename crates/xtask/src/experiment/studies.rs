@@ -1,0 +1,132 @@
+//! The studies, with the words of their pages.
+
+use super::locomotion::Locomotion;
+use super::study::{About, Study};
+use super::text::Text;
+
+/// The names of the studies.
+pub(super) const NAMES: [&str; 7] =
+    ["all", "news", "reddit", "qa", "review", "assistant", "locomotion"];
+
+/// Every study.
+pub(super) fn all() -> Vec<Box<dyn Study>> {
+    vec![
+        Box::new(news()),
+        Box::new(reddit()),
+        Box::new(qa()),
+        Box::new(review()),
+        Box::new(assistant()),
+        Box::new(Locomotion),
+    ]
+}
+
+fn news() -> Text {
+    Text {
+        name: "news",
+        about: About {
+            title: "News summaries",
+            task: "A made-up language of dated news. A text states 5 to 12 facts; on some of them its sources disagree, and \
+                   which value is true no reader can know. A summary is read back into claims and held against the facts, \
+                   exactly. The base is pretrained on short news and fine-tuned on summaries of which 7 % of the values are \
+                   wrong.",
+            rewards: [
+                "agency: the share of the facts that is told truly",
+                "checkers: the same, less 1.75 and more for each false claim",
+            ],
+            paper: "The paper summarises news with LLaMA-7B and LoRA, PPO, and two reward models from the Hub: one of \
+                    preference and one of faithfulness.",
+            figures: "38 of 38 interior points lie above the straight line, counted a reward at a time; from λ = 0 to 1 the \
+                      first reward goes from .984 to 1.781 and the second from −.788 to −1.526, with the base at (1.089, \
+                      −1.787). The one MORL run, (1.312, −1.005), is dominated by the soup of λ = .35, (1.314, −.945).",
+            falls: Some("words"),
+            limits: "The language is made up and the model small.",
+        },
+        has_lora: true,
+        costs: [180.0, 500.0, 120.0],
+    }
+}
+
+fn review() -> Text {
+    Text {
+        name: "review",
+        about: About {
+            title: "Film reviews, and labellers who disagree",
+            task: "A review is two to seven sentences about story and craft of a film. Two groups of simulated labellers agree \
+                   in about 65 of 100 pairs: fans want story, enthusiasm and length, critics craft, soberness and brevity; \
+                   both like praise. Each group's reward model is trained on its own 4000 pairs by Bradley and Terry's law, \
+                   and two pooled ones on everybody's: in equal parts, and with fans ten to one. Nobody is trained on what \
+                   the groups really think; `true-fans`, `true-critics` and `true-both` measure it. No pair shows a review \
+                   that says the same twice, so no reward model knows that everybody dislikes that.",
+            rewards: ["fans: their reward model", "critics: their reward model"],
+            paper: "The paper reviews films of IMDb with LLaMA-7B, PPO, and two reward models from the Hub that were trained \
+                    for other tasks.",
+            figures: "Its front is a picture; no data were released.",
+            falls: Some("words"),
+            limits: "Labellers are formulas with noise; people are not.",
+        },
+        has_lora: false,
+        costs: [60.0, 400.0, 150.0],
+    }
+}
+
+fn assistant() -> Text {
+    Text {
+        name: "assistant",
+        about: About {
+            title: "A conversational assistant, and four groups",
+            task: "An answer is two to seven sentences. Four groups of simulated labellers, each with a reward model of its own \
+                   trained on 4000 pairs: who want help, who want no harm, who have little time, who want manners. All four \
+                   dislike dangerous shortcuts and slang, of which the base has plenty.",
+            rewards: ["helpful: their reward model", "harmless: their reward model"],
+            paper: "The paper's assistant is LLaMA-7B with four open reward models.",
+            figures: "Its figure shows the uniform soup good in all four; no data were released.",
+            falls: None,
+            limits: "Labellers are formulas with noise; people are not.",
+        },
+        has_lora: false,
+        costs: [60.0, 500.0, 200.0],
+    }
+}
+
+fn qa() -> Text {
+    Text {
+        name: "qa",
+        about: About {
+            title: "Questions and answers",
+            task: "A question is about a list of three to five digits: which is the first, the last, the largest, the smallest. \
+                   An answer may greet, tell the list back, and thank; reference answers are wrong one time in four.",
+            rewards: [
+                "engineers: right, and no more words than it takes",
+                "learners: right, explained and kind",
+            ],
+            paper: "The paper answers questions of Stack Exchange with LLaMA-7B, PPO, and two reward models from the Hub.",
+            figures: "Its front is a picture; no data were released.",
+            falls: None,
+            limits: "The questions are made up and have one answer each.",
+        },
+        has_lora: false,
+        costs: [200.0, 300.0, 100.0],
+    }
+}
+
+fn reddit() -> Text {
+    Text {
+        name: "reddit",
+        about: About {
+            title: "Summaries of posts",
+            task: "Somebody tells a quarrel, with more words around what matters than the news have. Of five to nine things that \
+                   a post tells, some come in two versions. A summary is read back into claims and held against what was told, \
+                   exactly.",
+            rewards: [
+                "authors: the share of things that is told truly",
+                "moderators: the same, less 1.75 and more for each false claim",
+            ],
+            paper: "The paper summarises posts of Reddit with LLaMA-7B, PPO, and the two reward models of its news task.",
+            figures: "Its front is a picture; no data were released.",
+            falls: Some("words"),
+            limits: "The language is made up and the model small.",
+        },
+        has_lora: false,
+        costs: [180.0, 400.0, 120.0],
+    }
+}
