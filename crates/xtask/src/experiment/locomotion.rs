@@ -21,6 +21,7 @@ use super::pieces::piece;
 use super::study::{About, Bench, Seen, Study};
 use crate::mujoco;
 use crate::process::{Programs, arg, beside};
+use crate::toolchain::Toolchain;
 
 /// The parties, which are named after their rewards.
 const PARTIES: [&str; 2] = ["risky", "cautious"];
@@ -104,10 +105,7 @@ impl Study for Locomotion {
     }
 
     fn run(&self, bench: &Bench, seed: u64) -> Result<Seen> {
-        let dir = bench.dir.join(format!("seed-{seed}"));
-        let programs = Programs::new(bench.programs.clone(), dir.join("logs"))?;
-        let program = mujoco::build_program(bench.toolchain)?;
-        let shop = Shop { programs, program, dir, seed, quick: bench.quick };
+        let shop = Shop::open(bench, seed)?;
         // The second looks at the world as the first does, and so comes after it.
         let first = shop.base("base", seed, None)?;
         let second = shop.base("other-base", seed + FOREIGN, Some(&first))?;
@@ -142,6 +140,24 @@ impl Study for Locomotion {
             facts: json!({"federation": told, "steps": STEPS[usize::from(shop.quick)]}),
         })
     }
+
+    /// λ walks, in the first seed.
+    fn pictures(&self, bench: &Bench, seeds: &[Seen], folder: &Path) -> Result<String> {
+        let Some(seen) = seeds.first() else { return Ok(String::new()) };
+        let shop = Shop::open(bench, seen.seed)?;
+        let expert =
+            |party: &str| Ok(format!("{party}={}", arg(&federated::pulled(&shop.dir, party))?));
+        let experts = PARTIES.map(expert).into_iter().collect::<Result<Vec<_>>>()?;
+        let (base, film) = (shop.dir.join("models/base/model"), folder.join("film.svg"));
+        let mut args = vec!["film", "--base", arg(&base)?, "--out", arg(&film)?];
+        args.extend(experts.iter().flat_map(|expert| ["--expert", expert]));
+        shop.succeed("film", &args)?;
+        Ok(format!(
+            "\n## To see\n\nFive soups of seed {}'s two experts, each in its lane with the camera beside it; the bar is the effort of \
+             the moment. A browser plays it.\n\n![λ walks from risky to cautious](film.svg)\n",
+            seen.seed
+        ))
+    }
 }
 
 /// Every training after the bases.
@@ -166,6 +182,14 @@ fn jobs(seed: u64) -> Vec<Job> {
 }
 
 impl Shop {
+    /// Builds the program, and makes the folder of a seed.
+    fn open(bench: &Bench, seed: u64) -> Result<Self> {
+        let dir = bench.dir.join(format!("seed-{seed}"));
+        let programs = Programs::new(bench.programs.clone(), dir.join("logs"))?;
+        let program = mujoco::build_program(bench.toolchain, Toolchain::study_packages())?;
+        Ok(Self { programs, program, dir, seed, quick: bench.quick })
+    }
+
     /// A base from nothing; with `like`, with that base's statistics of observations.
     fn base(&self, name: &str, seed: u64, like: Option<&Made>) -> Result<Made> {
         let steps = STEPS[usize::from(self.quick)][0];
