@@ -118,6 +118,6 @@ fn rules(name: &str, parties: &[String]) -> String {
     let seats: String = parties.iter().map(seat).collect();
     format!(
         "name = \"{name}\"\nrule = \"mean\"\n\n{seats}[limits]\nexpert_bytes = 100_000_000\n\
-         change_permille = 5000\n\n[access]\nexperts = \"anyone\"\n"
+         change_permille = 5000\n\n[access]\nexperts = \"anyone\"\nsoups = \"anyone\"\n"
     )
 }
