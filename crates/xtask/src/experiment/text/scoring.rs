@@ -33,6 +33,8 @@ pub(super) struct Order {
     base: PathBuf,
     /// Folders.
     models: Vec<(Wanted, PathBuf)>,
+    /// Adapters, which are added to the base.
+    adapters: Vec<(Wanted, PathBuf)>,
     /// Named experts to mix in memory.
     experts: Vec<(String, PathBuf)>,
     /// What is mixed of them: its text.
@@ -63,6 +65,7 @@ impl Order {
         let mut order = Self {
             base: base.model.clone(),
             models: Vec::new(),
+            adapters: Vec::new(),
             experts: parties
                 .iter()
                 .map(|party| (party.clone(), pulled(&shop.dir, party)))
@@ -82,7 +85,7 @@ impl Order {
         }
         for share in BEYOND {
             let lambda = on_edge(share, count);
-            let text = format!("{}={},{}={share}", parties[0], 1.0 - share, parties[1]);
+            let text = format!("{}={:.1},{}={share:.1}", parties[0], 1.0 - share, parties[1]);
             let flags = ["--method", "task-arithmetic", "--extrapolate"];
             let experts = &order.experts[..2].to_vec();
             let out = mixed(
@@ -153,10 +156,10 @@ impl Order {
         for share in FEW.into_iter().filter(|share| *share > 0.0 && *share < 1.0) {
             let lambda = on_edge(share, 2);
             let text = text_of(parties, &lambda);
-            let flags = ["--adapter", "factors", "--merge-into-base"];
+            let flags = ["--adapter", "factors"];
             let title = format!("factors-{share}");
             let out = mixed(shop, base, &title, &adapters, &text, &flags, &self.digests)?;
-            self.models.push(((Role::LoraFactors, lambda), out));
+            self.adapters.push(((Role::LoraFactors, lambda), out));
         }
         Ok(())
     }
@@ -209,6 +212,7 @@ pub(super) fn scored(shop: &Shop, recipes: &Recipes, order: &Order) -> Result<Sc
     })?;
     let wanted = std::iter::once((Role::Base, vec![0.0; parties.len()]))
         .chain(order.models.iter().map(|(wanted, _)| wanted.clone()))
+        .chain(order.adapters.iter().map(|(wanted, _)| wanted.clone()))
         .chain(order.soups.iter().map(|(wanted, _)| wanted.clone()))
         .chain(order.ensembles.iter().map(|(wanted, _)| wanted.clone()));
     let mut candidates = Vec::new();
@@ -222,7 +226,7 @@ pub(super) fn scored(shop: &Shop, recipes: &Recipes, order: &Order) -> Result<Sc
             .iter_mut()
             .filter(|it| matches!(it.role, Role::Base | Role::Soup | Role::Simplex));
         for (candidate, line) in own.zip(report) {
-            let scores = numbers(&line["scores"])?;
+            let scores = numbers(&line["rewards"][&parties[place]])?;
             ensure!(
                 scores == candidate.scores[place],
                 "{}'s evaluator and the one that knows all rewards disagree on {}",
@@ -287,7 +291,7 @@ fn evaluate(
     let prompts = PROMPTS[usize::from(recipes.quick)];
     let inputs = json!({
         "recipe": recipe, "lambdas": lambdas, "prompts": prompts, "digests": order.digests,
-        "models": order.models.iter().map(|(_, path)| path).collect::<Vec<_>>(),
+        "models": order.models.iter().chain(&order.adapters).map(|(_, path)| path).collect::<Vec<_>>(),
         "task": recipes.study["digest"],
     });
     let dir = shop.dir.join(format!("scores-{judge}"));
@@ -307,6 +311,9 @@ fn evaluate(
         if knows_all {
             for (_, path) in &order.models {
                 args.extend(["--model", arg(path)?]);
+            }
+            for (_, path) in &order.adapters {
+                args.extend(["--adapter", arg(path)?]);
             }
             args.extend(order.ensembles.iter().flat_map(|(_, text)| ["--ensemble", text]));
         }
