@@ -42,35 +42,35 @@ mod none {
 
     /// There is none.
     #[derive(Debug)]
-    pub enum Runner {}
+    pub struct Runner(std::convert::Infallible);
 
     impl World for Runner {
         fn observations(&self) -> usize {
-            match *self {}
+            match self.0 {}
         }
         fn actions(&self) -> usize {
-            match *self {}
+            match self.0 {}
         }
         fn begin(&mut self, _: &mut Stream) {
-            match *self {}
+            match self.0 {}
         }
         fn observe(&self, _: &mut [f64]) {
-            match *self {}
+            match self.0 {}
         }
         fn act(&mut self, _: &[f64]) -> Moved {
-            match *self {}
+            match self.0 {}
         }
     }
 
     impl Drawn for Runner {
         fn bones(&self) -> Vec<Bone> {
-            match *self {}
+            match self.0 {}
         }
         fn distance(&self) -> f64 {
-            match *self {}
+            match self.0 {}
         }
         fn seconds(&self) -> f64 {
-            match *self {}
+            match self.0 {}
         }
     }
 }

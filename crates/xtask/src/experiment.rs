@@ -5,8 +5,10 @@
 
 mod study;
 mod pieces;
+mod federated;
 
 mod text;
+mod locomotion;
 mod studies;
 
 mod statistics;
@@ -125,7 +127,8 @@ fn one(study: &dyn Study, bench: &Bench, seeds: std::ops::Range<u64>, out: &Path
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("result.json"), format!("{result:#}\n"))?;
     plot::draw(&folder, study, &all)?;
-    fs::write(folder.join("README.md"), page::text(&result))?;
+    let pictures = study.pictures(bench, &all, &folder)?;
+    fs::write(folder.join("README.md"), page::text(&result) + &pictures)?;
     for (key, shape) in result["shapes"].as_object().into_iter().flatten() {
         println!("  {key:<10} {}", page::verdict(shape));
     }

@@ -72,13 +72,18 @@ pub(crate) fn print_path() -> Result<()> {
     Ok(())
 }
 
-/// Builds `potluck-locomotion` with its engine, and returns the program's path.
+/// Builds `potluck-locomotion` with its engine, and returns the program's path. `beside` are arguments that name what
+/// was built before, so that cargo chooses the features of dependencies alike.
 ///
 /// # Errors
 /// When the engine or libtorch cannot be had, or the build fails.
-pub(crate) fn build_program(toolchain: &Toolchain) -> Result<PathBuf> {
+pub(crate) fn build_program(
+    toolchain: &Toolchain,
+    beside: impl Iterator<Item = &'static str>,
+) -> Result<PathBuf> {
     let mut build = toolchain.cargo();
-    build.args(["build", "--release", "--package", PACKAGE, "--features", "mujoco"]);
+    build.args(["build", "--release", "--package", PACKAGE]).args(beside);
+    build.args(["--features", "potluck-locomotion/mujoco"]);
     run(build.env(LINK_DIR, ensure()?))?;
     Ok(target_dir().join("release").join(PACKAGE))
 }
@@ -99,7 +104,7 @@ pub(crate) fn test() -> Result<()> {
 /// # Errors
 /// As [`build_program`].
 pub(crate) fn print_program() -> Result<()> {
-    println!("{}", build_program(&Toolchain::set_up()?)?.display());
+    println!("{}", build_program(&Toolchain::set_up()?, std::iter::empty())?.display());
     Ok(())
 }
 

@@ -72,8 +72,13 @@ impl Toolchain {
     /// # Errors
     /// When the build fails.
     pub(crate) fn build_studies(&self) -> Result<PathBuf> {
-        let packages = PROGRAMS.into_iter().chain([STUDIES]);
-        self.build(packages.flat_map(|package| ["--package", package]))
+        self.build(Self::study_packages())
+    }
+
+    /// What [`Self::build_studies`] builds, as arguments: a later call that names it as well chooses the same features, and builds
+    /// nothing of it again.
+    pub(crate) fn study_packages() -> impl Iterator<Item = &'static str> {
+        PROGRAMS.into_iter().chain([STUDIES]).flat_map(|package| ["--package", package])
     }
 
     /// Builds the programs and every test, and returns the programs' folder.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -28,9 +29,9 @@ pub(super) struct Options {
     /// Allow shares below 0 and above 1
     #[arg(long)]
     extrapolate: bool,
-    /// For each λ also the average of the experts' actions, which costs as many nets as it has experts
-    #[arg(long)]
-    ensemble: bool,
+    /// The experts' actions averaged by λ, which costs as many nets a step as it has experts; as often as wanted
+    #[arg(long = "ensemble", value_name = "NAME=SHARE,…")]
+    ensembles: Vec<String>,
     /// Another model to score, a folder or a file of weights; as often as wanted
     #[arg(long = "model", value_name = "NAME=PATH", value_parser = named)]
     models: Vec<(PartyId, PathBuf)>,
@@ -63,14 +64,16 @@ pub(super) fn run(options: &Options) -> Result<Told> {
     let candidates = candidates(options)?;
     let (mut lines, mut rows, mut scores) = (Vec::new(), Vec::new(), String::new());
     for candidate in &candidates {
+        let begin = Instant::now();
         let episodes = score(candidate, make, options);
+        let seconds = begin.elapsed().as_secs_f64();
         let found = summary(&episodes);
         lines.push(line(&candidate.name, &found));
         eprintln!("{}", line(&candidate.name, &found));
         rows.push(json!({
             "name": candidate.name, "kind": candidate.kind, "lambda_ppm": candidate.lambda,
             "means": by_name(found.means), "errors": by_name(found.errors),
-            "collapsed": found.collapsed,
+            "collapsed": found.collapsed, "seconds": seconds,
         }));
         for (number, episode) in episodes.iter().enumerate() {
             let row = json!({
@@ -113,21 +116,23 @@ fn candidates(options: &Options) -> Result<Vec<Candidate>> {
     }
     for text in &options.lambdas {
         let shares = Shares::parse(text, options.extrapolate)?;
-        let ppm = serde_json::to_value(shares.ppm())?;
-        let soup = Candidate {
-            lambda: Some(ppm.clone()),
-            ..one(text.clone(), "soup", kitchen.soup(&shares)?)
+        let lambda = Some(serde_json::to_value(shares.ppm())?);
+        let soup = one(text.clone(), "soup", kitchen.soup(&shares)?);
+        all.push(Candidate { lambda, ..soup });
+    }
+    for text in &options.ensembles {
+        let shares = Shares::parse(text, options.extrapolate)?;
+        let of = |(name, share): (&PartyId, f64)| {
+            let found = experts.iter().find(|(it, _)| it == name);
+            let (_, path) = found.with_context(|| {
+                format!("--ensemble {text}: no expert {name}; add --expert {name}=PATH")
+            })?;
+            Ok((share, folder::load(path)?))
         };
-        all.push(soup);
-        if options.ensemble {
-            let of = |(name, share): (&PartyId, f64)| {
-                let (_, path) = experts.iter().find(|(it, _)| it == name).expect("the soup has it");
-                Ok((share, folder::load(path)?))
-            };
-            let policies = shares.active().map(of).collect::<Result<Vec<_>>>()?;
-            let name = format!("average of {text}");
-            all.push(Candidate { name, kind: "ensemble", lambda: Some(ppm), policies });
-        }
+        let policies = shares.active().map(of).collect::<Result<Vec<_>>>()?;
+        let lambda = Some(serde_json::to_value(shares.ppm())?);
+        let name = format!("average of {text}");
+        all.push(Candidate { name, kind: "ensemble", lambda, policies });
     }
     let mut names: Vec<_> = all.iter().map(|it| &it.name).collect();
     names.sort();

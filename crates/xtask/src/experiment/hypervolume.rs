@@ -16,6 +16,9 @@ pub(crate) fn hypervolume(points: &[Vec<f64>], reference: &[f64]) -> f64 {
 
 fn volume(mut points: Vec<&[f64]>, reference: &[f64]) -> f64 {
     let Some((&least, others)) = reference.split_last() else { return 1.0 };
+    if points.is_empty() {
+        return 0.0;
+    }
     let last = others.len();
     points.sort_by(|a, b| b[last].total_cmp(&a[last]));
     if others.is_empty() {

@@ -1,10 +1,12 @@
 //! The studies, with the words of their pages.
 
+use super::locomotion::Locomotion;
 use super::study::{About, Study};
 use super::text::Text;
 
 /// The names of the studies.
-pub(super) const NAMES: [&str; 6] = ["all", "news", "reddit", "qa", "review", "assistant"];
+pub(super) const NAMES: [&str; 7] =
+    ["all", "news", "reddit", "qa", "review", "assistant", "locomotion"];
 
 /// Every study.
 pub(super) fn all() -> Vec<Box<dyn Study>> {
@@ -14,6 +16,7 @@ pub(super) fn all() -> Vec<Box<dyn Study>> {
         Box::new(qa()),
         Box::new(review()),
         Box::new(assistant()),
+        Box::new(Locomotion),
     ]
 }
 

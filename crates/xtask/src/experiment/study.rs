@@ -3,7 +3,7 @@
 //! A study trains and scores; it judges nothing. [`super::shapes`], [`super::fairness`], [`super::plot`] and
 //! [`super::page`] work from [`Seen`] alone, so that text and locomotion are judged by one measure.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,6 @@ use crate::toolchain::Toolchain;
 /// What a study is run with.
 pub(crate) struct Bench<'a> {
     /// Builds what a study needs beside the product's programs.
-    #[expect(dead_code, reason = "studies of texts need nothing else")]
     pub(crate) toolchain: &'a Toolchain,
     /// The folder of the product's programs.
     pub(crate) programs: PathBuf,
@@ -40,6 +39,14 @@ pub(crate) trait Study {
     /// # Errors
     /// When a program fails; then the same call goes on from there.
     fn run(&self, bench: &Bench, seed: u64) -> Result<Seen>;
+
+    /// Draws into the page's folder what only this study has to show, and returns what the page says of it.
+    ///
+    /// # Errors
+    /// When a program fails.
+    fn pictures(&self, _bench: &Bench, _seeds: &[Seen], _folder: &Path) -> Result<String> {
+        Ok(String::new())
+    }
 }
 
 /// The words of a page.

@@ -162,13 +162,13 @@ impl Shop<'_> {
 }
 
 /// The steps of the grid on the plane's edge.
-fn shares(quick: bool) -> Vec<f64> {
+pub(super) fn shares(quick: bool) -> Vec<f64> {
     let steps = if quick { 4u32 } else { 10 };
     (0..=steps).map(|step| f64::from(step) / f64::from(steps)).collect()
 }
 
 /// λ of so many parties that has weight on the first two alone.
-fn on_edge(share: f64, parties: usize) -> Vec<f64> {
+pub(super) fn on_edge(share: f64, parties: usize) -> Vec<f64> {
     let mut lambda = vec![0.0; parties];
     (lambda[0], lambda[1]) = (1.0 - share, share);
     lambda
@@ -205,7 +205,7 @@ fn simplex(parties: usize) -> Vec<Vec<f64>> {
 }
 
 /// To parts per million that sum to one.
-fn rounded(mut lambda: Vec<f64>) -> Vec<f64> {
+pub(super) fn rounded(mut lambda: Vec<f64>) -> Vec<f64> {
     lambda.iter_mut().for_each(|it| *it = (*it * 1e6).round() / 1e6);
     let rest: f64 = lambda[1..].iter().sum();
     lambda[0] = ((1.0 - rest) * 1e6).round() / 1e6;
@@ -213,7 +213,7 @@ fn rounded(mut lambda: Vec<f64>) -> Vec<f64> {
 }
 
 /// What a candidate's weights are called on the command line.
-fn text_of(parties: &[String], lambda: &[f64]) -> String {
+pub(super) fn text_of(parties: &[String], lambda: &[f64]) -> String {
     let ppm: Vec<u64> = lambda.iter().map(|it| (it * 1e6).round() as u64).collect();
     let named = parties.iter().zip(ppm).filter(|(_, ppm)| *ppm > 0);
     named

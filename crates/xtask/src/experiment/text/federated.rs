@@ -1,25 +1,14 @@
-//! The parties' experts through a real federation: pushed, admitted, pulled, souped, published, audited.
-//!
-//! What is scored afterwards are the experts as they were pulled.
+//! The parties of a study of texts in the story of a federation.
 
-use std::fs;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use anyhow::{Context, Result};
+use serde_json::Value;
 
+use super::Shop;
 use super::recipes::Recipes;
 use super::training::Made;
-use super::{Shop, text_of};
-use crate::experiment::pieces::piece;
-use crate::federation::{self, Federation};
-use crate::process::arg;
-
-/// Where a party's expert lies once it was pulled.
-pub(super) fn pulled(shop: &Shop, party: &str) -> PathBuf {
-    shop.dir.join("federation/experts").join(party)
-}
+use crate::experiment::federated::{self, Story};
 
 /// Tells the whole story once, and what came of it.
 ///
@@ -29,95 +18,21 @@ pub(super) fn told(
     shop: &Shop,
     recipes: &Recipes,
     base: &Made,
-    made: &std::collections::BTreeMap<String, Made>,
+    made: &BTreeMap<String, Made>,
 ) -> Result<Value> {
     let parties = recipes.parties();
-    let digests: Vec<&Value> =
-        parties.iter().map(|party| &made[&format!("expert-{party}")].said["blake3"]).collect();
-    let inputs = json!({"base": base.said["blake3"], "experts": digests});
-    piece(&shop.dir.join("federation"), &inputs, |dir| {
-        // A federation that was begun is not gone on with: its server is gone.
-        for entry in fs::read_dir(dir)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                fs::remove_dir_all(path)?;
-            }
-        }
-        let charter = dir.join("charter.toml");
-        fs::write(&charter, rules(shop, &parties))?;
-        let programs = &shop.programs;
-        let federation = federation::found(programs, dir.join("operator"), &charter, &base.model)?;
-        let homes: Vec<PathBuf> =
-            parties.iter().map(|party| dir.join("parties").join(party)).collect();
-        for (party, home) in parties.iter().zip(&homes) {
-            let key = federation.join(programs, party, home)?;
-            federation.admit(programs, party, &key)?;
-            let outbox = &made[&format!("expert-{party}")].model;
-            let args = ["push", "--dir", arg(home)?, arg(outbox)?];
-            programs.succeed(&format!("push {party}"), &args)?;
-        }
-        for party in &parties {
-            let out = pulled(shop, party);
-            let args = ["pull", "--dir", arg(&homes[0])?, "--out", arg(&out)?, "expert", party];
-            programs.succeed(&format!("pull {party}"), &args)?;
-        }
-        let equal = super::rounded(vec![1.0 / parties.len() as f64; parties.len()]);
-        let first = soup(shop, &federation, &homes, &parties, &equal)?;
-        let mut other = equal;
-        (other[0], other[1]) = (other[0] + 0.1, other[1] - 0.1);
-        let second = soup(shop, &federation, &homes, &parties, &super::rounded(other))?;
-        let audit = federation.audit(programs, &dir.join("auditor"))?;
-        let soups = audit["soups"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let recomputed: Vec<&Value> = soups.iter().map(|soup| &soup["recomputed_blake3"]).collect();
-        ensure!(audit["ok"] == true, "the audit failed: {audit}");
-        ensure!(
-            recomputed == [&first["blake3"], &second["blake3"]],
-            "the auditor's soups {recomputed:?} are not the published ones"
-        );
-        Ok(json!({
-            "entries": audit["entries"], "soups": [first, second], "audit": true,
-        }))
+    let party = |name: &String| format!("expert-{name}");
+    let experts = parties.iter().map(|name| (name.as_str(), &made[&party(name)]));
+    federated::told(&Story {
+        programs: &shop.programs,
+        dir: &shop.dir,
+        name: shop.study.name,
+        base: (&base.model, &base.said["blake3"]),
+        parties: experts.map(|(name, it)| (name, it.model.as_path(), &it.said["blake3"])).collect(),
     })
 }
 
-/// A round: everybody proposes the same λ; it is agreed on, mixed, published and pulled.
-fn soup(
-    shop: &Shop,
-    federation: &Federation,
-    homes: &[PathBuf],
-    parties: &[String],
-    lambda: &[f64],
-) -> Result<Value> {
-    let (programs, begun) = (&shop.programs, Instant::now());
-    federation.open_round(programs)?;
-    let wanted = text_of(parties, lambda);
-    for (party, home) in parties.iter().zip(homes) {
-        let args = ["round", "propose", "--dir", arg(home)?, &wanted];
-        programs.succeed(&format!("propose {party}"), &args)?;
-    }
-    let (agreed, blake3) = federation.publish(programs)?;
-    let out = shop.dir.join("federation/soup").join(&blake3);
-    let args = ["pull", "--dir", arg(&homes[0])?, "--out", arg(&out)?, "soup"];
-    programs.succeed("pull soup", &args)?;
-    let seconds = begun.elapsed().as_secs_f64();
-    Ok(json!({"lambda_ppm": agreed, "blake3": blake3, "seconds": seconds}))
-}
-
-/// Proposals decide, each party's as much as another's: everybody proposes alike, so that the λ that is wanted
-/// is the one that is agreed on.
-fn rules(shop: &Shop, parties: &[String]) -> String {
-    let seat = |party: &String| {
-        format!("[parties.{party}]\nweight = 1\nreason = \"has a reward of its own\"\n\n")
-    };
-    let seats: String = parties.iter().map(seat).collect();
-    format!(
-        "name = \"{}\"\nrule = \"mean\"\n\n{seats}[limits]\nexpert_bytes = 100_000_000\n\
-         change_permille = 5000\n\n[access]\nexperts = \"anyone\"\nsoups = \"anyone\"\n",
-        shop.study.name
-    )
-}
-
-/// The digest of what was pulled, for pieces that read it.
+/// The digest of what was trained, for pieces that read it.
 pub(super) fn digest(made: &Made) -> Result<String> {
     made.said["blake3"].as_str().map(str::to_owned).context("a training without a digest")
 }

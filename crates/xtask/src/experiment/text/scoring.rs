@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::recipes::Recipes;
 use super::training::Made;
 use super::{MORL, Shop, Wanted, federated, on_edge, shares, simplex, text_of};
+use crate::experiment::federated::pulled;
 use crate::experiment::pieces::piece;
 use crate::experiment::study::{Candidate, Role};
 use crate::process::{arg, beside};
@@ -67,7 +68,7 @@ impl Order {
             adapters: Vec::new(),
             experts: parties
                 .iter()
-                .map(|party| (party.clone(), federated::pulled(shop, party)))
+                .map(|party| (party.clone(), pulled(&shop.dir, party)))
                 .collect(),
             soups: Vec::new(),
             ensembles: Vec::new(),
