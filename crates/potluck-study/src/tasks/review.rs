@@ -78,8 +78,14 @@ fn answer(stream: &mut Stream) -> String {
 }
 
 /// What each group really thinks.
-fn value(group: &str, phrases: &[&Phrase]) -> Option<f64> {
-    let of = |which| sum(phrases, which);
+fn value(group: &str, phrases: &[&'static Phrase]) -> Option<f64> {
+    // What is said again adds nothing.
+    let first = |(place, phrase): (usize, &&'static Phrase)| {
+        let said = phrases[..place].iter().any(|other| other.subject == phrase.subject);
+        (!said).then_some(*phrase)
+    };
+    let once: Vec<&Phrase> = phrases.iter().enumerate().filter_map(first).collect();
+    let of = |which| sum(&once, which);
     let (count, again) = (phrases.len() as f64, repeated(phrases) as f64);
     // Enough is enough: praise counts less and less.
     let praise = 2.0 * (of(PRAISE) / 4.0).tanh();

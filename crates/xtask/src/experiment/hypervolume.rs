@@ -11,9 +11,10 @@ pub(crate) fn hypervolume(points: &[Vec<f64>], reference: &[f64]) -> f64 {
         .map(Vec::as_slice)
         .filter(|point| point.iter().zip(reference).all(|(x, r)| x > r))
         .collect();
-    volume(above, reference)
+    if above.is_empty() { 0.0 } else { volume(above, reference) }
 }
 
+/// Of at least one point.
 fn volume(mut points: Vec<&[f64]>, reference: &[f64]) -> f64 {
     let Some((&least, others)) = reference.split_last() else { return 1.0 };
     if points.is_empty() {
