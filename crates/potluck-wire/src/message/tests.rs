@@ -34,11 +34,14 @@ fn requests() -> Vec<(Ask, String)> {
         (Ask::Append { envelope: r#"{"a":"b"}"#.into() }, {
             r#"{"append":{"envelope":"{\"a\":\"b\"}"}}"#.into()
         }),
-        (Ask::Submit { envelope: "{}".into(), compares: false }, {
+        (Ask::Submit { envelope: "{}".into(), compares: false, pieces: false }, {
             r#"{"submit":{"envelope":"{}"}}"#.into()
         }),
-        (Ask::Submit { envelope: "{}".into(), compares: true }, {
+        (Ask::Submit { envelope: "{}".into(), compares: true, pieces: false }, {
             r#"{"submit":{"envelope":"{}","compares":true}}"#.into()
+        }),
+        (Ask::Submit { envelope: "{}".into(), compares: true, pieces: true }, {
+            r#"{"submit":{"envelope":"{}","compares":true,"pieces":true}}"#.into()
         }),
         (Ask::Fetch { blake3, ranges: None }, {
             format!(r#"{{"fetch":{{"blake3":"{ones}","ranges":null}}}}"#)
@@ -168,7 +171,9 @@ fn the_longest_envelope_fits_in_a_request_and_in_an_entry() {
     let envelope = "\n".repeat(potluck_core::envelope::MAX_ENVELOPE);
     let record = "\"".repeat(potluck_core::entry::MAX_RECORD);
     assert!(
-        Request::new(Ask::Submit { envelope: envelope.clone(), compares: true }).to_frame().is_ok()
+        Request::new(Ask::Submit { envelope: envelope.clone(), compares: true, pieces: false })
+            .to_frame()
+            .is_ok()
     );
     assert!(Reply::Entry { record, envelope }.to_frame().is_ok());
 }
