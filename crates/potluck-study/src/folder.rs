@@ -22,7 +22,7 @@ use crate::task::{Split, Task, Training};
 
 /// The texts that the tokenizer is learned from have a seed of their own, so that bases of different seeds
 /// have one vocabulary.
-const TOKENIZER_SEED: u64 = 0x7374_7564_79;
+const TOKENIZER_SEED: u64 = 0x0073_7475_6479;
 
 /// How many texts the tokenizer is learned from.
 const TOKENIZER_TEXTS: u64 = 2000;

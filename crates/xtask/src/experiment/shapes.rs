@@ -94,7 +94,7 @@ const SHAPES: [Shape; 15] = [
         says: "the soups' highest rate of collapse over the experts' highest, as a difference; at most 0.01",
         figure: |seen, means, _| {
             let places: Vec<usize> = seen.of(Role::Soup).collect();
-            let is_end = |place: usize| seen.candidates[place].lambda.iter().any(|it| *it == 1.0);
+            let is_end = |place: usize| seen.candidates[place].lambda.contains(&1.0);
             let most = |ends: bool| {
                 let own = places.iter().filter(|place| is_end(**place) == ends);
                 own.map(|place| means.collapsed[*place]).fold(f64::NEG_INFINITY, f64::max)

@@ -155,7 +155,7 @@ mod tests {
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/hf/llama3");
         let a = Folder::open(&case).unwrap().load().unwrap();
         let mut b = Folder::open(&case).unwrap().load().unwrap();
-        b.put_trained(a.weights().iter().map(|it| it * 1.5).collect());
+        b.put_trained(a.weights().iter().map(|it| it * 1.5).collect::<Vec<_>>());
         let alone = drawn(&a.sampler(Kind::Float));
         let with_itself = drawn(&Sampler::together([(&a, 0.25), (&a, 0.75)], Kind::Float).unwrap());
         for (own, other) in alone.iter().zip(&with_itself) {

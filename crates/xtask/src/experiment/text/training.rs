@@ -66,7 +66,7 @@ pub(super) fn base(shop: &Shop, recipes: &Recipes, name: &str) -> Result<Made> {
             break;
         }
     }
-    if !recipes.quick && reached.is_nan() || !recipes.quick && reached < least {
+    if !recipes.quick && (reached.is_nan() || reached < least) {
         bail!(
             "{name} reaches {reached:.3} in '{measure}', and {least} are needed before any reward is optimised"
         );
