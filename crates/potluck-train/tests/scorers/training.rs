@@ -316,8 +316,9 @@ fn conversations_are_read_as_their_template_prints_them() {
             let answer = answer(&output.unwrap());
             (answer["blake3"].clone(), answer["held_out"].clone())
         });
-        assert_eq!(trained[0], trained[1], "{case}: a given prompt");
-        assert_eq!(trained[0], trained[2], "{case}: messages in common");
+        // A decoder reads what a template printed without the special tokens that it puts around a plain text.
+        assert_eq!(trained[0] == trained[1], case == "bert", "{case}: a given prompt");
+        assert_eq!(trained[1], trained[2], "{case}: messages in common");
     }
 }
 
