@@ -8,7 +8,7 @@
 //! pages    /, /front, /rounds, …                  a committee with a browser
 //! ```
 //!
-//! Plain HTTP/1.1, or HTTP/2 and HTTP/1.1 under TLS where the operator has a certificate ([`connection`]): what is served verifies
+//! Plain HTTP/1.1, or HTTP/2 and HTTP/1.1 under TLS where the operator has a certificate (`connection`): what is served verifies
 //! itself either way. Nothing is taken.
 
 mod access;
