@@ -193,7 +193,10 @@ def tokens(good: str, soups: str, old: str) -> None:
     for token, words in [(soups, "has not the scope experts"), (old, "past its time"), (False, "this needs a token")]:
         error(GatedRepoError, words, snapshot_download, REPOSITORY, revision="base", token=token, **again)
     os.environ["HF_TOKEN"] = good
-    subprocess.run(["hf", "download", REPOSITORY, "--revision", "base", "--local-dir", again["local_dir"]], check=True)
+    hf = Path(sys.executable).parent / "hf"
+    subprocess.run([hf, "download", REPOSITORY, "--revision", "base", "--local-dir", again["local_dir"]], check=True,
+                   stdout=sys.stderr)
+    assert (again["local_dir"] / WEIGHTS).stat().st_size > 0
 
 
 if __name__ == "__main__":
