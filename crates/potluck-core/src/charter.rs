@@ -5,6 +5,7 @@ mod bargain;
 mod consent;
 mod rounds;
 mod training;
+mod witnesses;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +20,8 @@ pub use self::bargain::{
 pub use self::consent::{AgreementRules, AmendmentRules};
 pub use self::rounds::RoundRules;
 pub use self::training::{Otherwise, Start, TrainingRules};
+pub use self::witnesses::Witnesses;
 use crate::ids::{FederationName, PartyId};
-use crate::keys::PublicKey;
 use crate::lambda::MAX_PARTIES;
 use crate::manifest::{ADAPTER, WEIGHTS};
 use crate::recipe::Arithmetic;
@@ -165,7 +166,7 @@ pub struct Seat {
 
 /// What admission lets through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The largest expert, in bytes.
     pub expert_bytes: u64,
@@ -182,7 +183,7 @@ impl Default for Limits {
 
 /// Who may read what. The ledger is always open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Access {
     /// The base and the experts.
     pub experts: Audience,
@@ -194,18 +195,6 @@ impl Default for Access {
     fn default() -> Self {
         Self { experts: Audience::Parties, soups: Audience::Anyone }
     }
-}
-
-/// Who watches the log beside the parties.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Witnesses {
-    /// How many witnesses must have cosigned the checkpoint under which a soup is published.
-    #[serde(default)]
-    pub quorum: u32,
-    /// Witnesses that are no parties: the name of their key in notes, and the key.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub outside: BTreeMap<String, PublicKey>,
 }
 
 /// How lost keys are replaced.
@@ -387,7 +376,7 @@ impl TryFrom<CharterText> for Charter {
         if let Some(training) = &text.training {
             training.check()?;
         }
-        check_witnesses(&text)?;
+        text.witnesses.check(text.parties.len())?;
         // The operator and every party but the one that lost its key.
         let voters = text.parties.len();
         if u64::from(text.keys.recovery) > voters as u64 {
@@ -437,27 +426,6 @@ fn is_zero(floor: &u32) -> bool {
     *floor == 0
 }
 
-fn check_witnesses(text: &CharterText) -> Result<(), CharterError> {
-    let Witnesses { quorum, outside } = &text.witnesses;
-    let witnesses = text.parties.len() + outside.len();
-    if u64::from(*quorum) > witnesses as u64 {
-        return Err(CharterError::Quorum { quorum: *quorum, witnesses });
-    }
-    let mut seen = Vec::new();
-    for (name, key) in outside {
-        let is_name = (1..=128).contains(&name.len())
-            && name.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '+');
-        if !is_name {
-            return Err(CharterError::WitnessName(name.chars().take(80).collect()));
-        }
-        if seen.contains(&key) {
-            return Err(CharterError::WitnessTwice(name.clone()));
-        }
-        seen.push(key);
-    }
-    Ok(())
-}
-
 impl From<Charter> for CharterText {
     fn from(charter: Charter) -> Self {
         charter.0
@@ -475,6 +443,10 @@ mod tests {
     fn what_is_left_out_has_safe_defaults() {
         let charter = Charter::from_toml(GOOD).unwrap();
         assert_eq!(charter.access().experts, Audience::Parties);
+        let partly = "[access]\nexperts = 'anyone'\n[limits]\nchange_permille = 5\n";
+        let partly = Charter::from_toml(&format!("{GOOD}{partly}")).unwrap();
+        assert_eq!(partly.access().soups, Audience::Anyone);
+        assert_eq!(partly.limits().expert_bytes, charter.limits().expert_bytes);
         assert_eq!(charter.parties()[&"b".parse().unwrap()].weight, 2);
     }
 
