@@ -33,7 +33,7 @@ fn model_reward(name: &str) -> String {
 
 /// How tasks are trained whose answers copy nothing from their prompts.
 fn small(quick: bool) -> Training {
-    let (pretrain, sft, rl) = if quick { (60, 20, 8) } else { (250, 60, 80) };
+    let (pretrain, sft, rl) = if quick { (60, 20, 8) } else { (250, 60, 160) };
     Training {
         shape: [64, 2, 4, 192],
         vocabulary: 512,
@@ -56,23 +56,23 @@ fn small(quick: bool) -> Training {
 
 /// How tasks are trained whose answers copy words of their prompts.
 fn copying(quick: bool) -> Training {
-    let (pretrain, sft, rl) = if quick { (60, 20, 10) } else { (400, 120, 100) };
+    let (pretrain, sft, rl) = if quick { (60, 20, 10) } else { (400, 100, 120) };
     Training {
-        shape: [96, 2, 4, 320],
+        shape: [128, 2, 4, 448],
         vocabulary: 1024,
         pretrain: format!(
             "[pretrain]\nsteps = {pretrain}\nexamples = 24\n\n[optimiser]\nlearning_rate = 8e-3\n\
              warmup = 30\nschedule = \"cosine\"\nweight_decay = 0.01\n"
         ),
         sft: format!(
-            "[sft]\nsteps = {sft}\nexamples = 48\n\n[optimiser]\nlearning_rate = 1e-3\nwarmup = 10\n\
+            "[sft]\nsteps = {sft}\nexamples = 96\n\n[optimiser]\nlearning_rate = 1e-3\nwarmup = 10\n\
              schedule = \"cosine\"\nweight_decay = 0.01\n"
         ),
         rl: format!(
             "[rl]\nalgorithm = \"rloo\"\nsteps = {rl}\nprompts = 16\ngroup = 4\nscale = \"batch\"\n\n\
-             [sampling]\nmax_tokens = 64\n\n[kl]\ncost = 0.02\n\n[guards]\nkl = {{ stop = 8.0 }}\n\n\
+             [sampling]\nmax_tokens = 64\n\n[kl]\ncost = 0.02\n\n[guards]\nkl = {{ stop = 6.0 }}\n\n\
              [optimiser]\nlearning_rate = 8e-4\nwarmup = 5\n"
         ),
-        lines: if quick { [1500, 1000, 400] } else { [9600, 6000, 4000] },
+        lines: if quick { [1500, 1000, 400] } else { [9600, 9600, 4000] },
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::interchange::{FUZZER, HUB, TRL, Tools};
 use crate::toolchain::{Toolchain, bare_cargo, root, run, target_dir};
-use crate::{axe, test, tidy};
+use crate::{axe, experiment, test, tidy};
 
 /// Runs every step and stops at the first that fails.
 ///
@@ -20,6 +20,7 @@ pub(crate) fn run_all() -> Result<()> {
     step("docs", || docs(&toolchain))?;
     step("fuzz targets", fuzz_targets)?;
     step("test", || test::run_all(test::Args::default()))?;
+    step("study", || experiment::run(&experiment::Args::quick("review")))?;
     step("schemathesis", || beside(&FUZZER, "schemathesis", test::run_api))?;
     step("TRL", || beside(&TRL, "TRL", test::run_trl))?;
     step("axe-core", axe_core)?;

@@ -15,6 +15,7 @@ mod statistics;
 mod hypervolume;
 mod shapes;
 mod fairness;
+mod hacking;
 
 mod plot;
 mod page;
@@ -54,6 +55,14 @@ pub(crate) struct Args {
     /// Write the pages into this folder instead of docs/results
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+}
+
+impl Args {
+    /// One seed of a small study, from labellers' pairs to the page: whether all of it works.
+    pub(crate) fn quick(name: &str) -> Self {
+        let name = name.to_owned();
+        Self { name, seeds: 1, first_seed: 1, quick: true, json: false, plan: false, out: None }
+    }
 }
 
 /// Runs studies and writes their pages. A shape that does not hold is written down and is no failure.
@@ -128,7 +137,8 @@ fn one(study: &dyn Study, bench: &Bench, seeds: std::ops::Range<u64>, out: &Path
     fs::write(folder.join("result.json"), format!("{result:#}\n"))?;
     plot::draw(&folder, study, &all)?;
     let pictures = study.pictures(bench, &all, &folder)?;
-    fs::write(folder.join("README.md"), page::text(&result) + &pictures)?;
+    let hacking = hacking::told(&folder, &all, &result)?;
+    fs::write(folder.join("README.md"), page::text(&result) + &hacking + &pictures)?;
     for (key, shape) in result["shapes"].as_object().into_iter().flatten() {
         println!("  {key:<10} {}", page::verdict(shape));
     }

@@ -61,7 +61,7 @@ impl Task for News {
             ("agency", "kind = \"completeness\"\nbroken = -1.0\n".to_owned()),
             (
                 "checkers",
-                "kind = \"faithfulness\"\ninvented = 1.75\nescalation = 0.5\nbroken = -2.0\n"
+                "kind = \"faithfulness\"\ninvented = 3.0\nescalation = 0.5\nbroken = -2.0\n"
                     .to_owned(),
             ),
             (
@@ -94,7 +94,7 @@ impl Task for News {
     }
 
     fn gate(&self) -> (&'static str, f64) {
-        ("copies", 0.9)
+        ("copies", 0.95)
     }
 
     fn training(&self, quick: bool) -> Training {

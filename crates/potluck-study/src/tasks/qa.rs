@@ -181,18 +181,18 @@ impl Task for Qa {
     }
 
     fn gate(&self) -> (&'static str, f64) {
-        ("right", 0.6)
+        ("right", 0.75)
     }
 
     fn training(&self, quick: bool) -> Training {
         let small = super::small(quick);
         // To compare digits takes longer to find out than to write sentences.
         let steps =
-            |text: String| if quick { text } else { text.replace("steps = 250", "steps = 700") };
+            |text: String| if quick { text } else { text.replace("steps = 250", "steps = 1500") };
         Training {
             shape: [96, 2, 4, 256],
             pretrain: steps(small.pretrain),
-            lines: if quick { small.lines } else { [34_000, 3000, 4000] },
+            lines: if quick { small.lines } else { [36_000, 3000, 4000] },
             ..small
         }
     }

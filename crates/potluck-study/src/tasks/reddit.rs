@@ -310,8 +310,8 @@ impl Task for Reddit {
         let told = claims.iter().filter(is_true).count() as f64;
         let (count, all) = (claims.len() as f64, facts.len().max(1) as f64);
         let wrong = count - told;
-        // The first false claim costs one and three quarters of a true one, each further one as much again by half.
-        let cost = 1.75 * (wrong + 0.5 * wrong * (wrong - 1.0) / 2.0);
+        // The first false claim costs three true ones, each further one as much again by half.
+        let cost = 3.0 * (wrong + 0.5 * wrong * (wrong - 1.0) / 2.0);
         match reward {
             "readable" => Some(f64::from(u8::from(readable))),
             "words" => Some(asked.completion.split_whitespace().count() as f64),
@@ -324,7 +324,7 @@ impl Task for Reddit {
     }
 
     fn gate(&self) -> (&'static str, f64) {
-        ("copies", 0.9)
+        ("copies", 0.95)
     }
 
     fn training(&self, quick: bool) -> Training {

@@ -44,7 +44,7 @@ static TABLE: LazyLock<Vec<Phrase>> = LazyLock::new(|| {
         WORDS.iter().map(move |(word, praise)| Phrase {
             text: format!("The {name} is {word}"),
             subject,
-            traits: vec![*praise, praise * story, praise * (1.0 - story), 0.0],
+            traits: vec![*praise, story, 1.0 - story, 0.0],
         })
     });
     let asides = ASIDES.iter().enumerate().map(|(place, (text, loud))| Phrase {
@@ -88,10 +88,12 @@ fn value(group: &str, phrases: &[&'static Phrase]) -> Option<f64> {
     let of = |which| sum(&once, which);
     let (count, again) = (phrases.len() as f64, repeated(phrases) as f64);
     // Enough is enough: praise counts less and less.
-    let praise = 2.0 * (of(PRAISE) / 4.0).tanh();
+    let praise = 3.0 * (of(PRAISE) / 3.0).tanh();
+    // What the two quarrel about: the subject, the tone, and the length.
+    let taste = 0.4 * (of(STORY) - of(CRAFT)) + of(LOUD) + 0.25 * count;
     match group {
-        "fans" => Some(praise + 0.5 * of(STORY) + 0.6 * of(LOUD) + 0.1 * count - 1.5 * again),
-        "critics" => Some(praise + 0.5 * of(CRAFT) - 0.6 * of(LOUD) - 0.3 * count - 1.5 * again),
+        "fans" => Some(praise + taste - 1.5 * again),
+        "critics" => Some(praise - taste - 1.5 * again),
         _ => None,
     }
 }

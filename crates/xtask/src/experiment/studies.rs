@@ -31,7 +31,7 @@ fn news() -> Text {
                    wrong.",
             rewards: [
                 "agency: the share of the facts that is told truly",
-                "checkers: the same, less 1.75 and more for each false claim",
+                "checkers: the same, less the worth of three and more for each false claim",
             ],
             paper: "The paper summarises news with LLaMA-7B and LoRA, PPO, and two reward models from the Hub: one of \
                     preference and one of faithfulness.",
@@ -119,7 +119,7 @@ fn reddit() -> Text {
                    exactly.",
             rewards: [
                 "authors: the share of things that is told truly",
-                "moderators: the same, less 1.75 and more for each false claim",
+                "moderators: the same, less the worth of three and more for each false claim",
             ],
             paper: "The paper summarises posts of Reddit with LLaMA-7B, PPO, and the two reward models of its news task.",
             figures: "Its front is a picture; no data were released.",

@@ -94,7 +94,8 @@ pub(crate) enum Role {
     LoraFactors,
     /// One model trained on a reward model of everybody's labels.
     Pooled,
-    /// An expert after so much of its training, by its place in λ: for the curve of a reward that is hacked.
+    /// A policy of the first party whose reward model was optimised freely; the first number of λ is for how long, in
+    /// lengths of an expert's training.
     Course,
 }
 

@@ -18,7 +18,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use self::recipes::Recipes;
+use self::recipes::{Recipes, Way};
 use self::scoring::Order;
 use self::training::Job;
 use super::study::{About, Bench, Role, Seen, Study};
@@ -30,6 +30,10 @@ const FOREIGN: u64 = 1000;
 /// The weights of the five MORL trainings. The two ends are trainings of their own, with other seeds than the
 /// experts, so that no figure compares an expert with itself.
 const MORL: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+
+/// How long a reward model is optimised with nothing that holds the policy near its base, in lengths of a study's
+/// training.
+const COURSE: [f64; 6] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0];
 
 /// A study of texts.
 pub(crate) struct Text {
@@ -90,6 +94,7 @@ impl Study for Text {
                 .map(|(it, name)| (name.to_owned(), it.seconds)),
         );
         seconds.extend(answering);
+        let course = (!own.models().is_empty()).then_some(COURSE);
         Ok(Seen {
             seed,
             parties: own.parties(),
@@ -97,7 +102,7 @@ impl Study for Text {
             candidates,
             seconds,
             facts: json!({
-                "parameters": own.study["parameters"], "agreement": own.study["agreement"],
+                "parameters": own.study["parameters"], "agreement": own.study["agreement"], "course": course,
                 "gate": bases[0].gate, "federation": told, "pooled": own.pooled(),
             }),
         })
@@ -131,8 +136,7 @@ impl Shop<'_> {
             from: bases[0].said["blake3"].clone(),
             weights,
             seed,
-            times: 1.0,
-            lora: false,
+            way: Way::PLAIN,
         };
         let parties = own.parties();
         let only = |party: &str| vec![(party.to_owned(), 1.0)];
@@ -148,14 +152,22 @@ impl Shop<'_> {
         jobs.push(Job { base: other.model.clone(), from: other.said["blake3"].clone(), ..control });
         for party in &parties[..2] {
             let long = job(format!("long-{party}"), only(party), self.seed + FOREIGN * 4);
-            jobs.push(Job { times: 3.0, ..long });
+            jobs.push(Job { way: Way { times: 3.0, ..Way::PLAIN }, ..long });
             if self.study.has_lora {
                 let lora = job(format!("lora-{party}"), only(party), self.seed + FOREIGN * 5);
-                jobs.push(Job { lora: true, ..lora });
+                jobs.push(Job { way: Way { lora: true, ..Way::PLAIN }, ..lora });
             }
         }
         for model in own.pooled() {
             jobs.push(job(model.clone(), only(&model), self.seed + FOREIGN * 6));
+        }
+        if !own.models().is_empty() {
+            // One course: the shorter ones are the beginnings of the longest.
+            for times in COURSE {
+                let job =
+                    job(format!("course-{times}"), only(&parties[0]), self.seed + FOREIGN * 7);
+                jobs.push(Job { way: Way { times, is_free: true, ..Way::PLAIN }, ..job });
+            }
         }
         jobs
     }

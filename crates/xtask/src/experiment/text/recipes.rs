@@ -5,6 +5,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+/// How a reinforcement differs from the study's own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Way {
+    /// How many times as long.
+    pub(super) times: f64,
+    /// By an adapter of low rank.
+    pub(super) lora: bool,
+    /// With nothing that holds it near the base: no cost of divergence, no guard.
+    pub(super) is_free: bool,
+}
+
+impl Way {
+    /// As the study says.
+    pub(super) const PLAIN: Self = Self { times: 1.0, lora: false, is_free: false };
+}
+
 /// A task's folder and what it says.
 pub(super) struct Recipes {
     /// `study.json`.
@@ -58,18 +74,18 @@ impl Recipes {
         ))
     }
 
-    /// A recipe of reinforcement on these rewards, `times` as long as the study's.
+    /// A recipe of reinforcement on these rewards.
     pub(super) fn rl(
         &self,
         model: &Path,
         weights: &[(String, f64)],
         seed: u64,
-        times: f64,
-        lora: bool,
+        way: Way,
     ) -> Result<String> {
         let body = self.study["rl"].as_str().context("study.json lacks rl")?;
-        let body = lengthened(body, times);
-        let body = if lora {
+        let body = lengthened(body, way.times);
+        let body = if way.is_free { freed(&body) } else { body };
+        let body = if way.lora {
             // A low rank needs a higher rate for the same change.
             body + "\n[lora]\nrank = 8\nalpha = 32.0\ntarget_modules = [\"all-linear\"]\n"
         } else {
@@ -82,16 +98,18 @@ impl Recipes {
         ))
     }
 
-    /// A recipe to score by: the rewards of some parties, or measures.
-    pub(super) fn judged(&self, model: &Path, names: &[String]) -> Result<String> {
+    /// A recipe to score by: the rewards of some parties, or measures. Where only the likeliest answer counts, its
+    /// temperature is next to nothing.
+    pub(super) fn judged(&self, model: &Path, names: &[String], likeliest: bool) -> Result<String> {
         let weights: Vec<(String, f64)> = names.iter().map(|name| (name.clone(), 1.0)).collect();
         let sampling = self.study["rl"]
             .as_str()
             .and_then(|rl| rl.lines().find(|line| line.starts_with("max_tokens")));
         Ok(format!(
-            "{}\n[rl]\nsteps = 1\n\n[sampling]\n{}\n\n{}",
+            "{}\n[rl]\nsteps = 1\n\n[sampling]\n{}\n{}\n{}",
             self.head(model, self.seed, "held-out.jsonl"),
             sampling.unwrap_or_default(),
+            if likeliest { "temperature = 0.01\n" } else { "" },
             self.tables(&weights, false)?
         ))
     }
@@ -155,6 +173,16 @@ fn lengthened(body: &str, times: f64) -> String {
     body.lines().map(line).collect()
 }
 
+/// The same without what holds a policy near its base.
+fn freed(body: &str) -> String {
+    let line = |line: &str| match line {
+        _ if line.starts_with("cost = ") => "cost = 0.0\n".to_owned(),
+        _ if line == "[guards]" || line.starts_with("kl = ") => String::new(),
+        _ => format!("{line}\n"),
+    };
+    body.lines().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +193,7 @@ mod tests {
         let study = json!({
             "task": "t", "models": ["pooled"], "measures": ["words"],
             "parties": [{"name": "a", "reward": "kind = \"model\"\nfolder = \"{models}/a\"\n"}],
-            "rl": "[rl]\nsteps = 10\n\n[sampling]\nmax_tokens = 7\n",
+            "rl": "[rl]\nsteps = 10\n\n[sampling]\nmax_tokens = 7\n\n[kl]\ncost = 0.05\n\n[guards]\nkl = { stop = 12.0 }\n",
         });
         let recipes = Recipes {
             study,
@@ -176,11 +204,14 @@ mod tests {
             quick: false,
         };
         let weights = [("a".to_owned(), 0.5), ("pooled".to_owned(), 0.0)];
-        let text = recipes.rl(Path::new("/b"), &weights, 9, 3.0, true).unwrap();
+        let text = recipes
+            .rl(Path::new("/b"), &weights, 9, Way { times: 3.0, lora: true, is_free: true })
+            .unwrap();
+        assert!(text.contains("cost = 0.0\n") && !text.contains("stop"), "{text}");
         assert!(text.contains("steps = 30") && text.contains("[lora]"), "{text}");
         assert!(text.contains("folder = \"/m/a\"") && text.contains("whiten = true"), "{text}");
         assert!(!text.contains("pooled") && text.contains("weight = 0.5"), "{text}");
-        let text = recipes.judged(Path::new("/b"), &["words".to_owned()]).unwrap();
+        let text = recipes.judged(Path::new("/b"), &["words".to_owned()], false).unwrap();
         assert!(text.contains("command = [\"/p\", \"reward\", \"t\", \"words\"]"), "{text}");
         assert!(text.contains("max_tokens = 7") && text.contains("held-out.jsonl"), "{text}");
     }

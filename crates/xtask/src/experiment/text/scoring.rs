@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 
 use super::recipes::Recipes;
 use super::training::Made;
-use super::{MORL, Shop, Wanted, federated, on_edge, shares, simplex, text_of};
+use super::{COURSE, MORL, Shop, Wanted, federated, on_edge, shares, simplex, text_of};
 use crate::experiment::federated::pulled;
 use crate::experiment::pieces::piece;
 use crate::experiment::study::{Candidate, Role};
 use crate::process::{arg, beside};
 
 /// Held-out prompts, and those of a quick study.
-const PROMPTS: [&str; 2] = ["512", "48"];
+const PROMPTS: [&str; 2] = ["1024", "48"];
 
 /// Weights outside [0, 1], of the second party.
 const BEYOND: [f64; 4] = [-0.4, -0.2, 1.2, 1.4];
@@ -82,6 +82,11 @@ impl Order {
             // It has no λ; the number says which of them it is.
             let lambda = vec![number as f64, 0.0];
             order.models.push(((Role::Pooled, lambda), made[name].model.clone()));
+        }
+        for times in COURSE {
+            if let Some(it) = made.get(&format!("course-{times}")) {
+                order.models.push(((Role::Course, vec![times, 0.0]), it.model.clone()));
+            }
         }
         for share in BEYOND {
             let lambda = on_edge(share, count);
@@ -282,7 +287,7 @@ fn evaluate(
     names: &[String],
     knows_all: bool,
 ) -> Result<(Value, Vec<Value>)> {
-    let recipe = recipes.judged(&order.base, names)?;
+    let recipe = recipes.judged(&order.base, names, false)?;
     let is_own = |(wanted, _): &&(Wanted, String)| {
         knows_all || matches!(wanted.0, Role::Soup | Role::Simplex)
     };

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::Shop;
-use super::recipes::Recipes;
+use super::recipes::{Recipes, Way};
 use crate::experiment::pieces::piece;
 use crate::process::{arg, beside};
 
@@ -22,9 +22,7 @@ pub(super) struct Job {
     pub(super) from: Value,
     pub(super) weights: Vec<(String, f64)>,
     pub(super) seed: u64,
-    /// How many times as long as the study's.
-    pub(super) times: f64,
-    pub(super) lora: bool,
+    pub(super) way: Way,
 }
 
 /// A model that was trained.
@@ -75,7 +73,7 @@ pub(super) fn base(shop: &Shop, recipes: &Recipes, name: &str) -> Result<Made> {
     Ok(Made { model, adapter: None, seconds, said, gate })
 }
 
-/// The mean of the gate's measure.
+/// The mean of the gate's measure over the base's likeliest answers: what it knows, whatever it may draw.
 fn gate(
     shop: &Shop,
     recipes: &Recipes,
@@ -84,7 +82,7 @@ fn gate(
     measure: &str,
     digest: &Value,
 ) -> Result<f64> {
-    let recipe = recipes.judged(model, &[measure.to_owned()])?;
+    let recipe = recipes.judged(model, &[measure.to_owned()], true)?;
     let inputs = json!({"recipe": recipe, "model": digest});
     let said = piece(&shop.dir.join(format!("{name}-gate")), &inputs, |dir| {
         let path = dir.join("gate.toml");
@@ -135,9 +133,9 @@ pub(super) fn reward_models(shop: &Shop, recipes: &Recipes, base: &Made) -> Resu
 /// When a training fails.
 pub(super) fn all(shop: &Shop, recipes: &Recipes, jobs: &[Job]) -> Result<BTreeMap<String, Made>> {
     let mut order: Vec<&Job> = jobs.iter().collect();
-    order.sort_by(|a, b| b.times.total_cmp(&a.times));
+    order.sort_by(|a, b| b.way.times.total_cmp(&a.way.times));
     let made = beside(&order, |job| {
-        let recipe = recipes.rl(&job.base, &job.weights, job.seed, job.times, job.lora)?;
+        let recipe = recipes.rl(&job.base, &job.weights, job.seed, job.way)?;
         let inputs = json!({"recipe": recipe, "from": job.from, "task": recipes.study["digest"]});
         let said = follow(shop, &job.name, &recipe, &inputs)?;
         let outbox = said["outbox"].as_str().context("a training without an outbox")?;
@@ -146,7 +144,7 @@ pub(super) fn all(shop: &Shop, recipes: &Recipes, jobs: &[Job]) -> Result<BTreeM
             job.name.clone(),
             Made {
                 model: outbox.into(),
-                adapter: job.lora.then(|| run.join("adapter")),
+                adapter: job.way.lora.then(|| run.join("adapter")),
                 seconds: said["seconds"].as_f64().unwrap_or_default(),
                 said,
                 gate: Value::Null,
