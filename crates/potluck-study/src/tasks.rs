@@ -31,48 +31,71 @@ fn model_reward(name: &str) -> String {
     )
 }
 
-/// How tasks are trained whose answers copy nothing from their prompts.
-fn small(quick: bool) -> Training {
-    let (pretrain, sft, rl) = if quick { (60, 20, 8) } else { (250, 60, 160) };
-    Training {
-        shape: [64, 2, 4, 192],
-        vocabulary: 512,
-        pretrain: format!(
-            "[pretrain]\nsteps = {pretrain}\nexamples = 48\n\n[optimiser]\nlearning_rate = 6e-3\nwarmup = 20\n\
-             schedule = \"cosine\"\nweight_decay = 0.01\n"
-        ),
-        sft: format!(
-            "[sft]\nsteps = {sft}\nexamples = 48\n\n[optimiser]\nlearning_rate = 1e-3\nwarmup = 10\n\
-             schedule = \"cosine\"\nweight_decay = 0.01\n"
-        ),
-        rl: format!(
-            "[rl]\nalgorithm = \"rloo\"\nsteps = {rl}\nprompts = 16\ngroup = 4\nscale = \"batch\"\n\n\
-             [sampling]\nmax_tokens = 64\n\n[kl]\ncost = 0.05\n\n[guards]\nkl = {{ stop = 12.0 }}\n\n\
-             [optimiser]\nlearning_rate = 1e-3\nwarmup = 5\n"
-        ),
-        lines: if quick { [3000, 1000, 400] } else { [12_000, 3000, 4000] },
-    }
+/// What differs from one kind of training to another. Rates are text: they stand in recipes as they are here.
+struct Sizes {
+    shape: [i64; 4],
+    vocabulary: usize,
+    /// Steps of pretraining, fine-tuning and reinforcement; the same of a quick study.
+    steps: [[u64; 3]; 2],
+    /// Texts in a step of pretraining and of fine-tuning.
+    examples: [u64; 2],
+    /// The learning rates of the three.
+    rates: [&'static str; 3],
+    /// Steps over which the rate of pretraining rises.
+    warmup: u64,
+    /// The cost of divergence, and where a training stops for it.
+    kl: [&'static str; 2],
+    /// Lines of each data set; the same of a quick study.
+    lines: [[u64; 3]; 2],
 }
 
+/// How tasks are trained whose answers copy nothing from their prompts.
+const SMALL: Sizes = Sizes {
+    shape: [64, 2, 4, 192],
+    vocabulary: 512,
+    steps: [[250, 60, 160], [60, 20, 8]],
+    examples: [48, 48],
+    rates: ["6e-3", "1e-3", "1e-3"],
+    warmup: 20,
+    kl: ["0.05", "12.0"],
+    lines: [[12_000, 3000, 4000], [3000, 1000, 400]],
+};
+
 /// How tasks are trained whose answers copy words of their prompts.
-fn copying(quick: bool) -> Training {
-    let (pretrain, sft, rl) = if quick { (60, 20, 10) } else { (400, 100, 120) };
-    Training {
-        shape: [128, 2, 4, 448],
-        vocabulary: 1024,
-        pretrain: format!(
-            "[pretrain]\nsteps = {pretrain}\nexamples = 24\n\n[optimiser]\nlearning_rate = 8e-3\n\
-             warmup = 30\nschedule = \"cosine\"\nweight_decay = 0.01\n"
-        ),
-        sft: format!(
-            "[sft]\nsteps = {sft}\nexamples = 96\n\n[optimiser]\nlearning_rate = 1e-3\nwarmup = 10\n\
-             schedule = \"cosine\"\nweight_decay = 0.01\n"
-        ),
-        rl: format!(
-            "[rl]\nalgorithm = \"rloo\"\nsteps = {rl}\nprompts = 16\ngroup = 4\nscale = \"batch\"\n\n\
-             [sampling]\nmax_tokens = 64\n\n[kl]\ncost = 0.02\n\n[guards]\nkl = {{ stop = 6.0 }}\n\n\
-             [optimiser]\nlearning_rate = 8e-4\nwarmup = 5\n"
-        ),
-        lines: if quick { [1500, 1000, 400] } else { [9600, 9600, 4000] },
+const COPYING: Sizes = Sizes {
+    shape: [128, 2, 4, 448],
+    vocabulary: 1024,
+    steps: [[400, 100, 120], [60, 20, 10]],
+    examples: [24, 96],
+    rates: ["8e-3", "1e-3", "8e-4"],
+    warmup: 30,
+    kl: ["0.02", "6.0"],
+    lines: [[9600, 9600, 4000], [1500, 1000, 400]],
+};
+
+impl Sizes {
+    fn training(&self, quick: bool) -> Training {
+        let [pretrain, sft, rl] = self.steps[usize::from(quick)];
+        let [texts, references] = self.examples;
+        let [first, second, third] = self.rates;
+        let ([cost, stop], warmup) = (self.kl, self.warmup);
+        Training {
+            shape: self.shape,
+            vocabulary: self.vocabulary,
+            pretrain: format!(
+                "[pretrain]\nsteps = {pretrain}\nexamples = {texts}\n\n[optimiser]\nlearning_rate = {first}\n\
+                 warmup = {warmup}\nschedule = \"cosine\"\nweight_decay = 0.01\n"
+            ),
+            sft: format!(
+                "[sft]\nsteps = {sft}\nexamples = {references}\n\n[optimiser]\nlearning_rate = {second}\nwarmup = 10\n\
+                 schedule = \"cosine\"\nweight_decay = 0.01\n"
+            ),
+            rl: format!(
+                "[rl]\nalgorithm = \"rloo\"\nsteps = {rl}\nprompts = 16\ngroup = 4\nscale = \"batch\"\n\n\
+                 [sampling]\nmax_tokens = 64\n\n[kl]\ncost = {cost}\n\n[guards]\nkl = {{ stop = {stop} }}\n\n\
+                 [optimiser]\nlearning_rate = {third}\nwarmup = 5\n"
+            ),
+            lines: self.lines[usize::from(quick)],
+        }
     }
 }

@@ -98,7 +98,7 @@ impl Task for News {
     }
 
     fn training(&self, quick: bool) -> Training {
-        super::copying(quick)
+        super::COPYING.training(quick)
     }
 }
 

@@ -328,7 +328,7 @@ impl Task for Reddit {
     }
 
     fn training(&self, quick: bool) -> Training {
-        super::copying(quick)
+        super::COPYING.training(quick)
     }
 }
 

@@ -153,7 +153,7 @@ impl Task for Review {
     }
 
     fn training(&self, quick: bool) -> Training {
-        super::small(quick)
+        super::SMALL.training(quick)
     }
 
     fn models(&self) -> Vec<(&'static str, Vec<(&'static str, u64)>)> {

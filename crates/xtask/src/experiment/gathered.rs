@@ -49,23 +49,54 @@ fn placed(old: &str, table: &str) -> String {
 
 fn table(results: &[Value]) -> String {
     let mut text = format!(
-        "\n| study | seeds | prompts | {} | the paper |\n|---|---|---|{}---|\n",
+        "\n| study | seeds | prompts | {} |\n|---|---|---|{}\n",
         KEYS.join(" | "),
         "---|".repeat(KEYS.len())
     );
     for result in results {
-        let name = result["study"].as_str().unwrap_or_default();
         let cells: Vec<String> = KEYS.iter().map(|key| cell(&result["shapes"][key])).collect();
         text += &format!(
-            "| [{}]({name}/README.md) | {} | {} | {} | {} |\n",
-            result["about"]["title"].as_str().unwrap_or(name),
+            "| {} | {} | {} | {} |\n",
+            link(result),
             result["seeds"].as_array().map_or(0, Vec::len),
             result["prompts"],
             cells.join(" | "),
-            result["about"]["figures"].as_str().unwrap_or_default()
+        );
+    }
+    text += "\n";
+    for key in KEYS {
+        let says = results.iter().find_map(|result| result["shapes"][key]["says"].as_str());
+        text += &says.map(|says| format!("- **{key}**: {says}\n")).unwrap_or_default();
+    }
+    text += "\n| study | here | the paper | its figures |\n|---|---|---|---|\n";
+    for result in results {
+        let of = |key: &str| result["about"][key].as_str().unwrap_or_default();
+        text += &format!(
+            "| {} | {} | {} | {} |\n",
+            link(result),
+            size(result),
+            of("paper"),
+            of("figures")
         );
     }
     text + "\n"
+}
+
+fn link(result: &Value) -> String {
+    let name = result["study"].as_str().unwrap_or_default();
+    format!("[{}]({name}/README.md)", result["about"]["title"].as_str().unwrap_or(name))
+}
+
+/// How large the model is, and how much of what was trained on.
+fn size(result: &Value) -> String {
+    let facts = &result["facts"][0];
+    match (facts["parameters"].as_u64(), facts["steps"][1].as_u64()) {
+        (Some(parameters), _) => {
+            format!("a decoder of {parameters} weights, made and trained here")
+        }
+        (_, Some(steps)) => format!("two layers of 64, {steps} steps of an expert"),
+        _ => String::new(),
+    }
 }
 
 fn cell(shape: &Value) -> String {
