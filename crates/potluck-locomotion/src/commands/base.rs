@@ -26,7 +26,7 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Steps of all worlds together, in batches of 4096
-    #[arg(long, default_value_t = 819_200)]
+    #[arg(long, default_value_t = 409_600)]
     steps: usize,
     /// What it is rewarded with
     #[arg(long, value_name = "NAME=WEIGHT,…", default_value_t = Reward::BASE)]

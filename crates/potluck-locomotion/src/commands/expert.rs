@@ -21,7 +21,7 @@ pub(super) struct Options {
     /// Begin with these weights instead of the base's: a soup's folder or file
     #[arg(long, value_name = "PATH")]
     from: Option<PathBuf>,
-    /// risky (velocity), cautious (velocity less the squared actions), or both with weights: risky=0.4,cautious=0.6
+    /// risky (velocity), cautious (velocity less twice the squared actions), or both with weights: risky=0.4,cautious=0.6
     #[arg(long, value_name = "NAME=WEIGHT,…")]
     reward: Reward,
     /// Where the run goes: DIR/outbox may leave, DIR/private may not

@@ -90,7 +90,7 @@ fn economy(seeds: &[Seen]) -> Value {
         .collect();
     json!({
         "experts one after the other": of(&is_expert, |a, b| a + b),
-        "experts at the same time": of(&is_expert, f64::max),
+        "experts at the same time, each on a machine of its own": of(&is_expert, f64::max),
         "five MORL trainings": of(&|name| name.starts_with("morl-"), |a, b| a + b),
         "from a new λ to the soup at a party": mean(&soup_seconds),
         "answers of one soup": of(&|name| name == "answers of a soup", |a, b| a + b),
@@ -139,7 +139,7 @@ pub(super) fn text(result: &Value) -> String {
          them stand in [result.json](result.json).\n\n",
         result["prompts"]
     );
-    page += "![The front](front.svg)\n\n";
+    page += &format!("{}![The front](front.svg)\n\n", short(&result["shapes"], seeds));
     page += &format!(
         "Across: {}. Up: {}. A point is a mixture; the dashed *chord* joins the two experts, and rewarded soups should lie \
          beyond it. *MORL* is one model trained on both rewards at fixed weights, a training a point, of weights 0, ¼, ½, ¾ \
@@ -159,6 +159,23 @@ pub(super) fn text(result: &Value) -> String {
         word("limits")
     );
     page
+}
+
+/// How the study came out, in a sentence.
+fn short(shapes: &Value, seeds: usize) -> String {
+    let judged =
+        || shapes.as_object().into_iter().flatten().filter(|(_, it)| it["holds"].is_boolean());
+    let fails: Vec<&str> =
+        judged().filter(|(_, it)| it["holds"] == false).map(|(key, _)| key.as_str()).collect();
+    let all = judged().count();
+    match fails.len() {
+        0 => format!("**All {all} shapes that are asked for hold in each of {seeds} seeds.**\n\n"),
+        missed => format!(
+            "**Of {all} shapes that are asked for, {} hold in each of {seeds} seeds; {} not.**\n\n",
+            all - missed,
+            fails.join(", ") + if missed == 1 { " does" } else { " do" }
+        ),
+    }
 }
 
 fn shapes_table(shapes: &Value) -> String {
@@ -264,7 +281,7 @@ fn fairness_table(result: &Value) -> String {
 }
 
 fn economy_table(economy: &Value) -> String {
-    let mut text = "## What it costs\n\nSeconds of one thread, means over the seeds, on the machine that wrote this page.\n\n| | seconds |\n|---|---|\n"
+    let mut text = "## What it costs\n\nSeconds of one thread with other trainings beside it, means over the seeds, on the machine that wrote this page.\n\n| | seconds |\n|---|---|\n"
         .to_owned();
     for (key, value) in economy.as_object().into_iter().flatten() {
         text += &format!("| {key} | {:.1} |\n", value.as_f64().unwrap_or_default());

@@ -2,6 +2,7 @@
 //!
 //! Pictures have a background of their own, so that they read on light and dark pages alike.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -160,7 +161,12 @@ fn panel(
     let (across, up) = (range(&shown, 0), range(&shown, 1));
     let inside = |spot: &Spot| across.contains(&spot.at[0]) && up.contains(&spot.at[1]);
     let within = |role| of(spots, role).into_iter().filter(inside).collect::<Vec<_>>();
-    path(&mut chart, &within(Role::Control), CONTROL)?;
+    for pair in of(spots, Role::Control).windows(2) {
+        if let Some(part) = clipped([pair[0].at, pair[1].at], &[&across, &up]) {
+            let part = part.map(|[x, y]| (x, y)).to_vec();
+            chart.draw_series([PathElement::new(part, CONTROL.mix(0.5))])?;
+        }
+    }
     path(&mut chart, &soups, SOUP)?;
     chart.draw_series(
         within(Role::Control)
@@ -205,8 +211,24 @@ fn path(
     Ok(())
 }
 
+/// The part of a straight line that lies inside; nothing where none does.
+fn clipped([from, to]: [[f64; 2]; 2], sides: &[&Range<f64>; 2]) -> Option<[[f64; 2]; 2]> {
+    let (mut first, mut last) = (0.0f64, 1.0f64);
+    for (axis, side) in sides.iter().enumerate() {
+        let step = to[axis] - from[axis];
+        let [low, high] = [side.start, side.end].map(|edge| (edge - from[axis]) / step);
+        match step {
+            0.0 if !side.contains(&from[axis]) => return None,
+            0.0 => {}
+            _ => (first, last) = (first.max(low.min(high)), last.min(low.max(high))),
+        }
+    }
+    let at = |share: f64| [0, 1].map(|axis| from[axis] + share * (to[axis] - from[axis]));
+    (first < last).then(|| [at(first), at(last)])
+}
+
 /// With room at both ends; what lies far outside (controls that broke) is cut off.
-fn range(spots: &[Spot], axis: usize) -> std::ops::Range<f64> {
+fn range(spots: &[Spot], axis: usize) -> Range<f64> {
     let values = spots.iter().map(|it| it.at[axis]);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -235,4 +257,20 @@ fn legend_of(area: &Area) -> Result<(), Box<dyn std::error::Error>> {
         x += 18 + 6 * text.chars().count() as i32;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_where_it_leaves_the_picture() {
+        let sides = [&(0.0..1.0), &(0.0..2.0)];
+        let cut = |from, to| clipped([from, to], &sides);
+        assert_eq!(cut([0.5, 1.0], [0.5, -3.0]), Some([[0.5, 1.0], [0.5, 0.0]]));
+        assert_eq!(cut([-1.0, 1.0], [3.0, 1.0]), Some([[0.0, 1.0], [1.0, 1.0]]));
+        assert_eq!(cut([0.2, 0.2], [0.4, 0.4]), Some([[0.2, 0.2], [0.4, 0.4]]));
+        assert_eq!(cut([2.0, 0.0], [2.0, 1.0]), None);
+        assert_eq!(cut([-1.0, 1.5], [0.5, 3.0]), None);
+    }
 }

@@ -39,7 +39,8 @@ fn news() -> Text {
                       first reward goes from .984 to 1.781 and the second from −.788 to −1.526, with the base at (1.089, \
                       −1.787). The one MORL run, (1.312, −1.005), is dominated by the soup of λ = .35, (1.314, −.945).",
             falls: Some("words"),
-            limits: "The language is made up and the model small.",
+            limits: "The language is made up and the model small. The third party, the readers, wants the opposite of the agency, \
+                     so that a mixture of all three in equal parts keeps less of each gain than four groups of the assistant do.",
         },
         has_lora: true,
         costs: [180.0, 500.0, 120.0],

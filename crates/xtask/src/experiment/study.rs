@@ -94,9 +94,9 @@ pub(crate) enum Role {
     LoraFactors,
     /// One model trained on a reward model of everybody's labels.
     Pooled,
-    /// A policy of the first party whose reward model was optimised freely; the first number of λ is for how long, in
-    /// lengths of an expert's training.
-    Course,
+    /// A policy of the first party whose reward model was optimised on a shorter or longer leash; the first number of λ is
+    /// what a nat of divergence cost.
+    Leash,
 }
 
 /// One candidate, and its scores on every prompt or episode.

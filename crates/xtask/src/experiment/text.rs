@@ -31,9 +31,8 @@ const FOREIGN: u64 = 1000;
 /// experts, so that no figure compares an expert with itself.
 const MORL: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// How long a reward model is optimised with nothing that holds the policy near its base, in lengths of a study's
-/// training.
-const COURSE: [f64; 6] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0];
+/// What a nat of divergence costs while a reward model is optimised, from a short leash to none.
+const LEASHES: [f64; 6] = [0.4, 0.1, 0.03, 0.01, 0.003, 0.0];
 
 /// A study of texts.
 pub(crate) struct Text {
@@ -94,7 +93,6 @@ impl Study for Text {
                 .map(|(it, name)| (name.to_owned(), it.seconds)),
         );
         seconds.extend(answering);
-        let course = (!own.models().is_empty()).then_some(COURSE);
         Ok(Seen {
             seed,
             parties: own.parties(),
@@ -102,7 +100,7 @@ impl Study for Text {
             candidates,
             seconds,
             facts: json!({
-                "parameters": own.study["parameters"], "agreement": own.study["agreement"], "course": course,
+                "parameters": own.study["parameters"], "agreement": own.study["agreement"],
                 "gate": bases[0].gate, "federation": told, "pooled": own.pooled(),
             }),
         })
@@ -162,11 +160,9 @@ impl Shop<'_> {
             jobs.push(job(model.clone(), only(&model), self.seed + FOREIGN * 6));
         }
         if !own.models().is_empty() {
-            // One course: the shorter ones are the beginnings of the longest.
-            for times in COURSE {
-                let job =
-                    job(format!("course-{times}"), only(&parties[0]), self.seed + FOREIGN * 7);
-                jobs.push(Job { way: Way { times, is_free: true, ..Way::PLAIN }, ..job });
+            for cost in LEASHES {
+                let job = job(format!("leash-{cost}"), only(&parties[0]), self.seed + FOREIGN * 7);
+                jobs.push(Job { way: Way { leash: Some(cost), ..Way::PLAIN }, ..job });
             }
         }
         jobs

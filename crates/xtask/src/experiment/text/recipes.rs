@@ -12,13 +12,13 @@ pub(super) struct Way {
     pub(super) times: f64,
     /// By an adapter of low rank.
     pub(super) lora: bool,
-    /// With nothing that holds it near the base: no cost of divergence, no guard.
-    pub(super) is_free: bool,
+    /// With this cost of a nat of divergence and no guard, instead of what holds the study's near the base.
+    pub(super) leash: Option<f64>,
 }
 
 impl Way {
     /// As the study says.
-    pub(super) const PLAIN: Self = Self { times: 1.0, lora: false, is_free: false };
+    pub(super) const PLAIN: Self = Self { times: 1.0, lora: false, leash: None };
 }
 
 /// A task's folder and what it says.
@@ -84,7 +84,7 @@ impl Recipes {
     ) -> Result<String> {
         let body = self.study["rl"].as_str().context("study.json lacks rl")?;
         let body = lengthened(body, way.times);
-        let body = if way.is_free { freed(&body) } else { body };
+        let body = way.leash.map_or(body.clone(), |cost| leashed(&body, cost));
         let body = if way.lora {
             // A low rank needs a higher rate for the same change.
             body + "\n[lora]\nrank = 8\nalpha = 32.0\ntarget_modules = [\"all-linear\"]\n"
@@ -177,13 +177,12 @@ fn lengthened(body: &str, times: f64) -> String {
 const GUARDS: [&str; 8] =
     ["kl", "length", "entropy", "distinct", "copies", "empty", "unfinished", "held_out"];
 
-/// The same without what holds a policy near its base, slowly enough that one can see where it goes.
-fn freed(body: &str) -> String {
+/// The same with another cost of divergence, and without what ends a training that goes astray.
+fn leashed(body: &str, cost: f64) -> String {
     let guards: String =
         GUARDS.iter().map(|guard| format!("{guard} = {{ enabled = false }}\n")).collect();
     let line = |line: &str| match line {
-        _ if line.starts_with("cost = ") => "cost = 0.0\n".to_owned(),
-        _ if line.starts_with("learning_rate = ") => "learning_rate = 3e-4\n".to_owned(),
+        _ if line.starts_with("cost = ") => format!("cost = {cost:?}\n"),
         _ if line == "[guards]" => format!("{line}\n{guards}"),
         _ if line.starts_with("kl = ") => String::new(),
         _ => format!("{line}\n"),
@@ -213,7 +212,7 @@ mod tests {
         };
         let weights = [("a".to_owned(), 0.5), ("pooled".to_owned(), 0.0)];
         let text = recipes
-            .rl(Path::new("/b"), &weights, 9, Way { times: 3.0, lora: true, is_free: true })
+            .rl(Path::new("/b"), &weights, 9, Way { times: 3.0, lora: true, leash: Some(0.0) })
             .unwrap();
         assert!(text.contains("cost = 0.0\n") && !text.contains("stop"), "{text}");
         assert!(text.contains("[guards]\nkl = { enabled = false }\n"), "{text}");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::recipes::Recipes;
 use super::training::Made;
-use super::{COURSE, MORL, Shop, Wanted, federated, on_edge, shares, simplex, text_of};
+use super::{LEASHES, MORL, Shop, Wanted, federated, on_edge, shares, simplex, text_of};
 use crate::experiment::federated::pulled;
 use crate::experiment::pieces::piece;
 use crate::experiment::study::{Candidate, Role};
@@ -83,9 +83,9 @@ impl Order {
             let lambda = vec![number as f64, 0.0];
             order.models.push(((Role::Pooled, lambda), made[name].model.clone()));
         }
-        for times in COURSE {
-            if let Some(it) = made.get(&format!("course-{times}")) {
-                order.models.push(((Role::Course, vec![times, 0.0]), it.model.clone()));
+        for cost in LEASHES {
+            if let Some(it) = made.get(&format!("leash-{cost}")) {
+                order.models.push(((Role::Leash, vec![cost, 0.0]), it.model.clone()));
             }
         }
         for share in BEYOND {
