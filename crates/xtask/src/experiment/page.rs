@@ -136,7 +136,7 @@ pub(super) fn text(result: &Value) -> String {
          it. A *soup* is Σ λᵢ · expertᵢ, of the experts as they were pulled from it. An auditor recomputed the published \
          soups, byte for byte. Every figure below is over {} held-out prompts, one answer each at temperature 1, with the \
          same random numbers for every candidate; intervals are 95 % bootstrap intervals over seeds and prompts. All of \
-         them stand in [result.json](result.json).\n\n",
+         them stand in [result.json](result.json). Recipes were tuned on seeds from 101 on.\n\n",
         result["prompts"]
     );
     page += &format!("{}![The front](front.svg)\n\n", short(&result["shapes"], seeds));

@@ -15,6 +15,9 @@ const TOLERANCE: f64 = 0.02;
 /// The share of soups that must lie strictly above the chord.
 const MOSTLY: f64 = 0.8;
 
+/// The least hypervolume that is divided by, in ranges squared: trainings need not go beyond the base at all.
+const LITTLE: f64 = 0.01;
+
 /// What is shown, and when it holds.
 struct Shape {
     key: &'static str,
@@ -320,7 +323,7 @@ fn against_morl(seen: &Seen, means: &Means, counts: fn(f64) -> bool) -> Option<f
         .map(|place| plane.point(&means.scores[place]).to_vec())
         .collect();
     let volume = hypervolume(&trained, &plane.base);
-    (!trained.is_empty() && volume > 0.0).then(|| hypervolume(&soups, &plane.base) / volume)
+    (!trained.is_empty()).then(|| hypervolume(&soups, &plane.base) / volume.max(LITTLE))
 }
 
 /// Where a party's own expert stands.

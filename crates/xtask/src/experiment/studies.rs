@@ -42,6 +42,7 @@ fn news() -> Text {
             limits: "The language is made up and the model small. The third party, the readers, wants the opposite of the agency, \
                      so that a mixture of all three in equal parts keeps less of each gain than four groups of the assistant do.",
         },
+        prompts: 2048,
         has_lora: true,
         costs: [180.0, 500.0, 120.0],
     }
@@ -65,6 +66,7 @@ fn review() -> Text {
             falls: Some("words"),
             limits: "Labellers are formulas with noise; people are not.",
         },
+        prompts: 1024,
         has_lora: false,
         costs: [60.0, 400.0, 150.0],
     }
@@ -84,6 +86,7 @@ fn assistant() -> Text {
             falls: None,
             limits: "Labellers are formulas with noise; people are not.",
         },
+        prompts: 1024,
         has_lora: false,
         costs: [60.0, 500.0, 200.0],
     }
@@ -105,6 +108,7 @@ fn qa() -> Text {
             falls: None,
             limits: "The questions are made up and have one answer each.",
         },
+        prompts: 2048,
         has_lora: false,
         costs: [200.0, 300.0, 100.0],
     }
@@ -127,6 +131,7 @@ fn reddit() -> Text {
             falls: Some("words"),
             limits: "The language is made up and the model small.",
         },
+        prompts: 1024,
         has_lora: false,
         costs: [180.0, 400.0, 120.0],
     }

@@ -40,6 +40,8 @@ pub(crate) struct Text {
     pub(crate) name: &'static str,
     /// The words of its page.
     pub(crate) about: About,
+    /// Held-out prompts that everything is scored on: the more, the closer the two experts are.
+    pub(crate) prompts: u32,
     /// Whether LoRA soups are compared, too.
     pub(crate) has_lora: bool,
     /// Processor seconds of one seed, roughly: bases, trainings, scores.

@@ -19,8 +19,8 @@ use crate::experiment::pieces::piece;
 use crate::experiment::study::{Candidate, Role};
 use crate::process::{arg, beside};
 
-/// Held-out prompts, and those of a quick study.
-const PROMPTS: [&str; 2] = ["1024", "48"];
+/// Held-out prompts of a quick study.
+const FEW_PROMPTS: u32 = 48;
 
 /// Weights outside [0, 1], of the second party.
 const BEYOND: [f64; 4] = [-0.4, -0.2, 1.2, 1.4];
@@ -293,7 +293,8 @@ fn evaluate(
     };
     let lambdas: String =
         order.soups.iter().filter(is_own).map(|(_, text)| format!("{text}\n")).collect();
-    let prompts = PROMPTS[usize::from(recipes.quick)];
+    let prompts = if recipes.quick { FEW_PROMPTS } else { shop.study.prompts };
+    let prompts = &prompts.to_string();
     let inputs = json!({
         "recipe": recipe, "lambdas": lambdas, "prompts": prompts, "digests": order.digests,
         "models": order.models.iter().chain(&order.adapters).map(|(_, path)| path).collect::<Vec<_>>(),
