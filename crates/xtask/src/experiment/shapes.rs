@@ -15,6 +15,9 @@ const TOLERANCE: f64 = 0.02;
 /// The share of soups that must lie strictly above the chord.
 const MOSTLY: f64 = 0.8;
 
+/// What the claim asks of four parties alone: of fewer it is reported.
+const OF_FOUR: [&str; 2] = ["uniform", "worst-off"];
+
 /// The least hypervolume that is divided by, in ranges squared: trainings need not go beyond the base at all.
 const LITTLE: f64 = 0.01;
 
@@ -195,8 +198,11 @@ pub(crate) fn shapes(seeds: &[Seen], falls: Option<&str>) -> Value {
         };
         SHAPES.iter().map(of).collect()
     });
+    let has_four = seeds.first().is_some_and(|seen| seen.parties.len() > 3);
     let mut all = serde_json::Map::new();
     for (place, shape) in SHAPES.iter().enumerate() {
+        let is_asked = has_four || !OF_FOUR.contains(&shape.key);
+        let holds = shape.holds.filter(|_| is_asked);
         let figures: Vec<f64> = per_seed.iter().filter_map(|seed| seed[place]).collect();
         if figures.len() < seeds.len() {
             // A study need not have every candidate; but experts that do not trade are a failure.
@@ -204,12 +210,12 @@ pub(crate) fn shapes(seeds: &[Seen], falls: Option<&str>) -> Value {
                 let why =
                     "in some seed the two experts do not trade, or there are no such candidates";
                 let found = json!({"says": shape.says, "figure": null, "interval": null,
-                    "seeds": figures, "holds": shape.holds.map(|_| false), "why": why});
+                    "seeds": figures, "holds": holds.map(|_| false), "why": why});
                 all.insert(shape.key.to_owned(), found);
             }
             continue;
         }
-        let holding = shape.holds.map(|holds| figures.iter().filter(|it| holds(**it)).count());
+        let holding = holds.map(|holds| figures.iter().filter(|it| holds(**it)).count());
         all.insert(
             shape.key.to_owned(),
             json!({

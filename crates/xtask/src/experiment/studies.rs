@@ -106,7 +106,12 @@ fn qa() -> Text {
             paper: "The paper answers questions of Stack Exchange with LLaMA-7B, PPO, and two reward models from the Hub.",
             figures: "Its front is a picture; no data were released.",
             falls: None,
-            limits: "The questions are made up and have one answer each.",
+            limits: "The questions are made up and have one answer each. How far soups lie above the chord depends on what the \
+                     base still gets wrong, which both rewards then teach. Of the three bases here those of seeds 1 and 2 give \
+                     .78 and .84 of right answers by their likeliest words, and their soups lie above; that of seed 3 gives \
+                     .98, the experts have only style to learn, which they want opposed, and soups near the engineers' expert \
+                     lie below the chord. To compare digits is found out suddenly, so that pretraining alone does not set \
+                     how far a base gets.",
         },
         prompts: 2048,
         has_lora: false,
