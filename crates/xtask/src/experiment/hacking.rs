@@ -24,6 +24,9 @@ struct Stop {
     real: f64,
 }
 
+/// One of the two gains.
+type Gain = fn(&Stop) -> f64;
+
 /// A seed's, from the shortest leash to the longest; empty where a study has none.
 fn leashes(seen: &Seen) -> Vec<Stop> {
     let means = Means::of(seen);
@@ -119,7 +122,7 @@ fn draw(
         .x_label_formatter(&name)
         .y_desc("log odds of being preferred")
         .draw()?;
-    let kinds: [(String, RGBColor, fn(&Stop) -> f64); 2] = [
+    let kinds: [(String, RGBColor, Gain); 2] = [
         (format!("proxy: the reward model of {party}"), PROXY, |it| it.proxy),
         (format!("{party} themselves"), TRUE, |it| it.real),
     ];
@@ -176,7 +179,7 @@ mod tests {
         };
         let folder = tempfile::tempdir().unwrap();
         let result = serde_json::json!({"parties": ["a", "b"]});
-        let text = told(folder.path(), &[seen.clone()], &result).unwrap();
+        let text = told(folder.path(), std::slice::from_ref(&seen), &result).unwrap();
         assert!(
             text.contains(
                 "rises to +1.00 over the base at a cost of 0.1 a nat and falls to -0.50 at 0"
