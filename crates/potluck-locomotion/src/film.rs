@@ -201,7 +201,7 @@ mod tests {
             bones: vec![vec![bone(0.0)], vec![bone(0.3)]],
             distance: vec![0.0, 0.2],
             effort: vec![1.0, 2.0],
-            scores: [4.0, 2.5],
+            scores: [4.0, 1.0],
             seconds: 0.05,
         };
         let text = svg("two", &[take.clone(), take]);

@@ -23,6 +23,9 @@ const BEYOND: [f64; 4] = [-0.4, -0.2, 1.2, 1.4];
 /// Shares of the second in controls and longer trainings.
 const FEW: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
+/// What a unit of effort costs the cautious, in `potluck-locomotion`.
+const PRICE: f64 = 2.0;
+
 /// Seeds of episodes lie this far from those of trainings.
 const EPISODE_SEEDS: u64 = 9_000_000;
 
@@ -185,8 +188,8 @@ fn candidate(role: Role, lambda: Vec<f64>, episodes: Option<&Vec<Value>>) -> Res
     };
     let scores = PARTIES.into_iter().map(of).collect::<Result<Vec<_>>>()?;
     ensure!(!episodes.is_empty(), "{role:?} {lambda:?} has no episodes");
-    // The price of effort is 1.
-    let effort = scores[0].iter().zip(&scores[1]).map(|(risky, cautious)| risky - cautious);
+    let effort =
+        scores[0].iter().zip(&scores[1]).map(|(risky, cautious)| (risky - cautious) / PRICE);
     let fell = |it: &Value| f64::from(u8::from(it["collapsed"] == true));
     Ok(Candidate {
         role,
