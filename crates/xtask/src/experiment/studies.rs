@@ -44,7 +44,7 @@ fn news() -> Text {
         },
         prompts: 2048,
         has_lora: true,
-        costs: [180.0, 500.0, 120.0],
+        costs: [200.0, 500.0, 300.0],
     }
 }
 
@@ -64,11 +64,14 @@ fn review() -> Text {
                     for other tasks.",
             figures: "Its front is a picture; no data were released.",
             falls: Some("words"),
-            limits: "Labellers are formulas with noise; people are not.",
+            limits: "Labellers are formulas with noise; people are not. C does not hold: scores of reward models flatten beyond the best \
+                     review that anybody labelled, so that each expert is nearly as good by the other's model as by its own; what \
+                     both gain over the base is several times what they trade, and the two experts alone have nearly all of the \
+                     hypervolume. By what the groups really think they trade more, as the table shows.",
         },
         prompts: 1024,
         has_lora: false,
-        costs: [60.0, 400.0, 150.0],
+        costs: [30.0, 300.0, 150.0],
     }
 }
 
@@ -88,7 +91,7 @@ fn assistant() -> Text {
         },
         prompts: 1024,
         has_lora: false,
-        costs: [60.0, 500.0, 200.0],
+        costs: [40.0, 350.0, 350.0],
     }
 }
 
@@ -115,7 +118,7 @@ fn qa() -> Text {
         },
         prompts: 2048,
         has_lora: false,
-        costs: [200.0, 300.0, 100.0],
+        costs: [150.0, 200.0, 60.0],
     }
 }
 
@@ -138,6 +141,6 @@ fn reddit() -> Text {
         },
         prompts: 1024,
         has_lora: false,
-        costs: [180.0, 400.0, 120.0],
+        costs: [240.0, 450.0, 200.0],
     }
 }
