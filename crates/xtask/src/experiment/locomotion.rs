@@ -85,6 +85,8 @@ impl Study for Locomotion {
                    body lay on its back has collapsed. The control's base was trained from other weights, with the same \
                    statistics of observations; with its own, the federation refuses the expert. MORL has μ = 0, ¼, ½, ¾, 1 on \
                    velocity, its ends trained with other seeds than the experts.",
+            scored: "episodes that no training has seen, without noise of exploration",
+            averaging: "acts by the mean of their actions",
             rewards: ["risky: velocity, m/s", "cautious: velocity less twice the squared actions"],
             paper: "The paper trains a humanoid in Brax with velocity and velocity less the squared actions, from a base with Brax's default reward, with \
                     observation statistics frozen after pretraining.",

@@ -134,19 +134,21 @@ pub(super) fn text(result: &Value) -> String {
     page += &format!(
         "Each party has one reward, trains its own expert from the shared base, and pushes it to a federation that admits \
          it. A *soup* is Σ λᵢ · expertᵢ, of the experts as they were pulled from it. An auditor recomputed the published \
-         soups, byte for byte. Every figure below is over {} held-out prompts, one answer each at temperature 1, with the \
+         soups, byte for byte. Every figure below is over {} {}, with the \
          same random numbers for every candidate; intervals are 95 % bootstrap intervals over seeds and prompts. All of \
          them stand in [result.json](result.json). Recipes were tuned on seeds from 101 on.\n\n",
-        result["prompts"]
+        result["prompts"],
+        word("scored")
     );
     page += &format!("{}![The front](front.svg)\n\n", short(&result["shapes"], seeds));
     page += &format!(
         "Across: {}. Up: {}. A point is a mixture; the dashed *chord* joins the two experts, and rewarded soups should lie \
          beyond it. *MORL* is one model trained on both rewards at fixed weights, a training a point, of weights 0, ¼, ½, ¾ \
          and 1; the ends are trainings of their own, with other seeds than the experts. *Prediction averaging* runs both \
-         experts and draws each token from the mean of their distributions.\n\n",
+         experts and {}.\n\n",
         about["rewards"][0].as_str().unwrap_or_default(),
-        about["rewards"][1].as_str().unwrap_or_default()
+        about["rewards"][1].as_str().unwrap_or_default(),
+        word("averaging")
     );
     page += &shapes_table(&result["shapes"]);
     page += &points_table(result);

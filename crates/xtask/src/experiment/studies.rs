@@ -20,6 +20,11 @@ pub(super) fn all() -> Vec<Box<dyn Study>> {
     ]
 }
 
+/// What texts are scored over.
+const PROMPTS: &str = "held-out prompts, one answer each at temperature 1";
+/// How predictions of texts are averaged.
+const TOKENS: &str = "draws each token from the mean of their distributions";
+
 fn news() -> Text {
     Text {
         name: "news",
@@ -29,6 +34,8 @@ fn news() -> Text {
                    which value is true no reader can know. A summary is read back into claims and held against the facts, \
                    exactly. The base is pretrained on short news and fine-tuned on summaries of which 7 % of the values are \
                    wrong.",
+            scored: PROMPTS,
+            averaging: TOKENS,
             rewards: [
                 "agency: the share of the facts that is told truly",
                 "checkers: the same, less the worth of three and more for each false claim",
@@ -59,6 +66,8 @@ fn review() -> Text {
                    and two pooled ones on everybody's: in equal parts, and with fans ten to one. Nobody is trained on what \
                    the groups really think; `true-fans`, `true-critics` and `true-both` measure it. No pair shows a review \
                    that says the same twice, so no reward model knows that everybody dislikes that.",
+            scored: PROMPTS,
+            averaging: TOKENS,
             rewards: ["fans: their reward model", "critics: their reward model"],
             paper: "The paper reviews films of IMDb with LLaMA-7B, PPO, and two reward models from the Hub that were trained \
                     for other tasks.",
@@ -83,6 +92,8 @@ fn assistant() -> Text {
             task: "An answer is two to seven sentences. Four groups of simulated labellers, each with a reward model of its own \
                    trained on 4000 pairs: who want help, who want no harm, who have little time, who want manners. All four \
                    dislike dangerous shortcuts and slang, of which the base has plenty.",
+            scored: PROMPTS,
+            averaging: TOKENS,
             rewards: ["helpful: their reward model", "harmless: their reward model"],
             paper: "The paper's assistant is LLaMA-7B with four open reward models.",
             figures: "Its figure shows the uniform soup good in all four; no data were released.",
@@ -102,6 +113,8 @@ fn qa() -> Text {
             title: "Questions and answers",
             task: "A question is about a list of three to five digits: which is the first, the last, the largest, the smallest. \
                    An answer may greet, tell the list back, and thank; reference answers are wrong one time in four.",
+            scored: PROMPTS,
+            averaging: TOKENS,
             rewards: [
                 "engineers: right, and no more words than it takes",
                 "learners: right, explained and kind",
@@ -130,6 +143,8 @@ fn reddit() -> Text {
             task: "Somebody tells a quarrel, with more words around what matters than the news have. Of five to nine things that \
                    a post tells, some come in two versions. A summary is read back into claims and held against what was told, \
                    exactly.",
+            scored: PROMPTS,
+            averaging: TOKENS,
             rewards: [
                 "authors: the share of things that is told truly",
                 "moderators: the same, less the worth of three and more for each false claim",

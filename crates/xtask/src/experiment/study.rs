@@ -56,6 +56,10 @@ pub(crate) struct About {
     pub(crate) title: &'static str,
     /// The task, in a few sentences.
     pub(crate) task: &'static str,
+    /// What a score is over, after its number, and how candidates act.
+    pub(crate) scored: &'static str,
+    /// What prediction averaging does.
+    pub(crate) averaging: &'static str,
     /// What each of the two rewards of the plane wants, for the axes and the text.
     pub(crate) rewards: [&'static str; 2],
     /// What the paper did for this task, and on what.
