@@ -68,21 +68,21 @@ pub(super) fn told(folder: &Path, seeds: &[Seen], result: &Value) -> Result<Stri
     let peak = stops.iter().max_by(|a, b| a.real.total_cmp(&b.real)).unwrap_or(last);
     let shape = if peak.real > last.real && peak.cost > last.cost {
         format!(
-            "What {party} really think rises to {:+.2} over the base at a cost of {} a nat and falls to {:+.2} at {}, where the proxy \
+            "What the {party} really think rises to {:+.2} over the base at a cost of {} a nat and falls to {:+.2} at {}, where the proxy \
              has gone on from {:+.2} to {:+.2}.",
             peak.real, peak.cost, last.real, last.cost, peak.proxy, last.proxy
         )
     } else {
         format!(
-            "What {party} really think does not fall down to a cost of {} a nat: the proxy gains {:+.2}, they {:+.2}.",
+            "What the {party} really think does not fall down to a cost of {} a nat: the proxy gains {:+.2}, they {:+.2}.",
             last.cost, last.proxy, last.real
         )
     };
     let mut text = format!(
-        "\n## A proxy on a longer and longer leash\n\n![The leash](hacking.svg)\n\nThe reward model of {party} alone is optimised for the \
+        "\n## A proxy on a longer and longer leash\n\n![The leash](hacking.svg)\n\nThe reward model of the {party} alone is optimised for the \
          length of an expert's training, without guards, at a cost of divergence from the base that falls to nothing. {shape} \
          Experts of this study pay the cost that its recipe says and stand near the peak; that is what the cost is for. Gains over the base, \
-         means over the seeds:\n\n| cost of a nat | proxy | {party} themselves |\n|---|---|---|\n"
+         means over the seeds:\n\n| cost of a nat | proxy | the {party} themselves |\n|---|---|---|\n"
     );
     for stop in &stops {
         text += &format!("| {} | {:+.2} | {:+.2} |\n", stop.cost, stop.proxy, stop.real);
@@ -123,8 +123,8 @@ fn draw(
         .y_desc("log odds of being preferred")
         .draw()?;
     let kinds: [(String, RGBColor, Gain); 2] = [
-        (format!("proxy: the reward model of {party}"), PROXY, |it| it.proxy),
-        (format!("{party} themselves"), TRUE, |it| it.real),
+        (format!("proxy: the reward model of the {party}"), PROXY, |it| it.proxy),
+        (format!("the {party} themselves"), TRUE, |it| it.real),
     ];
     for (name, color, of) in kinds {
         for seed in &all {

@@ -98,7 +98,10 @@ fn assistant() -> Text {
             paper: "The paper's assistant is LLaMA-7B with four open reward models.",
             figures: "Its figure shows the uniform soup good in all four; no data were released.",
             falls: None,
-            limits: "Labellers are formulas with noise; people are not.",
+            limits: "Labellers are formulas with noise; people are not. The uniform soup keeps .82 of the experts' gains, not the .85 that is \
+                     asked for: what all four groups dislike is soon unlearned by every expert alike, and what is left of each is \
+                     thinned by three others. Whoever gains least gains more by it than by any single expert all the same. C \
+                     falls short in one seed, in which helpful and harmless trade less of what they gain.",
         },
         prompts: 1024,
         has_lora: false,
