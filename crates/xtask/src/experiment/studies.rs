@@ -47,7 +47,9 @@ fn news() -> Text {
                       −1.787). The one MORL run, (1.312, −1.005), is dominated by the soup of λ = .35, (1.314, −.945).",
             falls: Some("words"),
             limits: "The language is made up and the model small. The third party, the readers, wants the opposite of the agency, \
-                     so that a mixture of all three in equal parts keeps less of each gain than four groups of the assistant do.",
+                     so that a mixture of all three in equal parts keeps less of each gain than four groups of the assistant do. \
+                     The number of prompts was doubled once: of 1024 the lowest soup of seed 2 lay .06 below the chord at a standard \
+                     error of .04, of 2048 it lies .01 above.",
         },
         prompts: 2048,
         has_lora: true,
