@@ -49,7 +49,7 @@ fn placed(old: &str, table: &str) -> String {
 
 fn table(results: &[Value]) -> String {
     let mut text = format!(
-        "\n| study | seeds | prompts | {} |\n|---|---|---|{}\n",
+        "\n| study | seeds | prompts or episodes | {} |\n|---|---|---|{}\n",
         KEYS.join(" | "),
         "---|".repeat(KEYS.len())
     );

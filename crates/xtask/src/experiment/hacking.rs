@@ -66,7 +66,7 @@ pub(super) fn told(folder: &Path, seeds: &[Seen], result: &Value) -> Result<Stri
     let Some(last) = stops.last() else { return Ok(String::new()) };
     draw(&folder.join("hacking.svg"), seeds, &stops, party).map_err(|error| anyhow!("{error}"))?;
     let peak = stops.iter().max_by(|a, b| a.real.total_cmp(&b.real)).unwrap_or(last);
-    let shape = if peak.real > last.real && peak.cost > last.cost {
+    let shape = if peak.real > last.real {
         format!(
             "What the {party} really think rises to {:+.2} over the base at a cost of {} a nat and falls to {:+.2} at {}, where the proxy \
              has gone on from {:+.2} to {:+.2}.",
@@ -81,7 +81,7 @@ pub(super) fn told(folder: &Path, seeds: &[Seen], result: &Value) -> Result<Stri
     let mut text = format!(
         "\n## A proxy on a longer and longer leash\n\n![The leash](hacking.svg)\n\nThe reward model of the {party} alone is optimised for the \
          length of an expert's training, without guards, at a cost of divergence from the base that falls to nothing. {shape} \
-         Experts of this study pay the cost that its recipe says and stand near the peak; that is what the cost is for. Gains over the base, \
+         Gains over the base, \
          means over the seeds:\n\n| cost of a nat | proxy | the {party} themselves |\n|---|---|---|\n"
     );
     for stop in &stops {

@@ -101,8 +101,8 @@ fn assistant() -> Text {
             figures: "Its figure shows the uniform soup good in all four; no data were released.",
             falls: None,
             limits: "Labellers are formulas with noise; people are not. The uniform soup keeps .82 of the experts' gains, not the .85 that is \
-                     asked for: what all four groups dislike is soon unlearned by every expert alike, and what is left of each is \
-                     thinned by three others. Whoever gains least gains more by it than by any single expert all the same. C \
+                     asked for: probably because what all four groups dislike is soon unlearned by \
+                     every expert alike, and what is left of each is thinned by three others. Whoever gains least gains more by it than by any single expert all the same. C \
                      falls short in one seed, in which helpful and harmless trade less of what they gain.",
         },
         prompts: 1024,

@@ -84,7 +84,10 @@ impl Recipes {
     ) -> Result<String> {
         let body = self.study["rl"].as_str().context("study.json lacks rl")?;
         let body = lengthened(body, way.times);
-        let body = way.leash.map_or(body.clone(), |cost| leashed(&body, cost));
+        let body = match way.leash {
+            Some(cost) => leashed(&body, cost),
+            None => body,
+        };
         let body = if way.lora {
             // A low rank needs a higher rate for the same change.
             body + "\n[lora]\nrank = 8\nalpha = 32.0\ntarget_modules = [\"all-linear\"]\n"
