@@ -126,7 +126,8 @@ pub enum Inspection {
     },
     /// A tensor moved too far from its base.
     #[error(
-        "the tensor {tensor} changed by {permille} thousandths of its norm in the base; {limit} are allowed"
+        "the tensor {tensor} changed by {} thousandths of its norm in the base; {limit} are allowed",
+        counted(*permille)
     )]
     NormExceeded {
         /// The first such tensor in byte order of names.
@@ -349,6 +350,11 @@ fn check_finite(tensor: &TensorLayout, offset: u64, bytes: &[u8]) -> Result<(), 
             index: offset / tensor.dtype.size() as u64 + position as u64,
         }),
     }
+}
+
+/// A change that is larger than its type can say has no number.
+fn counted(permille: u64) -> String {
+    if permille == u64::MAX { "countless".to_owned() } else { permille.to_string() }
 }
 
 #[cfg(test)]

@@ -133,3 +133,12 @@ fn a_bad_header_and_a_cut_file_are_the_authors() {
     let longer = [&good[..], b"x"].concat();
     assert!(matches!(judge(&longer, &base, WIDE), Err(Inspection::HeaderInvalid { .. })));
 }
+
+#[test]
+fn a_change_beyond_its_type_is_told_without_a_number() {
+    let told = |permille| {
+        Inspection::NormExceeded { tensor: "w".into(), permille, limit: 5000 }.to_string()
+    };
+    assert!(told(6000).contains("changed by 6000 thousandths"));
+    assert!(told(u64::MAX).contains("changed by countless thousandths"));
+}
