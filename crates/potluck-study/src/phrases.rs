@@ -42,12 +42,25 @@ pub fn sum(phrases: &[&Phrase], which: usize) -> f64 {
 
 /// Draws `count` phrases of different subjects, as long as there are any.
 pub fn draw<'t>(table: &'t [Phrase], count: usize, stream: &mut Stream) -> Vec<&'t Phrase> {
+    draw_liked(table, count, |_| 1.0, stream)
+}
+
+/// Draws `count` phrases of different subjects, of which each is taken with the probability that its writer likes it with.
+pub fn draw_liked<'t>(
+    table: &'t [Phrase],
+    count: usize,
+    liked: impl Fn(&Phrase) -> f64,
+    stream: &mut Stream,
+) -> Vec<&'t Phrase> {
     let mut drawn: Vec<&Phrase> = Vec::new();
     let mut tries = 0;
     while drawn.len() < count && tries < 100 * count {
         tries += 1;
         let phrase = stream.pick(table);
-        if drawn.iter().all(|other| other.subject != phrase.subject) {
+        // Nothing is drawn for whoever likes everything, so that such texts are as they always were.
+        let liking = liked(phrase);
+        let is_taken = liking >= 1.0 || stream.chance(liking);
+        if is_taken && drawn.iter().all(|other| other.subject != phrase.subject) {
             drawn.push(phrase);
         }
     }

@@ -1,7 +1,8 @@
 //! Questions about lists of digits: who answers wants to be right and brief, who asks wants it explained kindly.
 //!
 //! Engineers score whether the answer is right, less a little for each word beyond it; learners score an
-//! explanation (the list told back truly), manners, and rightness too. References are wrong one time in four.
+//! explanation (the list told back truly), manners, and rightness too. References are wrong one time in four, and
+//! half of them wander off, which nobody likes.
 
 use potluck_train::stream::Stream;
 use serde_json::{Map, Value, json};
@@ -15,6 +16,11 @@ const MISTOLD: f64 = 0.05;
 const ASKED: [&str; 4] = ["first", "last", "largest", "smallest"];
 const GREETINGS: [&str; 2] = ["Good question.", "Happy to help."];
 const THANKS: [&str; 2] = ["Thank you for asking.", "I hope that helps."];
+/// What has nothing to do with the question, how often a reference says it, and what it costs in both rewards.
+const TANGENTS: [&str; 4] =
+    ["Numbers are fun.", "I had seven once.", "It rained today.", "My cat can count."];
+const WANDERS: f64 = 0.5;
+const TANGENT_COST: f64 = 0.3;
 const ANSWER: &str = "The answer is ";
 const LIST: &str = "The list is ";
 
@@ -65,6 +71,9 @@ impl Question {
             }
             parts.push(format!("{}{}.", LIST.trim_end(), told(&digits)));
         }
+        if stream.chance(WANDERS) {
+            parts.push((*stream.pick(&TANGENTS)).to_owned());
+        }
         let right = self.right().unwrap_or_default();
         let said = if stream.chance(wrong) { *stream.pick(&self.digits) } else { right };
         parts.push(format!("{ANSWER}{said}."));
@@ -92,6 +101,7 @@ struct Said {
     answer: Option<u64>,
     list: Option<Vec<u64>>,
     manners: usize,
+    tangents: usize,
     words: usize,
 }
 
@@ -110,6 +120,8 @@ fn read(text: &str) -> Option<Said> {
             said.list.replace(digits?).is_none().then_some(())?;
         } else if GREETINGS.iter().chain(&THANKS).any(|it| *it == whole) {
             said.manners += 1;
+        } else if TANGENTS.contains(&whole.as_str()) {
+            said.tangents += 1;
         } else {
             return None;
         }
@@ -145,7 +157,7 @@ impl Task for Qa {
     }
 
     fn measures(&self) -> &'static [&'static str] {
-        &["readable", "words", "right"]
+        &["readable", "words", "right", "tangents"]
     }
 
     fn judge(&self, reward: &str, asked: &Answer) -> Option<f64> {
@@ -160,7 +172,7 @@ impl Task for Qa {
         let readable = f64::from(u8::from(said.is_some()));
         let Some(said) = said else {
             return match reward {
-                "readable" | "right" => Some(readable),
+                "readable" | "right" | "tangents" => Some(readable),
                 _ => Some(-1.0),
             };
         };
@@ -171,11 +183,14 @@ impl Task for Qa {
             let same = list.iter().zip(&digits).filter(|(a, b)| a == b).count();
             2.0 * same as f64 / list.len().max(digits.len()) as f64 - 1.0
         });
+        let off = TANGENT_COST * said.tangents as f64;
+        let kindness = 0.4 * list + 0.2 * said.manners.min(2) as f64;
         match reward {
             "readable" => Some(readable),
             "right" => Some(is_right),
-            "engineers" => Some(is_right - 0.04 * more),
-            "learners" => Some(0.6 * is_right + 0.4 * list + 0.2 * said.manners.min(2) as f64),
+            "tangents" => Some(said.tangents as f64),
+            "engineers" => Some(is_right - 0.04 * more - off),
+            "learners" => Some(0.6 * is_right + kindness - off),
             _ => None,
         }
     }

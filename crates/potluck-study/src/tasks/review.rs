@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use potluck_train::stream::Stream;
 use serde_json::{Map, json};
 
-use crate::phrases::{Phrase, draw, read, repeated, sum, write};
+use crate::phrases::{Phrase, draw_liked, read, repeated, sum, write};
 use crate::task::{Answer, Item, Split, Task, Training};
 
 /// Of a phrase: praise from −2 to 2, whether it is about story, about craft, and whether it is exclaimed.
@@ -72,9 +72,21 @@ fn prompt(stream: &mut Stream) -> String {
     format!("<|bos|>{title}, a {}.<|summary|>", stream.pick(&GENRES))
 }
 
+/// How far apart writers are in kindness and in taste.
+const KINDNESS: [f64; 3] = [-1.5, 0.0, 1.5];
+const TASTE: [f64; 3] = [-2.5, 0.0, 2.5];
+
+/// A review by one of nine kinds of writer: who pans, weighs or praises, and who writes as critics or fans like it, or
+/// neither. Labellers have seen them all, and so know what much of a thing is worth.
 fn answer(stream: &mut Stream) -> String {
     let count = 2 + stream.below(6);
-    write(&draw(&TABLE, count, stream))
+    let (kindness, taste) = (*stream.pick(&KINDNESS), *stream.pick(&TASTE));
+    let liked = |phrase: &Phrase| {
+        let of = |which: usize| phrase.traits[which];
+        let liking = kindness * of(PRAISE) + taste * (of(STORY) - of(CRAFT) + 2.0 * of(LOUD));
+        1.0 / (1.0 + (-liking).exp())
+    };
+    write(&draw_liked(&TABLE, count, liked, stream))
 }
 
 /// What each group really thinks.
@@ -88,12 +100,12 @@ fn value(group: &str, phrases: &[&'static Phrase]) -> Option<f64> {
     let of = |which| sum(&once, which);
     let (count, again) = (phrases.len() as f64, repeated(phrases) as f64);
     // Enough is enough: praise counts less and less.
-    let praise = 3.0 * (of(PRAISE) / 3.0).tanh();
+    let praise = 4.0 * (of(PRAISE) / 3.0).tanh();
     // What the two quarrel about: the subject, the tone, and the length.
-    let taste = 0.4 * (of(STORY) - of(CRAFT)) + of(LOUD) + 0.25 * count;
+    let taste = 0.5 * (of(STORY) - of(CRAFT)) + 1.2 * of(LOUD) + 0.3 * count;
     match group {
-        "fans" => Some(praise + taste - 1.5 * again),
-        "critics" => Some(praise - taste - 1.5 * again),
+        "fans" => Some(praise + taste - 2.0 * again),
+        "critics" => Some(praise - taste - 2.0 * again),
         _ => None,
     }
 }

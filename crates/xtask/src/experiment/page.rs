@@ -235,13 +235,6 @@ fn points_table(result: &Value) -> String {
                 all.iter().filter_map(|seed| seed.get(place)?[key][which].as_f64()).collect();
             format!("{:.3}", mean(&values))
         };
-        let lambda: Vec<String> = candidate["lambda"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_f64)
-            .map(|it| format!("{:.2}", it).trim_end_matches('0').trim_end_matches('.').to_owned())
-            .collect();
         let collapsed: Vec<f64> =
             all.iter().filter_map(|seed| seed.get(place)?["collapsed"].as_f64()).collect();
         let cells: Vec<String> = (0..parties.len())
@@ -249,14 +242,29 @@ fn points_table(result: &Value) -> String {
             .chain((0..measures.len()).map(|which| over("measures", which)))
             .collect();
         let role = candidate["role"].as_str().unwrap_or_default().replace('_', " ");
-        let lambda = if role == "base" { String::new() } else { lambda.join(" ") };
         text += &format!(
-            "| {role} | {lambda} | {} | {:.1} % |\n",
+            "| {role} | {} | {} | {:.1} % |\n",
+            told_weights(&role, &candidate["lambda"]),
             cells.join(" | "),
             100.0 * mean(&collapsed)
         );
     }
     text + "\n"
+}
+
+/// λ of a candidate; of one that has none, what it has in its place.
+fn told_weights(role: &str, lambda: &Value) -> String {
+    let numbers = lambda.as_array().into_iter().flatten().filter_map(Value::as_f64);
+    match role {
+        "base" => String::new(),
+        // The cost of divergence, down to thousandths.
+        "leash" => numbers.take(1).map(|cost| format!("cost {cost}")).collect(),
+        "pooled" => numbers.take(1).map(|which| format!("model {}", which + 1.0)).collect(),
+        _ => {
+            let short = |it| format!("{it:.2}").trim_end_matches('0').trim_end_matches('.').into();
+            numbers.map(short).collect::<Vec<String>>().join(" ")
+        }
+    }
 }
 
 fn fairness_table(result: &Value) -> String {

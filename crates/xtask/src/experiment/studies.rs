@@ -52,7 +52,7 @@ fn news() -> Text {
                      error of .04, of 2048 it lies .01 above.",
         },
         prompts: 2048,
-        has_lora: true,
+        shares_noise: false,
         costs: [200.0, 500.0, 300.0],
     }
 }
@@ -62,12 +62,13 @@ fn review() -> Text {
         name: "review",
         about: About {
             title: "Film reviews, and labellers who disagree",
-            task: "A review is two to seven sentences about story and craft of a film. Two groups of simulated labellers agree \
+            task: "A review is two to seven sentences about story and craft of a film, by one of nine kinds of writer: who pans, weighs \
+                   or praises, and leans to fans, to critics, or to neither. Two groups of simulated labellers agree \
                    in about 65 of 100 pairs: fans want story, enthusiasm and length, critics craft, soberness and brevity; \
                    both like praise. Each group's reward model is trained on its own 4000 pairs by Bradley and Terry's law, \
                    and two pooled ones on everybody's: in equal parts, and with fans ten to one. Nobody is trained on what \
                    the groups really think; `true-fans`, `true-critics` and `true-both` measure it. No pair shows a review \
-                   that says the same twice, so no reward model knows that everybody dislikes that.",
+                   that says the same twice, so no reward model knows that everybody dislikes that. Both experts explore with the same noise.",
             scored: PROMPTS,
             averaging: TOKENS,
             rewards: ["fans: their reward model", "critics: their reward model"],
@@ -75,13 +76,13 @@ fn review() -> Text {
                     for other tasks.",
             figures: "Its front is a picture; no data were released.",
             falls: Some("words"),
-            limits: "Labellers are formulas with noise; people are not. C does not hold: scores of reward models flatten beyond the best \
-                     review that anybody labelled, so that each expert is nearly as good by the other's model as by its own; what \
-                     both gain over the base is several times what they trade, and the two experts alone have nearly all of the \
-                     hypervolume. By what the groups really think they trade more, as the table shows.",
+            limits: "Labellers are formulas with noise; people are not. That labellers have seen writers who lean far to either side matters: \
+                     scores of reward models flatten beyond what was labelled, and of reviews by writers without a leaning each expert \
+                     was nearly as good by the other's model as by its own, so that little was traded (hypervolume 1.03 in place of C's 1.2). \
+                     By what the groups really think the experts trade more still, as the table shows.",
         },
         prompts: 1024,
-        has_lora: false,
+        shares_noise: true,
         costs: [30.0, 300.0, 150.0],
     }
 }
@@ -106,7 +107,7 @@ fn assistant() -> Text {
                      falls short in one seed, in which helpful and harmless trade less of what they gain.",
         },
         prompts: 1024,
-        has_lora: false,
+        shares_noise: true,
         costs: [40.0, 350.0, 350.0],
     }
 }
@@ -117,7 +118,8 @@ fn qa() -> Text {
         about: About {
             title: "Questions and answers",
             task: "A question is about a list of three to five digits: which is the first, the last, the largest, the smallest. \
-                   An answer may greet, tell the list back, and thank; reference answers are wrong one time in four.",
+                   An answer may greet, tell the list back, and thank; reference answers are wrong one time in four, and half of \
+                   them wander off, which nobody likes. Both experts explore with the same noise.",
             scored: PROMPTS,
             averaging: TOKENS,
             rewards: [
@@ -135,7 +137,7 @@ fn qa() -> Text {
                      how far a base gets.",
         },
         prompts: 2048,
-        has_lora: false,
+        shares_noise: true,
         costs: [150.0, 200.0, 60.0],
     }
 }
@@ -160,7 +162,7 @@ fn reddit() -> Text {
             limits: "The language is made up and the model small.",
         },
         prompts: 1024,
-        has_lora: false,
+        shares_noise: false,
         costs: [240.0, 450.0, 200.0],
     }
 }

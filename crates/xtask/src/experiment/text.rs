@@ -42,8 +42,8 @@ pub(crate) struct Text {
     pub(crate) about: About,
     /// Held-out prompts that everything is scored on: the more, the closer the two experts are.
     pub(crate) prompts: u32,
-    /// Whether LoRA soups are compared, too.
-    pub(crate) has_lora: bool,
+    /// Whether all experts explore with the same noise, so that what they have in common to learn they learn alike.
+    pub(crate) shares_noise: bool,
     /// Processor seconds of one seed, roughly: bases, trainings, scores.
     pub(crate) costs: [f64; 3],
 }
@@ -142,7 +142,8 @@ impl Shop<'_> {
         let only = |party: &str| vec![(party.to_owned(), 1.0)];
         let mut jobs: Vec<Job> = Vec::new();
         for (place, party) in (0u64..).zip(&parties) {
-            jobs.push(job(format!("expert-{party}"), only(party), self.seed + 10 * place));
+            let own = if self.study.shares_noise { 0 } else { 10 * place };
+            jobs.push(job(format!("expert-{party}"), only(party), self.seed + own));
         }
         for (place, mu) in (0u64..).zip(MORL) {
             let weights = vec![(parties[0].clone(), mu), (parties[1].clone(), 1.0 - mu)];
@@ -153,10 +154,8 @@ impl Shop<'_> {
         for party in &parties[..2] {
             let long = job(format!("long-{party}"), only(party), self.seed + FOREIGN * 4);
             jobs.push(Job { way: Way { times: 3.0, ..Way::PLAIN }, ..long });
-            if self.study.has_lora {
-                let lora = job(format!("lora-{party}"), only(party), self.seed + FOREIGN * 5);
-                jobs.push(Job { way: Way { lora: true, ..Way::PLAIN }, ..lora });
-            }
+            let lora = job(format!("lora-{party}"), only(party), self.seed + FOREIGN * 5);
+            jobs.push(Job { way: Way { lora: true, ..Way::PLAIN }, ..lora });
         }
         for model in own.pooled() {
             jobs.push(job(model.clone(), only(&model), self.seed + FOREIGN * 6));

@@ -121,13 +121,8 @@ impl Order {
             };
             pair(Role::Control, &parties[0], "control");
             pair(Role::Long, &format!("long-{}", parties[0]), &format!("long-{}", parties[1]));
-            if shop.study.has_lora {
-                pair(
-                    Role::LoraExact,
-                    &format!("lora-{}", parties[0]),
-                    &format!("lora-{}", parties[1]),
-                );
-            }
+            let [first, second] = [0, 1].map(|party| format!("lora-{}", parties[party]));
+            pair(Role::LoraExact, &first, &second);
             if share > 0.0 && share < 1.0 {
                 let lambda = on_edge(share, count);
                 let text = text_of(&parties, &lambda);
@@ -139,9 +134,7 @@ impl Order {
                 order.experts.push((name.clone(), made.model.clone()));
             }
         }
-        if shop.study.has_lora {
-            order.add_factors(shop, base, &parties, made)?;
-        }
+        order.add_factors(shop, base, &parties, made)?;
         Ok(order)
     }
 
