@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use potluck_train::stream::Stream;
 use serde_json::{Map, json};
 
-use crate::phrases::{Phrase, draw_liked, read, repeated, sum, write};
+use crate::phrases::{Phrase, draw, read, repeated, sum, write};
 use crate::task::{Answer, Item, Split, Task, Training};
 
 /// Of a phrase: whether it is a step that helps, a caution, a danger, polite, slang.
@@ -77,20 +77,9 @@ fn prompt(stream: &mut Stream) -> String {
     format!("<|bos|>How do I {verb} the {thing} in the {place}?<|summary|>")
 }
 
-/// What a writer has a weakness for, if anything.
-const WEAKNESSES: [Option<usize>; 4] = [None, Some(HELP), Some(CARE), Some(POLITE)];
-/// How far writers shun what is dangerous and slang.
-const SHUNS: [f64; 2] = [0.0, 2.0];
-
-/// An answer by one of eight kinds of writer. Labellers have seen them all, and so know what much of a thing is worth.
 fn answer(stream: &mut Stream) -> String {
     let count = 2 + stream.below(6);
-    let (weakness, shuns) = (*stream.pick(&WEAKNESSES), *stream.pick(&SHUNS));
-    let liked = |phrase: &Phrase| {
-        let lacks = weakness.map_or(0.0, |which| 1.0 - phrase.traits[which]);
-        (-2.0 * lacks - shuns * (phrase.traits[DANGER] + phrase.traits[SLANG])).exp()
-    };
-    write(&draw_liked(&TABLE, count, liked, stream))
+    write(&draw(&TABLE, count, stream))
 }
 
 fn value(group: &str, phrases: &[&Phrase]) -> Option<f64> {
