@@ -1,6 +1,6 @@
 //! Questions about lists of digits: who answers wants to be right and brief, who asks wants it explained kindly.
 //!
-//! Engineers score whether the answer is right, less a little for each word beyond it; learners score an
+//! Engineers score whether the answer is right, less the more the longer it is; learners score an
 //! explanation (the list told back truly), manners, and rightness too. References are wrong one time in four, and
 //! half of them wander off, which nobody likes.
 
@@ -21,6 +21,8 @@ const TANGENTS: [&str; 4] =
     ["Numbers are fun.", "I had seven once.", "It rained today.", "My cat can count."];
 const WANDERS: f64 = 0.5;
 const TANGENT_COST: f64 = 0.3;
+/// What the square of the number of words beyond those that an answer takes costs engineers: a courtesy is nothing, a letter is.
+const WORD_COST: f64 = 0.003;
 const ANSWER: &str = "The answer is ";
 const LIST: &str = "The list is ";
 
@@ -189,7 +191,7 @@ impl Task for Qa {
             "readable" => Some(readable),
             "right" => Some(is_right),
             "tangents" => Some(said.tangents as f64),
-            "engineers" => Some(is_right - 0.04 * more - off),
+            "engineers" => Some(is_right - WORD_COST * more * more - off),
             "learners" => Some(0.6 * is_right + kindness - off),
             _ => None,
         }

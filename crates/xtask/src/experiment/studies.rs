@@ -78,12 +78,12 @@ fn review() -> Text {
             falls: Some("words"),
             limits: "Labellers are formulas with noise; people are not. That labellers have seen writers who lean far to either side matters: \
                      scores of reward models flatten beyond what was labelled, and of reviews by writers without a leaning each expert \
-                     was nearly as good by the other's model as by its own, so that little was traded (hypervolume 1.03 in place of C's 1.2). \
+                     was nearly as good by the other's model as by its own, so that little was traded. \
                      By what the groups really think the experts trade more still, as the table shows.",
         },
-        prompts: 1024,
+        prompts: 2048,
         shares_noise: true,
-        costs: [30.0, 300.0, 150.0],
+        costs: [30.0, 350.0, 300.0],
     }
 }
 
@@ -123,7 +123,7 @@ fn qa() -> Text {
             scored: PROMPTS,
             averaging: TOKENS,
             rewards: [
-                "engineers: right, and no more words than it takes",
+                "engineers: right, less .003 times the square of the words that it would not take",
                 "learners: right, explained and kind",
             ],
             paper: "The paper answers questions of Stack Exchange with LLaMA-7B, PPO, and two reward models from the Hub.",
