@@ -23,6 +23,8 @@ const WANDERS: f64 = 0.5;
 const TANGENT_COST: f64 = 0.3;
 /// What the square of the number of words beyond those that an answer takes costs engineers: a courtesy is nothing, a letter is.
 const WORD_COST: f64 = 0.003;
+/// What no courtesy, one and two of them are worth to learners.
+const COURTESY: [f64; 3] = [0.0, 0.25, 0.4];
 const ANSWER: &str = "The answer is ";
 const LIST: &str = "The list is ";
 
@@ -186,7 +188,7 @@ impl Task for Qa {
             2.0 * same as f64 / list.len().max(digits.len()) as f64 - 1.0
         });
         let off = TANGENT_COST * said.tangents as f64;
-        let kindness = 0.4 * list + 0.2 * said.manners.min(2) as f64;
+        let kindness = 0.6 * list + COURTESY[said.manners.min(2)];
         match reward {
             "readable" => Some(readable),
             "right" => Some(is_right),
