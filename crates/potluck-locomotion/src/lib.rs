@@ -9,9 +9,9 @@
 //! It links no network crate, and MuJoCo only with the feature `mujoco`; without it, all but the bodies is there.
 
 pub mod world;
-#[cfg(feature = "mujoco")]
-pub mod cheetah;
 pub mod body;
+#[cfg(feature = "mujoco")]
+pub mod engine;
 pub mod reward;
 pub mod normaliser;
 pub mod policy;
