@@ -61,7 +61,8 @@ pub static HUMANOID: Body = Body {
     lowest: -0.3,
     steepest: 1.0,
     bonus: Some(1.0),
-    price: 1.0,
+    // With 1, too, the two had little to trade, or nothing.
+    price: 2.0,
     far: 7..12,
 };
 

@@ -180,8 +180,10 @@ fn marks(text: &mut String, take: &Take, length: f64, ground: f64) {
             let y = ground + 17.0;
             let _ = write!(
                 text,
-                "<text class=\"small\" x=\"{:.0}\" y=\"{y}\">{at:.0} m</text>",
-                x + 3.0
+                "<text class=\"small\" x=\"{:.0}\" y=\"{y}\">{:.0} m</text>",
+                x + 3.0,
+                // Minus zero is none.
+                at + 0.0
             );
         }
         at += MARK;
