@@ -60,8 +60,9 @@ pub static HUMANOID: Body = Body {
     jitter: 0.03,
     lowest: -0.3,
     steepest: 1.0,
-    bonus: Some(1.0),
-    // With 1, too, the two had little to trade, or nothing.
+    // With a bonus of 1 and a price of 2, a step of the cautious is worth less than nothing at first, and it learns to fall.
+    bonus: Some(3.0),
+    // With 1, too, the two have little to trade, or nothing.
     price: 2.0,
     far: 7..12,
 };

@@ -52,7 +52,7 @@ fn who_does_nothing_as_a_humanoid_falls_and_that_is_its_end() {
         if moved.is_fallen {
             break moved;
         }
-        assert_eq!((moved.bonus, moved.is_over), (1.0, false));
+        assert_eq!((moved.bonus, moved.is_over), (3.0, false));
         stood += 1;
         assert!(stood < 500, "it stands by itself");
     };

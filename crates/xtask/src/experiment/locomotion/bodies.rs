@@ -51,14 +51,14 @@ pub(in crate::experiment) fn humanoid() -> Locomotion {
         name: "humanoid",
         body: "humanoid",
         seen: " The arm and the leg of the farther side are fainter.",
-        steps: [819_200, 409_600],
+        steps: [1_024_000, 409_600],
         horizon: 250,
-        costs: [100.0, 350.0, 300.0],
+        costs: [110.0, 300.0, 170.0],
         about: About {
             title: "Locomotion of a humanoid",
             task: "A human figure in the plane with eight motors (hips, knees, ankles, shoulders) learns to run in MuJoCo \
                    (docs/locomotion.md). It must not fall: a fall ends the episode, and each step without one is worth a bonus of \
-                   1 in both rewards. *Risky* is the velocity in metres a second and that bonus, *cautious* the same less twice \
+                   3 in both rewards. *Risky* is the velocity in metres a second and that bonus, *cautious* the same less twice \
                    the sum of the squared actions. The base is rewarded with nine parts risky and one part cautious. Both experts \
                    explore with the same noise. A score is the mean of a reward over an episode of 8 seconds, in which steps \
                    after a fall count zero; an episode with a fall has collapsed. The control's base was trained from other \
@@ -67,7 +67,7 @@ pub(in crate::experiment) fn humanoid() -> Locomotion {
             scored: "episodes that no training has seen, without noise of exploration",
             averaging: "acts by the mean of their actions",
             rewards: [
-                "risky: velocity, m/s, and a bonus of 1",
+                "risky: velocity, m/s, and a bonus of 3",
                 "cautious: the same less twice the squared actions",
             ],
             paper: PAPER,
