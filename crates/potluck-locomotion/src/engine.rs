@@ -94,14 +94,16 @@ impl Drawn for Runner {
     fn bones(&self) -> Vec<Bone> {
         let sizes = self.data.model().geom_size();
         let places = self.data.geom_xpos().iter().zip(self.data.geom_xmat()).zip(sizes);
-        let bone = |(place, ((at, turn), size)): (usize, ((&[f64; 3], &[f64; 9]), &[f64; 3]))| {
+        let bone = |((at, turn), size): ((&[f64; 3], &[f64; 9]), &[f64; 3])| {
             // A capsule lies along the third axis of its frame.
             let (along, up) = (turn[2] * size[1], turn[8] * size[1]);
             let ends = [[at[0] - along, at[2] - up], [at[0] + along, at[2] + up]];
-            Bone { ends, radius: size[0], is_far: self.body.far.contains(&place) }
+            Bone { ends, radius: size[0], is_far: false }
         };
         // The first is the ground.
-        places.skip(1).enumerate().map(bone).collect()
+        let mut bones: Vec<Bone> = places.skip(1).map(bone).collect();
+        bones[self.body.far.clone()].iter_mut().for_each(|it| it.is_far = true);
+        bones
     }
 
     fn distance(&self) -> f64 {
