@@ -73,7 +73,16 @@ pub(in crate::experiment) fn humanoid() -> Locomotion {
             paper: PAPER,
             figures: FIGURES,
             falls: Some("effort"),
-            limits: "The body lives in the plane and learns for minutes, the paper's in space and for a thousand times as many steps.",
+            limits: "The body lives in the plane and learns for a minute, the paper's in space and for hundreds of times as many steps. \
+                     What it finds in seed 1 is a gallop in which the same leg stays ahead. \
+                     Three things were chosen on tuning seeds. With the price of 1 that the paper has, the two experts had little to \
+                     trade, or nothing. With a bonus of 1, a step of the cautious was worth less than nothing at first, and \
+                     from bases of 614 400 steps it learned to fall. From bases of 716 800 steps, which themselves still fell now and \
+                     then, one of two seeds had a soup below the chord; so the base has a million. D does not hold in seed 1: the \
+                     hypervolume is counted from the base, which is nearly as fast there as the risky expert becomes, and MORL at μ = ¾ \
+                     and 1, whose trainings have other seeds, finds 0.1 m/s more; in the other two seeds the soups have more \
+                     than five MORL trainings. The seconds are of a machine that was busy with much else: an \
+                     expert takes 17 seconds of processor time.",
         },
     }
 }
