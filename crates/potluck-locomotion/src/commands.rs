@@ -104,8 +104,8 @@ fn progress(title: &str, iterations: usize, batch: usize) -> impl FnMut(Progress
         }
         let rate = (it.iteration * batch) as f64 / begin.elapsed().as_secs_f64();
         eprintln!(
-            "{title}: {}/{iterations} {:.2} m/s, cautious {:.2}, deviation {:.2}, kl {:.3}, {rate:.0} steps a second",
-            it.iteration, it.scores[0], it.scores[1], it.sigma, it.kl
+            "{title}: {}/{iterations} risky {:.2}, cautious {:.2}, fallen {:.4}, deviation {:.2}, kl {:.3}, {rate:.0} steps a second",
+            it.iteration, it.scores[0], it.scores[1], it.fallen, it.sigma, it.kl
         );
     }
 }

@@ -1,7 +1,8 @@
 //! Scores of policies: every candidate runs the same episodes, which are a function of the seed and their number alone.
 //!
 //! Actions are means, without noise. A score is the mean of a reward over the steps of an episode, so that *risky* is metres a
-//! second. An episode in which the body lay on its back or the simulation broke has collapsed.
+//! second. An episode that ends early, by a fall or because the simulation broke, has zeros for the steps that it did not have. One
+//! in which the body lay on its back or fell, or the simulation broke, has collapsed.
 
 use potluck_train::stream::Stream;
 use rayon::prelude::*;
@@ -27,7 +28,9 @@ pub enum Mover<'a> {
 pub struct Episode {
     /// The mean of each reward over its steps.
     pub scores: Scores,
-    /// Whether the body lay on its back, or the simulation broke.
+    /// The mean of the effort.
+    pub effort: f64,
+    /// Whether the body lay on its back or fell, or the simulation broke.
     pub is_collapsed: bool,
 }
 
@@ -86,7 +89,7 @@ fn run_part<W: World>(
     let begin = |number: &u64| {
         let mut world = make();
         world.begin(&mut Stream::of("locomotion episode", &[seed, *number]));
-        (world, Episode { scores: [0.0; 2], is_collapsed: false }, 0usize)
+        (world, Episode { scores: [0.0; 2], effort: 0.0, is_collapsed: false }, false)
     };
     let mut worlds: Vec<_> = numbers.par_iter().map(begin).collect();
     let width = worlds[0].0.observations();
@@ -100,24 +103,25 @@ fn run_part<W: World>(
         }
         let actions = mover.actions(&raw);
         let actions = actions.par_chunks_exact(actions.len() / SIDE_BY_SIDE);
-        worlds.par_iter_mut().zip(actions).for_each(|((world, episode, steps), action)| {
-            // Sums of an episode that broke end where it did.
-            if *steps == usize::MAX {
+        worlds.par_iter_mut().zip(actions).for_each(|((world, episode, is_over), action)| {
+            // Sums of an episode that is over end where it did.
+            if *is_over {
                 return;
             }
             let moved = world.act(action);
             episode.is_collapsed |= moved.is_fallen || moved.is_broken;
+            *is_over = moved.is_over || moved.is_broken;
             if moved.is_broken {
-                *steps = usize::MAX;
                 return;
             }
-            *steps += 1;
+            episode.effort += moved.effort;
             let scores = scores(&moved);
             episode.scores.iter_mut().zip(scores).for_each(|(sum, it)| *sum += it);
         });
     }
-    let mean = |(_, episode, _): (W, Episode, usize)| Episode {
+    let mean = |(_, episode, _): (W, Episode, bool)| Episode {
         scores: episode.scores.map(|it| it / horizon as f64),
+        effort: episode.effort / horizon as f64,
         ..episode
     };
     worlds.into_iter().map(mean).collect()
@@ -142,8 +146,16 @@ mod tests {
     use crate::folder::tests::sample;
     use crate::world::Moved;
 
-    /// It shows what it is told; below −0.9 it breaks.
-    struct Mirror(f64, f64);
+    /// It shows what it is told; below −0.9 it breaks, above 0.9 it has fallen, and is over if it may not fall.
+    struct Mirror {
+        place: f64,
+        shown: f64,
+        ends_fallen: bool,
+    }
+
+    fn mirror(ends_fallen: bool) -> impl Fn() -> Mirror + Sync {
+        move || Mirror { place: 0.0, shown: 0.0, ends_fallen }
+    }
 
     impl World for Mirror {
         fn observations(&self) -> usize {
@@ -153,19 +165,21 @@ mod tests {
             2
         }
         fn begin(&mut self, stream: &mut Stream) {
-            (self.0, self.1) = (2.0 * stream.unit() - 1.0, 0.0);
+            (self.place, self.shown) = (2.0 * stream.unit() - 1.0, 0.0);
         }
         fn observe(&self, into: &mut [f64]) {
-            into.copy_from_slice(&[self.0, self.1, 0.0]);
+            into.copy_from_slice(&[self.place, self.shown, 0.0]);
         }
         fn act(&mut self, action: &[f64]) -> Moved {
-            self.1 = action[0];
-            let is_broken = self.0 < -0.9;
+            self.shown = action[0];
+            let is_broken = self.place < -0.9;
             Moved {
-                velocity: self.0,
+                velocity: self.place,
                 effort: action[0].powi(2),
-                is_fallen: self.0 > 0.9,
+                is_fallen: self.place > 0.9,
+                is_over: self.place > 0.9 && self.ends_fallen,
                 is_broken,
+                ..Moved::default()
             }
         }
     }
@@ -173,7 +187,7 @@ mod tests {
     #[test]
     fn episodes_are_the_same_for_every_candidate_and_number_of_them() {
         let (a, b) = (sample(1), sample(2));
-        let of = |mover: &Mover, episodes| run(|| Mirror(0.0, 0.0), mover, episodes, 5, 9);
+        let of = |mover: &Mover, episodes| run(mirror(false), mover, episodes, 5, 9);
         let all = of(&Mover::Model(&a), 100);
         assert_eq!(all[..7], of(&Mover::Model(&a), 7)[..7]);
         let other = of(&Mover::Model(&b), 100);
@@ -185,10 +199,25 @@ mod tests {
     #[test]
     fn what_falls_or_breaks_has_collapsed() {
         let policy = sample(1);
-        let all = run(|| Mirror(0.0, 0.0), &Mover::Model(&policy), 400, 4, 9);
+        let all = run(mirror(false), &Mover::Model(&policy), 400, 4, 9);
         let summary = summary(&all);
         assert!((0.05..0.15).contains(&summary.collapsed), "{summary:?}");
         assert!(all.iter().all(|it| it.scores.iter().all(|it| it.is_finite())));
         assert!(summary.errors[0] > 0.0 && summary.means[0].abs() < 0.15, "{summary:?}");
+    }
+
+    #[test]
+    fn after_its_end_an_episode_has_zeros() {
+        let policy = sample(1);
+        let of = |ends| run(mirror(ends), &Mover::Model(&policy), 400, 4, 9);
+        let mut ended = 0;
+        for (whole, short) in of(false).iter().zip(of(true)) {
+            // Who falls here does so at once, and has one of four steps.
+            let share = if whole.is_collapsed && whole.scores[0] > 0.0 { 0.25 } else { 1.0 };
+            ended += usize::from(share < 1.0);
+            assert!((short.scores[0] - share * whole.scores[0]).abs() < 1e-12);
+            assert_eq!(short.is_collapsed, whole.is_collapsed);
+        }
+        assert!(ended > 5, "{ended}");
     }
 }

@@ -17,6 +17,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 use tch::Tensor;
 
+use crate::body::{BODIES, Body};
 use crate::normaliser::Normaliser;
 use crate::policy::{HIDDEN, Net, Policy};
 
@@ -38,15 +39,6 @@ const NET: [&str; 6] = [
 const LOG_SIGMA: &str = "policy.log_sigma";
 const MEAN: &str = "observation.mean";
 const DEVIATION: &str = "observation.deviation";
-
-/// The body that a policy moves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Body {
-    /// Its name.
-    pub name: &'static str,
-    /// BLAKE3 of its description.
-    pub blake3: String,
-}
 
 /// The bytes of `model.safetensors`; equal policies give equal bytes.
 pub fn to_bytes(policy: &Policy) -> Vec<u8> {
@@ -137,25 +129,25 @@ pub fn digest(path: &Path) -> Result<blake3::Hash> {
     Ok(blake3::hash(&bytes))
 }
 
-/// Refuses a base for another body than `body`.
+/// The body that the base moves.
 ///
 /// # Errors
-/// Where its configuration cannot be read, or says something else.
-pub fn check_body(base: &Path, body: &Body) -> Result<()> {
+/// Where its configuration cannot be read, or names a body that we do not have, or not as it is now.
+pub fn body_of(base: &Path) -> Result<&'static Body> {
     let file = base.join(CONFIG);
     let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let config: Value =
         serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
-    if config["model_type"] != MODEL_TYPE || config["body"] != body.name {
-        bail!("{} is of no policy for the body {}", file.display(), body.name);
-    }
+    let body = BODIES.into_iter().find(|body| config["body"] == body.name);
+    let Some(body) = body.filter(|_| config["model_type"] == MODEL_TYPE) else {
+        bail!("{} is of no policy for a body of ours", file.display());
+    };
     ensure!(
-        config["body_blake3"] == body.blake3,
-        "{} is of another {}: its body has changed since",
+        config["body_blake3"] == body.blake3(),
+        "{} is of another {body}: its body has changed since",
         file.display(),
-        body.name
     );
-    Ok(())
+    Ok(body)
 }
 
 /// Writes a base: a new folder, whole or absent.
@@ -222,7 +214,7 @@ fn config(policy: &Policy, body: &Body) -> Vec<u8> {
     let config = json!({
         "model_type": MODEL_TYPE,
         "body": body.name,
-        "body_blake3": body.blake3,
+        "body_blake3": body.blake3(),
         "observations": policy.normaliser.observations(),
         "actions": policy.actions(),
         "hidden_sizes": [HIDDEN, HIDDEN],
@@ -254,30 +246,36 @@ pub(crate) mod tests {
     use potluck_train::stream::Stream;
 
     use super::*;
+    use crate::body::{CHEETAH, HUMANOID};
 
     pub(crate) fn sample(seed: u64) -> Policy {
         let normaliser = Normaliser::from_fixed(&[1, -(7 << 31), 0], &[1 << 30, 3 << 32, 5]);
         Policy::fresh(normaliser.unwrap(), 2, &mut Stream::of("sample", &[seed]))
     }
 
-    fn body() -> Body {
-        Body { name: "cheetah", blake3: "0".repeat(64) }
-    }
-
     #[test]
     fn a_base_comes_back_as_it_was() {
         let home = tempfile::tempdir().unwrap();
         let (path, policy) = (home.path().join("base"), sample(1));
-        let digest = save_base(&path, &policy, &body()).unwrap();
+        let digest = save_base(&path, &policy, &HUMANOID).unwrap();
         let again = load(&path).unwrap();
         assert_eq!(to_bytes(&again), to_bytes(&policy));
         assert_eq!(again.normaliser, policy.normaliser);
         assert_eq!(super::digest(&path).unwrap(), digest);
-        assert!(check_body(&path, &body()).is_ok());
-        let other = Body { name: "cheetah", blake3: "1".repeat(64) };
-        assert!(check_body(&path, &other).is_err());
-        let error = save_base(&path, &policy, &body()).unwrap_err().to_string();
+        assert_eq!(body_of(&path).unwrap(), &HUMANOID);
+        assert_ne!(CHEETAH.blake3(), HUMANOID.blake3());
+        let error = save_base(&path, &policy, &HUMANOID).unwrap_err().to_string();
         assert!(error.contains("exists already"), "{error}");
+        let config = fs::read_to_string(path.join(CONFIG)).unwrap();
+        for (old, new, why) in [
+            ("humanoid", "unicorn", "no policy for a body of ours"),
+            ("humanoid", "cheetah", "of another cheetah"),
+            (&HUMANOID.blake3()[..9], "000000000", "of another humanoid"),
+        ] {
+            fs::write(path.join(CONFIG), config.replace(old, new)).unwrap();
+            let error = body_of(&path).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]
@@ -293,7 +291,7 @@ pub(crate) mod tests {
             settings: json!({"gamma": 0.99}),
         };
         for _ in 0..2 {
-            hand_over(home.path(), &sample(2), &body(), &run).unwrap();
+            hand_over(home.path(), &sample(2), &CHEETAH, &run).unwrap();
         }
         let mut names = Vec::new();
         for entry in fs::read_dir(home.path().join("outbox")).unwrap() {

@@ -98,7 +98,7 @@ pub struct Progress {
     pub kl: f64,
     /// The mean deviation of actions.
     pub sigma: f64,
-    /// The part of steps after which the body lay on its back.
+    /// The part of steps after which the body had fallen.
     pub fallen: f64,
 }
 

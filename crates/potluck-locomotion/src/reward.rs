@@ -1,13 +1,10 @@
-//! What is rewarded: *risky*, the velocity; *cautious*, the velocity less twice the squared actions; or a weighted sum of both.
+//! What is rewarded: *risky*, the velocity; *cautious*, the velocity less the price of the squared actions; or a weighted sum of
+//! both. Where a body must not fall, each of the two has a bonus for that, too. Bonus and price are the body's.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::world::Moved;
-
-/// What a unit of effort costs the cautious, in metres a second. With 1, as Brax's humanoid of the paper has, a cautious runner
-/// of this body is often the faster one as well, and the two have nothing to trade.
-pub const PRICE: f64 = 2.0;
 
 /// The names of the rewards, in the order in which scores stand everywhere.
 pub const NAMES: [&str; 2] = ["risky", "cautious"];
@@ -17,7 +14,8 @@ pub type Scores = [f64; 2];
 
 /// Both rewards of a step.
 pub fn scores(moved: &Moved) -> Scores {
-    [moved.velocity, moved.velocity - PRICE * moved.effort]
+    let risky = moved.velocity + moved.bonus;
+    [risky, risky - moved.cost]
 }
 
 /// A weighted sum of the two rewards. As text `cautious`, or `risky=0.4,cautious=0.6`.
@@ -72,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_reward_is_read_and_weighs_both() {
-        let moved = Moved { velocity: 3.0, effort: 2.0, is_fallen: false, is_broken: false };
+        let moved = Moved { velocity: 2.0, bonus: 1.0, effort: 2.0, cost: 4.0, ..Moved::default() };
         assert_eq!(scores(&moved), [3.0, -1.0]);
         assert_eq!("cautious".parse(), Ok(Reward([0.0, 1.0])));
         let both: Reward = "cautious=0.5, risky=0.25".parse().unwrap();

@@ -50,7 +50,7 @@ pub struct Batch {
     pub after: Vec<f32>,
     /// The means of both rewards, unscaled.
     pub scores: Scores,
-    /// Steps after which the body lay on its back, or the simulation was none.
+    /// Steps after which the body had fallen, or the simulation was none.
     pub fallen: usize,
 }
 
@@ -64,8 +64,7 @@ impl<W: World> Crowd<W> {
             let mut raw = vec![0.0; world.observations()];
             world.observe(&mut raw);
             let left = horizon - number * horizon / count;
-            let moved = Moved { velocity: 0.0, effort: 0.0, is_fallen: false, is_broken: false };
-            let action = vec![0.0; world.actions()];
+            let (moved, action) = (Moved::default(), vec![0.0; world.actions()]);
             Runner { world, stream, left, raw, cut: None, action, moved, is_last: false }
         };
         let runners = (0..count).map(runner).collect();
@@ -155,8 +154,9 @@ impl<W: World> Runner<W> {
         self.world.observe(&mut self.raw);
         self.moved.is_broken |= self.raw.iter().any(|it| !it.is_finite());
         self.left -= 1;
-        self.is_last = self.left == 0 || self.moved.is_broken;
-        self.cut = (self.is_last && !self.moved.is_broken).then(|| self.raw.clone());
+        let ends_by_itself = self.moved.is_broken || self.moved.is_over;
+        self.is_last = self.left == 0 || ends_by_itself;
+        self.cut = (self.is_last && !ends_by_itself).then(|| self.raw.clone());
         if self.is_last {
             self.world.begin(&mut self.stream);
             self.world.observe(&mut self.raw);

@@ -21,14 +21,20 @@ pub trait World: Send {
 }
 
 /// What a step of control came to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Moved {
     /// Metres a second, forward.
     pub velocity: f64,
+    /// What both rewards have beside the velocity, for not having fallen.
+    pub bonus: f64,
     /// The sum of the squares of the clamped actions.
     pub effort: f64,
-    /// The body lies on its back.
+    /// What the effort costs whoever is cautious, in metres a second.
+    pub cost: f64,
+    /// The body lies on its back, or where it does not get up from.
     pub is_fallen: bool,
+    /// The episode ends here by itself.
+    pub is_over: bool,
     /// The simulation is no longer one: a number is infinite or NaN, or the engine gave up.
     pub is_broken: bool,
 }
@@ -40,6 +46,8 @@ pub struct Bone {
     pub ends: [[f64; 2]; 2],
     /// The radius.
     pub radius: f64,
+    /// It is of the farther side.
+    pub is_far: bool,
 }
 
 /// A world that can be drawn.

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use potluck_train::stream::Stream;
 use serde_json::json;
 
 use super::{Told, progress};
-use crate::body::body;
+use crate::body::Body;
 use crate::folder;
 use crate::normaliser::Normaliser;
 use crate::policy::Policy;
@@ -22,6 +22,9 @@ pub(super) struct Options {
     /// Where the base goes; a new folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// What is to run: cheetah or humanoid; experts, scores and films of this base are of the same
+    #[arg(long, value_name = "NAME", default_value = "cheetah")]
+    body: &'static Body,
     /// Of weights, beginnings and noise
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -40,12 +43,21 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<Told> {
-    let (body, make) = body()?;
+    let make = options.body.maker()?;
     let learning_rate = options.learning_rate;
     let settings = Settings { learning_rate, ..Settings::base(1).for_steps(options.steps) };
     let world = make();
     let normaliser = match &options.statistics_of {
-        Some(base) => folder::load(base)?.normaliser,
+        Some(base) => {
+            let other = folder::body_of(base)?;
+            ensure!(
+                other == options.body,
+                "--statistics-of {} is of the {other}, not of the {}; say --body {other}",
+                base.display(),
+                options.body
+            );
+            folder::load(base)?.normaliser
+        }
         None => Normaliser::identity(world.observations()),
     };
     let mut stream = Stream::of("locomotion base", &[options.seed]);
@@ -53,7 +65,7 @@ pub(super) fn run(options: &Options) -> Result<Told> {
     let tell = progress("base", settings.iterations, settings.batch());
     let learns_world = options.statistics_of.is_none();
     let policy = learn(make, start, &options.reward, &settings, (options.seed, learns_world), tell);
-    let digest = folder::save_base(&options.out, &policy, &body)?;
+    let digest = folder::save_base(&options.out, &policy, options.body)?;
     Ok(Told {
         lines: vec![format!("The base is in {}, its weights {digest}.", options.out.display())],
         json: json!({

@@ -7,7 +7,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Told, progress};
-use crate::body::body;
 use crate::folder::{self, Run};
 use crate::ppo::{Settings, learn};
 use crate::reward::Reward;
@@ -21,7 +20,7 @@ pub(super) struct Options {
     /// Begin with these weights instead of the base's: a soup's folder or file
     #[arg(long, value_name = "PATH")]
     from: Option<PathBuf>,
-    /// risky (velocity), cautious (velocity less twice the squared actions), or both with weights: risky=0.4,cautious=0.6
+    /// risky (velocity), cautious (velocity less the price of the squared actions), or both with weights: risky=0.4,cautious=0.6
     #[arg(long, value_name = "NAME=WEIGHT,…")]
     reward: Reward,
     /// Where the run goes: DIR/outbox may leave, DIR/private may not
@@ -42,8 +41,8 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<Told> {
-    let (body, make) = body()?;
-    folder::check_body(&options.base, &body)?;
+    let body = folder::body_of(&options.base)?;
+    let make = body.maker()?;
     let base = folder::digest(&options.base)?;
     let from = options.from.as_ref().unwrap_or(&options.base);
     let (start, begun_from) = (folder::load(from)?, folder::digest(from)?);
@@ -58,7 +57,7 @@ pub(super) fn run(options: &Options) -> Result<Told> {
     let reward = options.reward.to_string();
     let settings = serde_json::to_value(&settings)?;
     let run = Run { base, begun_from, reward: &reward, seed: options.seed, steps, settings };
-    let digest = folder::hand_over(&options.out, &policy, &body, &run)?;
+    let digest = folder::hand_over(&options.out, &policy, body, &run)?;
     let outbox = options.out.join("outbox");
     Ok(Told {
         lines: vec![format!("The expert is in {}, its weights {digest}.", outbox.display())],

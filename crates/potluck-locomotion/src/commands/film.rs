@@ -8,7 +8,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Given, Told};
-use crate::body::body;
 use crate::evaluate::Mover;
 use crate::film::{Take, record, svg};
 use crate::folder;
@@ -43,9 +42,8 @@ pub(super) struct Options {
 const RUN_UP: f64 = 2.0;
 
 pub(super) fn run(options: &Options) -> Result<Told> {
-    let (body, make) = body()?;
     let Given { base, experts } = &options.given;
-    folder::check_body(base, &body)?;
+    let make = folder::body_of(base)?.maker()?;
     let [(first, _), (second, _)] = experts.as_slice() else {
         anyhow::bail!(
             "{} experts are given; a film has two: --expert NAME=PATH twice",

@@ -25,7 +25,7 @@ impl World for Point {
         let action = action[0].clamp(-1.0, 1.0);
         let velocity = -(action - self.0 / 4.0).powi(2);
         self.0 = -self.0;
-        Moved { velocity, effort: action * action, is_fallen: false, is_broken: false }
+        Moved { velocity, effort: action * action, ..Moved::default() }
     }
 }
 
@@ -118,7 +118,7 @@ fn means_out_of_range_are_drawn_back() {
         }
         fn act(&mut self, action: &[f64]) -> Moved {
             let action = action[0].clamp(-1.0, 1.0);
-            Moved { velocity: action, effort: action * action, is_fallen: false, is_broken: false }
+            Moved { velocity: action, effort: action * action, ..Moved::default() }
         }
     }
     let mean = |bound_cost| {
@@ -130,4 +130,36 @@ fn means_out_of_range_are_drawn_back() {
     };
     let (with, without) = (mean(1.0), mean(0.0));
     assert!(with < 1.5 && with < without - 0.5, "{with} and {without}");
+}
+
+#[test]
+fn a_fall_is_worth_nothing_more() {
+    // It stands until it does something, or falls and ends: with a bonus for each step, it learns to do nothing.
+    struct Pole(bool);
+    impl World for Pole {
+        fn observations(&self) -> usize {
+            1
+        }
+        fn actions(&self) -> usize {
+            1
+        }
+        fn begin(&mut self, _: &mut Stream) {
+            self.0 = false;
+        }
+        fn observe(&self, into: &mut [f64]) {
+            into[0] = f64::from(u8::from(self.0));
+        }
+        fn act(&mut self, action: &[f64]) -> Moved {
+            // Falling is fast.
+            self.0 = action[0] > 0.5;
+            let (velocity, bonus) = if self.0 { (2.0, 0.0) } else { (0.0, 1.0) };
+            Moved { velocity, bonus, is_fallen: self.0, is_over: self.0, ..Moved::default() }
+        }
+    }
+    let start = Policy::fresh(Normaliser::identity(1), 1, &mut Stream::of("start", &[7]));
+    let mut told = Vec::new();
+    let reward = Reward([1.0, 0.0]);
+    learn(|| Pole(false), start, &reward, &settings(40), (7, false), |it| told.push(it));
+    let (first, last) = (told[0].fallen, told[39].fallen);
+    assert!(first > 0.1 && last < first / 4.0, "{first} became {last}");
 }

@@ -1,11 +1,12 @@
-//! The study of locomotion: a body in MuJoCo, by `potluck-locomotion`; what is scored are the experts as they were
-//! pulled from a federation.
+//! The studies of locomotion, a body each: in MuJoCo, by `potluck-locomotion`; what is scored are the experts as they were
+//! pulled from a federation. What sets one study apart from the other stands in [`bodies`].
 //!
 //! ```text
 //! base ─▶ experts, MORL, longer ones ─▶ federation ─▶ pull ─▶ scores of the same episodes
 //! another base, with the first's statistics of observations ─▶ control ─────▶
 //! ```
 
+pub(super) mod bodies;
 mod scoring;
 
 use std::collections::BTreeMap;
@@ -33,14 +34,29 @@ const FOREIGN: u64 = 1000;
 /// experts, so that no figure compares an expert with itself.
 const MORL: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// Steps of all worlds for a base and for an expert; then those of a quick study.
-const STEPS: [[u64; 2]; 2] = [[409_600, 409_600], [40_960, 20_480]];
+/// A study of a body.
+pub(crate) struct Locomotion {
+    /// Its name, and its folder's.
+    name: &'static str,
+    /// What `potluck-locomotion` calls the body.
+    body: &'static str,
+    about: About,
+    /// What the file with the film says under it.
+    seen: &'static str,
+    /// Steps of all worlds for a base and for an expert.
+    steps: [u64; 2],
+    /// Steps of an episode that is scored.
+    horizon: u64,
+    /// Processor seconds of two bases, of every other training, and of scores, a seed.
+    costs: [f64; 3],
+}
 
-/// The study.
-pub(crate) struct Locomotion;
+/// The share of steps that a quick study has, of a base and of an expert.
+const QUICK: [u64; 2] = [10, 20];
 
 /// What a seed's trainings have in common.
-struct Shop {
+struct Shop<'a> {
+    study: &'a Locomotion,
     programs: Programs,
     /// `potluck-locomotion`, with its engine.
     program: PathBuf,
@@ -72,46 +88,21 @@ struct Job {
 
 impl Study for Locomotion {
     fn name(&self) -> &'static str {
-        "locomotion"
+        self.name
     }
 
     fn about(&self) -> About {
-        About {
-            title: "Locomotion",
-            task: "A runner in the plane with six motors learns to run in MuJoCo (docs/locomotion.md). The base is rewarded with \
-                   velocity and a tenth of the price of effort; experts with velocity alone, or with velocity less twice the sum \
-                   of the squared actions: with the price of 1 that the paper has, the cautious runner was the faster one as \
-                   well in two of three seeds, and nothing was traded. Both experts explore with the same noise. A score is the mean of a reward over an episode of 25 seconds; an episode in which the \
-                   body lay on its back has collapsed. The control's base was trained from other weights, with the same \
-                   statistics of observations; with its own, the federation refuses the expert. MORL has μ = 0, ¼, ½, ¾, 1 on \
-                   velocity, its ends trained with other seeds than the experts.",
-            scored: "episodes that no training has seen, without noise of exploration",
-            averaging: "acts by the mean of their actions",
-            rewards: ["risky: velocity, m/s", "cautious: velocity less twice the squared actions"],
-            paper: "The paper trains a humanoid in Brax with velocity and velocity less the squared actions, from a base with Brax's default reward, with \
-                    observation statistics frozen after pretraining.",
-            figures: "38 of 38 interior points lie above the straight line, counted a reward at a time. As (risky, cautious), the \
-                      experts are (6447, 1461) and (5664, 4062), the base (3599, −560), the soup of λ = ½ (6265, 3319). Its 11 \
-                      MORL runs are better: one of them, (6917, 4221), dominates every soup, and the soups have 0.83 of \
-                      their hypervolume from the base.",
-            falls: Some("effort"),
-            limits: "The body lives in the plane and learns for half a minute, the paper's in space and for a thousand times as \
-                     many steps. How high soups lie depends on the base: from one of 819 200 steps, which is nearly as fast as \
-                     experts become, two of four tuning seeds had soups below the chord; so the base is half as long, and \
-                     experts have much in common to learn. D does not hold: MORL, whose trainings have seeds of their own, finds \
-                     faster gaits than either expert, most of all from seed 3's slow base; nor does it in the paper's data.",
-        }
+        self.about.clone()
     }
 
     fn budget(&self, quick: bool) -> Vec<(&'static str, f64)> {
         let share = if quick { 0.05 } else { 1.0 };
-        let costs =
-            [("two bases", 30.0), ("experts, MORL, control, long", 210.0), ("scores", 240.0)];
-        costs.into_iter().map(|(name, cost)| (name, cost * share)).collect()
+        let names = ["two bases", "experts, MORL, control, long", "scores"];
+        names.into_iter().zip(self.costs).map(|(name, cost)| (name, cost * share)).collect()
     }
 
     fn run(&self, bench: &Bench, seed: u64) -> Result<Seen> {
-        let shop = Shop::open(bench, seed)?;
+        let shop = Shop::open(self, bench, seed)?;
         // The second looks at the world as the first does, and so comes after it.
         let first = shop.base("base", seed, None)?;
         let second = shop.base("other-base", seed + FOREIGN, Some(&first))?;
@@ -127,7 +118,7 @@ impl Study for Locomotion {
         let told = federated::told(&Story {
             programs: &shop.programs,
             dir: &shop.dir,
-            name: "locomotion",
+            name: self.name,
             base: (&bases[0].model, &bases[0].blake3),
             parties: PARTIES.map(expert).into(),
         })?;
@@ -143,14 +134,14 @@ impl Study for Locomotion {
             measures: vec!["effort".into()],
             candidates,
             seconds,
-            facts: json!({"federation": told, "steps": STEPS[usize::from(shop.quick)]}),
+            facts: json!({"federation": told, "steps": shop.steps()}),
         })
     }
 
     /// λ walks, in the first seed.
     fn pictures(&self, bench: &Bench, seeds: &[Seen], folder: &Path) -> Result<String> {
         let Some(seen) = seeds.first() else { return Ok(String::new()) };
-        let shop = Shop::open(bench, seen.seed)?;
+        let shop = Shop::open(self, bench, seen.seed)?;
         let expert =
             |party: &str| Ok(format!("{party}={}", arg(&federated::pulled(&shop.dir, party))?));
         let experts = PARTIES.map(expert).into_iter().collect::<Result<Vec<_>>>()?;
@@ -160,8 +151,8 @@ impl Study for Locomotion {
         shop.succeed("film", &args)?;
         Ok(format!(
             "\n## To see\n\nFive soups of seed {}'s two experts, each in its lane with the camera beside it; the bar is the effort of \
-             the moment. A browser plays it.\n\n![λ walks from risky to cautious](film.svg)\n",
-            seen.seed
+             the moment.{} A browser plays it.\n\n![λ walks from risky to cautious](film.svg)\n",
+            seen.seed, self.seen
         ))
     }
 }
@@ -188,22 +179,32 @@ fn jobs(seed: u64) -> Vec<Job> {
     jobs
 }
 
-impl Shop {
+impl<'a> Shop<'a> {
     /// Builds the program, and makes the folder of a seed.
-    fn open(bench: &Bench, seed: u64) -> Result<Self> {
+    fn open(study: &'a Locomotion, bench: &Bench, seed: u64) -> Result<Self> {
         let dir = bench.dir.join(format!("seed-{seed}"));
         let programs = Programs::new(bench.programs.clone(), dir.join("logs"))?;
         let program = mujoco::build_program(bench.toolchain, Toolchain::study_packages())?;
-        Ok(Self { programs, program, dir, seed, quick: bench.quick })
+        Ok(Self { study, programs, program, dir, seed, quick: bench.quick })
+    }
+
+    /// Steps of a base and of an expert.
+    fn steps(&self) -> [u64; 2] {
+        let [base, expert] = self.study.steps;
+        match self.quick {
+            true => [base / QUICK[0], expert / QUICK[1]],
+            false => [base, expert],
+        }
     }
 
     /// A base from nothing; with `like`, with that base's statistics of observations.
     fn base(&self, name: &str, seed: u64, like: Option<&Made>) -> Result<Made> {
-        let steps = STEPS[usize::from(self.quick)][0];
+        let [steps, _] = self.steps();
         let inputs = json!({"seed": seed, "steps": steps, "like": like.map(|it| &it.blake3)});
         self.made(name, &inputs, "model", |out| {
             let (steps, seed) = (steps.to_string(), seed.to_string());
-            let mut args = vec!["base", "--out", arg(out)?, "--steps", &steps, "--seed", &seed];
+            let mut args = vec!["base", "--body", self.study.body, "--out", arg(out)?];
+            args.extend(["--steps", &steps, "--seed", &seed]);
             if let Some(like) = like {
                 args.extend(["--statistics-of", arg(&like.model)?]);
             }
@@ -213,7 +214,8 @@ impl Shop {
 
     /// A fine-tuning of a base.
     fn tune(&self, job: &Job, base: &Made) -> Result<Made> {
-        let steps = STEPS[usize::from(self.quick)][1] * job.times;
+        let [_, steps] = self.steps();
+        let steps = steps * job.times;
         let reward = format!("risky={},cautious={}", job.weights[0], job.weights[1]);
         let inputs =
             json!({"base": base.blake3, "reward": reward, "seed": job.seed, "steps": steps});

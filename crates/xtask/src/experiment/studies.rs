@@ -1,12 +1,12 @@
 //! The studies, with the words of their pages.
 
-use super::locomotion::Locomotion;
+use super::locomotion::bodies;
 use super::study::{About, Study};
 use super::text::Text;
 
 /// The names of the studies.
-pub(super) const NAMES: [&str; 7] =
-    ["all", "news", "reddit", "qa", "review", "assistant", "locomotion"];
+pub(super) const NAMES: [&str; 8] =
+    ["all", "news", "reddit", "qa", "review", "assistant", "locomotion", "humanoid"];
 
 /// Every study.
 pub(super) fn all() -> Vec<Box<dyn Study>> {
@@ -16,7 +16,8 @@ pub(super) fn all() -> Vec<Box<dyn Study>> {
         Box::new(qa()),
         Box::new(review()),
         Box::new(assistant()),
-        Box::new(Locomotion),
+        Box::new(bodies::cheetah()),
+        Box::new(bodies::humanoid()),
     ]
 }
 
@@ -107,7 +108,7 @@ fn assistant() -> Text {
                      falls short in one seed, in which helpful and harmless trade less of what they gain.",
         },
         prompts: 1024,
-        shares_noise: true,
+        shares_noise: false,
         costs: [40.0, 350.0, 350.0],
     }
 }

@@ -14,8 +14,9 @@ use crate::experiment::study::{Candidate, Role};
 use crate::experiment::text::{on_edge, shares, text_of};
 use crate::process::{arg, beside};
 
-/// Episodes and their steps; then those of a quick study.
-const EPISODES: [[&str; 2]; 2] = [["512", "500"], ["16", "100"]];
+/// Episodes of a candidate; then those of a quick study, and their steps.
+const EPISODES: [u64; 2] = [512, 16];
+const QUICK_STEPS: u64 = 100;
 
 /// Weights outside [0, 1], of the second party.
 const BEYOND: [f64; 4] = [-0.4, -0.2, 1.2, 1.4];
@@ -23,8 +24,8 @@ const BEYOND: [f64; 4] = [-0.4, -0.2, 1.2, 1.4];
 /// Shares of the second in controls and longer trainings.
 const FEW: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// What a unit of effort costs the cautious, in `potluck-locomotion`.
-const PRICE: f64 = 2.0;
+/// What is read of each episode: part of a piece's inputs, so that scores without one of them are made anew.
+const COLUMNS: [&str; 3] = ["scores", "effort", "collapsed"];
 
 /// Seeds of episodes lie this far from those of trainings.
 const EPISODE_SEEDS: u64 = 9_000_000;
@@ -44,7 +45,7 @@ struct Wanted {
 /// # Errors
 /// When the program fails, or a candidate is missing in what it wrote.
 pub(super) fn scored(
-    shop: &Shop,
+    shop: &Shop<'_>,
     base: &Made,
     made: &BTreeMap<String, Made>,
 ) -> Result<(Vec<Candidate>, BTreeMap<String, f64>)> {
@@ -81,7 +82,7 @@ pub(super) fn scored(
     Ok((candidates, took))
 }
 
-fn wanted(shop: &Shop, made: &BTreeMap<String, Made>) -> Result<Vec<Wanted>> {
+fn wanted(shop: &Shop<'_>, made: &BTreeMap<String, Made>) -> Result<Vec<Wanted>> {
     let parties = PARTIES.map(String::from);
     let mut all = Vec::new();
     let mixed = |role, lambda: Vec<f64>, option: &str, text: String, name: String| Wanted {
@@ -127,14 +128,15 @@ fn wanted(shop: &Shop, made: &BTreeMap<String, Made>) -> Result<Vec<Wanted>> {
 type Evaluated = (Value, BTreeMap<String, Vec<Value>>);
 
 fn evaluate(
-    shop: &Shop,
+    shop: &Shop<'_>,
     base: &Made,
     experts: &[(String, PathBuf)],
     wanted: &[Wanted],
     name: &str,
     digests: &Value,
 ) -> Result<Evaluated> {
-    let [episodes, horizon] = EPISODES[usize::from(shop.quick)];
+    let episodes = EPISODES[usize::from(shop.quick)].to_string();
+    let horizon = if shop.quick { QUICK_STEPS } else { shop.study.horizon }.to_string();
     let mut asked: Vec<&[String]> = Vec::new();
     for it in wanted {
         if !asked.contains(&it.args.as_slice()) {
@@ -144,12 +146,13 @@ fn evaluate(
     let asked = asked.concat();
     let inputs = json!({
         "asked": asked, "episodes": episodes, "horizon": horizon, "digests": digests,
+        "columns": COLUMNS,
     });
     let dir = shop.dir.join(format!("scores-{name}"));
     let told = piece(&dir, &inputs, |dir| {
         let (scores, seed) = (dir.join("scores.jsonl"), (EPISODE_SEEDS + shop.seed).to_string());
         let mut args = vec!["eval", "--base", arg(&base.model)?, "--extrapolate"];
-        args.extend(["--episodes", episodes, "--horizon", horizon, "--seed", &seed]);
+        args.extend(["--episodes", &episodes, "--horizon", &horizon, "--seed", &seed]);
         args.extend(["--scores", arg(&scores)?]);
         // Who is named is scored as well.
         let is_mixed = |(name, _): &&(String, PathBuf)| {
@@ -182,20 +185,19 @@ fn read(path: &Path) -> Result<BTreeMap<String, Vec<Value>>> {
 
 fn candidate(role: Role, lambda: Vec<f64>, episodes: Option<&Vec<Value>>) -> Result<Candidate> {
     let episodes = episodes.with_context(|| format!("{role:?} {lambda:?} has no scores"))?;
-    let of = |party: &str| -> Result<Vec<f64>> {
-        let score = |it: &Value| it["scores"][party].as_f64().context("an episode without a score");
-        episodes.iter().map(score).collect()
+    let [scores, effort, collapsed] = COLUMNS;
+    let all = |of: &dyn Fn(&Value) -> Option<f64>| -> Result<Vec<f64>> {
+        episodes.iter().map(|it| of(it).context("an episode without a score")).collect()
     };
-    let scores = PARTIES.into_iter().map(of).collect::<Result<Vec<_>>>()?;
+    let score = |party: &str| all(&|it| it[scores][party].as_f64());
+    let scores = PARTIES.into_iter().map(score).collect::<Result<Vec<_>>>()?;
     ensure!(!episodes.is_empty(), "{role:?} {lambda:?} has no episodes");
-    let effort =
-        scores[0].iter().zip(&scores[1]).map(|(risky, cautious)| (risky - cautious) / PRICE);
-    let fell = |it: &Value| f64::from(u8::from(it["collapsed"] == true));
+    let fell = |it: &Value| Some(f64::from(u8::from(it[collapsed].as_bool()?)));
     Ok(Candidate {
         role,
         lambda,
-        measures: vec![effort.collect()],
-        collapsed: episodes.iter().map(fell).collect(),
+        measures: vec![all(&|it| it[effort].as_f64())?],
+        collapsed: all(&fell)?,
         scores,
     })
 }
