@@ -9,6 +9,7 @@ use potluck_core::envelope::Domain;
 use potluck_core::{Envelope, Kind, PrivateKey};
 use potluck_net::blob::{Hashed, Partial, SendError};
 use potluck_wire::frame::{Decoder, MAX_REPLY};
+use potluck_wire::ranges::GROUP;
 use potluck_wire::session::client::{
     ComparedCall, Ended, FetchCall, Offered, SendingCall, Step, SubmitCall,
 };
@@ -231,8 +232,19 @@ impl<'c> Party<'c> {
         let file = &content.file;
         let there = Hashed::on(&self.disk, &target, &file.blake3, file.size).is_ok();
         if !there {
-            let partial = Partial::on(self.disk, &target, &file.blake3, file.size).ok()?;
-            let partial = if partial.missing().is_empty() { partial } else { self.fetch(partial)? };
+            let opened = Partial::early_on(self.disk, &target, &file.blake3, file.size, GROUP);
+            let mut partial = opened.ok()?;
+            // What never was there comes first, and then what of the rest turns out to be damaged.
+            loop {
+                if !partial.missing().is_empty() {
+                    partial = self.fetch(partial)?;
+                }
+                partial.settle().ok()?;
+                if partial.missing().is_empty() {
+                    break;
+                }
+                self.cpu.world(|world| world.tally.damaged += 1);
+            }
             partial.finish_data(&target).ok()?;
         }
         let machine = self.plan.machine;

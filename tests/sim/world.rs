@@ -69,7 +69,7 @@ pub(crate) struct Tally {
     pub(crate) compared: u64,
     /// Groups that were copied from other files.
     pub(crate) copied: u64,
-    /// Uploads at whose end it was found that what had come before was damaged.
+    /// Transfers at whose end it was found that what had come before was damaged.
     pub(crate) damaged: u64,
     /// Pieces of uploads that somebody was asked to bring.
     pub(crate) pieces: u64,
