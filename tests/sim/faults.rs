@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::link::Way;
+use crate::link::{LinkId, Way};
 use crate::party;
 use crate::run::Run;
 use crate::world::{Micros, SECOND, SERVER, World};
@@ -24,8 +24,8 @@ pub(crate) enum Faults {
         /// At which step.
         step: u64,
     },
-    /// The first connection breaks after so many bytes.
-    Cut(Way, u64),
+    /// A connection breaks after so many bytes.
+    Cut(LinkId, Way, u64),
 }
 
 impl Run {
@@ -53,10 +53,10 @@ impl Run {
 
     /// Lets go wrong what is due.
     pub(crate) fn go_wrong(&mut self) {
-        if let Faults::Cut(way, bytes) = self.faults {
+        if let Faults::Cut(link, way, bytes) = self.faults {
             let mut world = self.world.borrow_mut();
-            if let Some(first) = world.links.first_mut() {
-                first.pipe(way).budget = Some(bytes);
+            if let Some(link) = world.links.get_mut(link) {
+                link.pipe(way).budget = Some(bytes);
                 self.faults = Faults::Random(0);
             }
             return;

@@ -79,25 +79,40 @@ pub(crate) fn invariant_only_verified_bytes_are_admitted(world: &mut World, cont
     }
 }
 
-/// Nobody asks for a group that is there and verifies. Groups of which the disk kept only a part are asked for.
-pub(crate) fn invariant_no_verified_byte_is_sent_twice(
-    world: &mut World,
-    machine: usize,
-    stem: &Path,
-    content: &Content,
-    wanted: &Ranges,
-) {
+/// Which groups of a partial file are there and verify.
+pub(crate) fn held(world: &World, machine: usize, stem: &Path, content: &Content) -> Vec<bool> {
     let (part, obao) = part_paths(stem);
     let disk = &world.machines[machine];
-    let held =
-        content.held(disk.seen(&part).unwrap_or_default(), disk.seen(&obao).unwrap_or_default());
+    content.held(disk.seen(&part).unwrap_or_default(), disk.seen(&obao).unwrap_or_default())
+}
+
+/// Nobody asks for a group that is there and verifies: that lay there when the transfer began, or was verified since. Groups of which
+/// the disk kept only a part are asked for.
+pub(crate) fn invariant_no_verified_byte_is_sent_twice(
+    world: &mut World,
+    content: &Content,
+    held: &[bool],
+    wanted: &Ranges,
+) {
     let asked = |group: u64| wanted.spans().iter().any(|span| span.contains(&(group * GROUP)));
-    if held.iter().any(|held| *held) {
-        world.tally.resumed += 1;
-    }
-    if let Some(group) = (0..).zip(&held).find(|(group, held)| **held && asked(*group)) {
+    if let Some(group) = (0..).zip(held).find(|(group, held)| **held && asked(*group)) {
         let seen = format!("{group:?} of a file of {} bytes", content.file.size);
         world.violated("invariant_no_verified_byte_is_sent_twice", seen);
+    }
+}
+
+/// Of one upload nobody is asked for what another is bringing. Each part is one of a file, which has a number.
+pub(crate) fn invariant_no_byte_is_on_two_ways(
+    world: &mut World,
+    (file, wanted): (usize, &Ranges),
+    (other, out): (usize, &Ranges),
+) {
+    let meets = |span: &std::ops::Range<u64>| {
+        out.spans().iter().any(|out| span.start < out.end && out.start < span.end)
+    };
+    if file == other && wanted.spans().iter().any(meets) {
+        let seen = format!("{wanted:?} of file {file}, of which {out:?} is out");
+        world.violated("invariant_no_byte_is_on_two_ways", seen);
     }
 }
 

@@ -37,7 +37,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use faults::Faults;
-use link::Way;
+use link::{LinkId, Way};
 use party::Plan;
 use run::Outcome;
 use world::{SERVER, Tally};
@@ -82,6 +82,7 @@ fn add(sum: &mut Tally, of: &Tally) {
     sum.compared += of.compared;
     sum.copied += of.copied;
     sum.damaged += of.damaged;
+    sum.pieces += of.pieces;
     sum.uploads += of.uploads;
     sum.downloads += of.downloads;
     sum.steps += of.steps;
@@ -140,6 +141,7 @@ fn invariants_hold_under_any_seed() {
             sum.resumed,
             sum.compared,
             sum.copied,
+            sum.pieces,
         ];
         assert!(
             happened.iter().all(|count| *count > seeds / 100),
@@ -160,19 +162,20 @@ fn one_seed_gives_one_trace() {
     assert_eq!(distinct.len(), traces.len());
 }
 
-fn plan(file: usize) -> Vec<Plan> {
-    vec![Plan { machine: 1, pushes: vec![file], pulls: file }]
+fn plan(file: usize, over: usize) -> Vec<Plan> {
+    vec![Plan { machine: 1, pushes: vec![file], pulls: file, over }]
 }
 
 /// Kills either side, and cuts its power, at each step that there is.
-fn die_at_every_step(file: usize) -> Tally {
-    let untroubled = run::run(1, plan(file), Faults::Random(0), false);
+fn die_at_every_step(file: usize, over: usize) -> Tally {
+    let plan = || plan(file, over);
+    let untroubled = run::run(1, plan(), Faults::Random(0), false);
     assert_eq!(untroubled.broken, None);
     for step in 1..untroubled.tally.steps {
         for machine in [SERVER, 1] {
             for power in [false, true] {
                 let faults = Faults::Kill { machine, power, step };
-                if let Err(broken) = guarded(|| run::run(1, plan(file), faults, false)) {
+                if let Err(broken) = guarded(|| run::run(1, plan(), faults, false)) {
                     panic!("{faults:?}: {broken}");
                 }
             }
@@ -183,12 +186,18 @@ fn die_at_every_step(file: usize) -> Tally {
 
 #[test]
 fn either_side_may_die_at_every_step() {
-    die_at_every_step(content::LONG);
+    die_at_every_step(content::LONG, 0);
+}
+
+#[test]
+fn either_side_may_die_at_every_step_of_an_upload_in_pieces() {
+    let untroubled = die_at_every_step(content::LONG, 2);
+    assert!(untroubled.pieces > 1, "{untroubled:?}");
 }
 
 #[test]
 fn either_side_may_die_at_every_step_of_a_new_version() {
-    let untroubled = die_at_every_step(content::NEXT);
+    let untroubled = die_at_every_step(content::NEXT, 0);
     assert_eq!(
         (untroubled.compared, untroubled.copied),
         (1, 2),
@@ -196,18 +205,31 @@ fn either_side_may_die_at_every_step_of_a_new_version() {
     );
 }
 
+/// Breaks a connection, counted from the first, after so many bytes. Says whether it lived so long.
+fn cut(plan: &[Plan], link: LinkId, bytes: u64) -> bool {
+    let cuts = [Way::Up, Way::Down].map(|way| {
+        let faults = Faults::Cut(link, way, bytes);
+        let outcome = guarded(|| run::run(bytes, plan.to_vec(), faults, false));
+        outcome.unwrap_or_else(|broken| panic!("{faults:?}: {broken}")).tally.cuts
+    });
+    cuts.iter().sum::<u64>() > 0
+}
+
 #[test]
 fn a_connection_may_break_at_every_byte() {
-    let cut = |file, bytes| {
-        for way in [Way::Up, Way::Down] {
-            let faults = Faults::Cut(way, bytes);
-            if let Err(broken) = guarded(|| run::run(bytes, plan(file), faults, false)) {
-                panic!("{faults:?}: {broken}");
-            }
-        }
-    };
     // Request, offer, content, receipt: more than any of the two streams holds.
-    (1..7000).for_each(|bytes| cut(content::SMALL, bytes));
+    let ends = (1..7000).fold(true, |_, bytes| cut(&plan(content::SMALL, 0), 0, bytes));
+    assert!(!ends, "the last leaves it whole");
     // Request, hashes, and the beginning of the content.
-    (1..1500).for_each(|bytes| cut(content::NEXT, bytes));
+    (1..1500).for_each(|bytes| _ = cut(&plan(content::NEXT, 0), 0, bytes));
+}
+
+#[test]
+fn a_connection_of_an_upload_in_pieces_may_break_at_every_byte() {
+    let plan = plan(content::SMALL, 2);
+    // The envelope and the answer; then two that would bring the one piece, of which each may be the first.
+    for (link, all) in [(0, 1500), (1, 6000), (2, 6000)] {
+        let ends = (1..all).fold(true, |_, bytes| cut(&plan, link, bytes));
+        assert!(!ends, "the last leaves connection {link} whole");
+    }
 }

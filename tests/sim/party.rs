@@ -1,5 +1,7 @@
 //! A party: pushes what it has, then pulls, and begins again after each interruption.
 
+mod pieces;
+
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use potluck_core::envelope::Domain;
 use potluck_core::{Envelope, Kind, PrivateKey};
 use potluck_net::blob::{Hashed, Partial, SendError};
 use potluck_wire::frame::{Decoder, MAX_REPLY};
+use potluck_wire::ranges::GROUP;
 use potluck_wire::session::client::{
     ComparedCall, Ended, FetchCall, Offered, SendingCall, Step, SubmitCall,
 };
@@ -15,7 +18,7 @@ use potluck_wire::{Compared, Receipt, Reply, Wanted};
 use crate::content;
 use crate::disk::{SimDisk, SimFile};
 use crate::invariants::{
-    invariant_a_cut_loses_little, invariant_honest_sides_agree,
+    held, invariant_a_cut_loses_little, invariant_honest_sides_agree,
     invariant_no_verified_byte_is_sent_twice, invariant_what_is_pulled_is_whole,
 };
 use crate::link::{Incoming, LinkId, Outgoing, Way};
@@ -32,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) pushes: Vec<usize>,
     /// The file that it fetches then.
     pub(crate) pulls: usize,
+    /// Over how many connections its content comes in pieces; on the stream of its envelope where it is none.
+    pub(crate) over: usize,
 }
 
 fn key() -> PrivateKey {
@@ -105,30 +110,31 @@ impl Replies<'_> {
     }
 }
 
+/// Opens a connection for one request.
+fn call<'c>(cpu: &'c Cpu<'c>, machine: usize) -> (LinkId, Outgoing<'c>, Replies<'c>) {
+    let link = cpu.world(|world| world.dial(machine));
+    cpu.note("party: calls", machine as u64, link as u64);
+    let incoming = Incoming { cpu, link, way: Way::Down };
+    let replies = Replies { incoming, decoder: Decoder::default() };
+    (link, Outgoing { cpu, link, way: Way::Up, content: false }, replies)
+}
+
+/// What a reply leads to, unless it ends the call.
+fn agreed<T>(cpu: &Cpu, step: Result<T, Ended>) -> Option<T> {
+    match step {
+        Ok(step) => Some(step),
+        Err(Ended::Refused(_)) => None,
+        Err(Ended::Violation(seen)) => {
+            invariant_honest_sides_agree(cpu, &seen);
+            None
+        }
+    }
+}
+
 impl<'c> Party<'c> {
     fn rest(&self) {
         let time = self.cpu.world(|world| 1000 + world.random.below(2_000_000));
         self.cpu.sleep(time);
-    }
-
-    fn call(&self) -> (LinkId, Outgoing<'c>, Replies<'c>) {
-        let (cpu, machine) = (self.cpu, self.plan.machine);
-        let link = cpu.world(|world| world.dial(machine));
-        cpu.note("party: calls", machine as u64, link as u64);
-        let incoming = Incoming { cpu, link, way: Way::Down };
-        let replies = Replies { incoming, decoder: Decoder::default() };
-        (link, Outgoing { cpu, link, way: Way::Up, content: false }, replies)
-    }
-
-    fn agreed<T>(&self, step: Result<T, Ended>) -> Option<T> {
-        match step {
-            Ok(step) => Some(step),
-            Err(Ended::Refused(_)) => None,
-            Err(Ended::Violation(seen)) => {
-                invariant_honest_sides_agree(self.cpu, &seen);
-                None
-            }
-        }
     }
 
     fn push(&self, envelope: &Envelope) -> Option<()> {
@@ -138,7 +144,7 @@ impl<'c> Party<'c> {
             let hashed = Hashed::on(&self.disk, &source(*number), &file.blake3, file.size);
             sources.push((*number, hashed.ok()?));
         }
-        let (link, outgoing, replies) = self.call();
+        let (link, outgoing, replies) = call(self.cpu, self.plan.machine);
         let receipt = self.submit(envelope, &sources, outgoing, replies);
         self.cpu.world(|world| {
             invariant_a_cut_loses_little(world, link);
@@ -165,15 +171,18 @@ impl<'c> Party<'c> {
         mut replies: Replies<'c>,
     ) -> Option<Receipt> {
         let files = self.plan.pushes.iter().map(|file| content::all()[*file].file.clone());
-        // Some parties are from before trees were compared.
         let files = files.collect();
-        let (mut call, request) = match self.cpu.world(|world| world.random.once_in(5)) {
-            true => SubmitCall::new(envelope, files),
-            false => SubmitCall::comparing(envelope, files),
+        let (mut call, request) = match self.plan.over {
+            // Some parties are from before trees were compared.
+            0 if self.cpu.world(|world| world.random.once_in(5)) => {
+                SubmitCall::new(envelope, files)
+            }
+            0 => SubmitCall::comparing(envelope, files),
+            _ => SubmitCall::in_pieces(envelope, files),
         };
         outgoing.write_all(&request.to_frame().ok()?).ok()?;
         let (wanted, sending) = loop {
-            match self.agreed(call.on(replies.next()?))? {
+            match agreed(self.cpu, call.on(replies.next()?))? {
                 Step::Done(Offered::Recorded(receipt)) => return Some(receipt),
                 Step::Done(Offered::Wanted(wanted)) => break (wanted, call.sending()),
                 Step::Done(Offered::Compare(blobs)) => {
@@ -183,6 +192,10 @@ impl<'c> Party<'c> {
                 Step::More | Step::Progress(..) => (),
             }
         };
+        if self.plan.over > 0 {
+            outgoing.finish();
+            return pieces::bring(self, envelope, sending, replies);
+        }
         outgoing.content = true;
         match send_all(sources, &wanted, &mut outgoing) {
             Ok(()) => outgoing.finish(),
@@ -199,7 +212,7 @@ impl<'c> Party<'c> {
         replies: &mut Replies<'c>,
     ) -> Option<(Vec<Wanted>, SendingCall)> {
         loop {
-            if let Step::Done(wanted) = self.agreed(call.on(replies.next()?))? {
+            if let Step::Done(wanted) = agreed(self.cpu, call.on(replies.next()?))? {
                 return Some((wanted, call.sending()));
             }
         }
@@ -207,7 +220,7 @@ impl<'c> Party<'c> {
 
     fn await_receipt(&self, mut call: SendingCall, mut replies: Replies<'c>) -> Option<Receipt> {
         loop {
-            if let Step::Done(receipt) = self.agreed(call.on(replies.next()?))? {
+            if let Step::Done(receipt) = agreed(self.cpu, call.on(replies.next()?))? {
                 return Some(receipt);
             }
         }
@@ -219,8 +232,19 @@ impl<'c> Party<'c> {
         let file = &content.file;
         let there = Hashed::on(&self.disk, &target, &file.blake3, file.size).is_ok();
         if !there {
-            let partial = Partial::on(self.disk, &target, &file.blake3, file.size).ok()?;
-            let partial = if partial.missing().is_empty() { partial } else { self.fetch(partial)? };
+            let opened = Partial::early_on(self.disk, &target, &file.blake3, file.size, GROUP);
+            let mut partial = opened.ok()?;
+            // What never was there comes first, and then what of the rest turns out to be damaged.
+            loop {
+                if !partial.missing().is_empty() {
+                    partial = self.fetch(partial)?;
+                }
+                partial.settle().ok()?;
+                if partial.missing().is_empty() {
+                    break;
+                }
+                self.cpu.world(|world| world.tally.damaged += 1);
+            }
             partial.finish_data(&target).ok()?;
         }
         let machine = self.plan.machine;
@@ -235,14 +259,16 @@ impl<'c> Party<'c> {
         let (content, target) = (&content::all()[self.plan.pulls], target(self.plan.pulls));
         let (missing, machine) = (partial.missing(), self.plan.machine);
         self.cpu.world(|world| {
-            invariant_no_verified_byte_is_sent_twice(world, machine, &target, content, &missing);
+            let held = held(world, machine, &target, content);
+            world.tally.resumed += u64::from(held.contains(&true));
+            invariant_no_verified_byte_is_sent_twice(world, content, &held, &missing);
         });
-        let (link, mut outgoing, mut replies) = self.call();
+        let (link, mut outgoing, mut replies) = call(self.cpu, machine);
         let received = (|| {
             let (mut call, request) = FetchCall::new(content.file.blake3, &missing);
             outgoing.write_all(&request.to_frame().ok()?).ok()?;
             outgoing.finish();
-            while self.agreed(call.on(replies.next()?))? != Step::Done(()) {}
+            while agreed(self.cpu, call.on(replies.next()?))? != Step::Done(()) {}
             let Replies { incoming, decoder } = replies;
             let mut from = std::io::Cursor::new(decoder.into_rest()).chain(incoming);
             take_in(
@@ -250,8 +276,8 @@ impl<'c> Party<'c> {
                 machine,
                 &target,
                 content,
-                &mut partial,
                 &missing,
+                &mut |from, on_group| partial.receive(&missing, from, on_group),
                 &mut from,
                 &mut |_| (),
             )

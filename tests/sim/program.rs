@@ -10,7 +10,7 @@ use std::rc::Rc;
 use corosensei::{Coroutine, Yielder};
 
 use crate::memory::{self, Meter};
-use crate::world::{Micros, World};
+use crate::world::{Main, Micros, World};
 
 /// The number of a program, of which none is used twice.
 pub(crate) type ProgramId = u64;
@@ -87,6 +87,11 @@ impl Cpu<'_> {
         while self.now() < until {
             self.wait(until);
         }
+    }
+
+    /// Begins another program on a machine. It ends when it ends, or with its machine.
+    pub(crate) fn begin(&self, machine: usize, main: impl FnOnce(&Cpu) + 'static) {
+        self.world(|world| world.begun.push((machine, Main(Box::new(main)))));
     }
 
     /// Takes the moment that a change on a disk takes.

@@ -17,7 +17,7 @@ use crate::link::LinkId;
 use crate::party::{self, Plan};
 use crate::program::{Program, ProgramId};
 use crate::server::{self, Shared};
-use crate::world::{Event, SECOND, SERVER, Tally, World};
+use crate::world::{Event, Main, SECOND, SERVER, Tally, World};
 
 /// How many stops of programs everybody must be served within, once all is fair.
 const PATIENCE: u64 = 50_000;
@@ -133,7 +133,7 @@ impl Run {
         if waits.is_none() {
             self.programs.remove(&id);
         }
-        let server_failed = {
+        let (server_failed, begun) = {
             let mut world = self.world.borrow_mut();
             world.tally.steps += 1;
             invariant_memory_is_bounded(&mut world, peak);
@@ -141,8 +141,11 @@ impl Run {
                 Some(until) => world.waits(id, until),
                 None => world.forget(id),
             }
-            std::mem::take(&mut world.server_failed)
+            (std::mem::take(&mut world.server_failed), std::mem::take(&mut world.begun))
         };
+        for (machine, Main(main)) in begun {
+            self.begin(machine, main);
+        }
         if server_failed {
             self.kill(SERVER, false);
         }
@@ -261,7 +264,8 @@ pub(crate) fn any(seed: u64) -> (Vec<Plan>, Faults) {
             pushes.push(any_file(&mut random));
         }
         let pulls = if random.once_in(2) { BASE } else { pushes[0] };
-        Plan { machine, pushes, pulls }
+        let over = if random.once_in(3) { 1 + random.below(3) as usize } else { 0 };
+        Plan { machine, pushes, pulls, over }
     };
     let parties = 1 + Random::new(seed ^ 0x5eed).below(3) as usize;
     let plans = (1..=parties).map(plan).collect();

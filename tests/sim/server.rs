@@ -3,9 +3,11 @@
 //! It stands for `potluck_net::server` and the aggregator, which need sockets and a database: the same order of
 //! steps, the newest upload of an envelope wins, and what fails a write to the store ends the process.
 
+mod pieces;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -20,15 +22,16 @@ use potluck_wire::{Compared, Ranges, Receipt, Reply, Wanted};
 use crate::content::{self, BASE, Content};
 use crate::disk::SimDisk;
 use crate::invariants::{
-    invariant_no_verified_byte_is_sent_twice, invariant_only_verified_bytes_are_admitted,
+    held, invariant_no_verified_byte_is_sent_twice, invariant_only_verified_bytes_are_admitted,
     invariant_only_verified_bytes_are_kept, invariant_receipts_survive,
     invariant_what_is_acknowledged_is_durable, invariant_what_stands_elsewhere_is_not_sent,
 };
 use crate::link::{Incoming, LinkId, Outgoing, Way};
 use crate::party;
 use crate::program::Cpu;
-use crate::transfer::{next_frame, take_in};
+use crate::transfer::{Receive, next_frame, take_in};
 use crate::world::{Acknowledged, SERVER};
+use pieces::Sharing;
 
 /// Where the ledger lies: a line for each entry, the digest of its envelope.
 pub(crate) const LEDGER: &str = "/ledger/entries";
@@ -46,6 +49,8 @@ pub(crate) struct Memory {
     recorded: Vec<String>,
     writing: bool,
     turns: BTreeMap<String, Turn>,
+    /// Uploads in pieces that are under way, by envelope.
+    sharings: BTreeMap<String, Rc<Sharing>>,
 }
 
 #[derive(Debug, Default)]
@@ -161,6 +166,9 @@ pub(crate) fn session(cpu: &Cpu, link: LinkId, memory: &Shared) {
     session.outgoing(false).finish();
 }
 
+/// What is not in the store yet, with what is in the quarantine of it.
+type Lacking<'c> = Vec<(&'static Content, Partial<SimDisk<'c>>)>;
+
 struct Session<'c> {
     cpu: &'c Cpu<'c>,
     link: LinkId,
@@ -189,6 +197,7 @@ impl<'c> Session<'c> {
         }
         match accept(&body)? {
             Asked::Submit(envelope, state) => self.submit(&envelope, state, incoming),
+            Asked::Bring(envelope, state) => self.bring(envelope, state, incoming),
             Asked::Fetch(blob, state) => self.fetch(&blob, state),
             _ => Err(Refusal::new(Code::NotPermitted, "not in this world").into()),
         }
@@ -203,30 +212,35 @@ impl<'c> Session<'c> {
         let files = party::signed(envelope)
             .ok_or_else(|| Refusal::new(Code::SignatureInvalid, "signed by no party"))?;
         let said = Acknowledged { envelope: envelope.sha256().to_string(), files };
-        let _turn = self.take_turn(&said.envelope).ok_or(Fault::Gone)?;
+        let held = self.take_turn(&said.envelope).ok_or(Fault::Gone)?;
         if self.memory.borrow().recorded.contains(&said.envelope) {
             return Ok(self.reply(&state.recorded(self.receipt(&said)))?);
         }
         let mut partials = self.look_for(&said.files)?;
-        let state = match self.compare(state, &mut partials, incoming)? {
+        let is_in_pieces = state.is_in_pieces();
+        let (state, reply) = match self.compare(state, &mut partials, incoming)? {
             Ok(compared) => {
                 self.cpu.world(|world| world.tally.compared += 1);
-                let (state, reply) = compared.wanted(&self.wanted(&partials));
-                self.reply(&reply)?;
-                state
+                compared.wanted(&self.wanted(&partials))
             }
-            Err(state) => {
-                let (state, reply) = state.wanted(&self.wanted(&partials));
-                self.reply(&reply)?;
-                state
-            }
+            Err(state) => state.wanted(&self.wanted(&partials)),
         };
+        let offer = || Ok(self.reply(&reply)?);
+        if is_in_pieces {
+            self.share(&held, &partials, &state, offer)?;
+        } else {
+            offer()?;
+        }
         for (content, partial) in &mut partials {
             let missing = partial.missing();
+            // Of what came in pieces nothing is.
             if !missing.is_empty() {
                 let total = missing.byte_count();
                 let tell = |done| drop(self.reply(&state.progress(done, total)));
-                self.receive(content, partial, &missing, incoming, tell)?;
+                let mut receive = |from: &mut dyn Read, on_group: &mut dyn FnMut(u64)| {
+                    partial.receive(&missing, from, on_group)
+                };
+                self.receive(content, &missing, &mut receive, incoming, tell)?;
             }
             partial.settle()?;
             if !partial.missing().is_empty() {
@@ -246,7 +260,7 @@ impl<'c> Session<'c> {
     fn compare(
         &self,
         state: AwaitOffer,
-        partials: &mut [(&'static Content, Partial<SimDisk<'c>>)],
+        partials: &mut Lacking<'c>,
         incoming: &mut Incoming<'c>,
     ) -> Result<Result<AwaitWanted, AwaitOffer>, Fault> {
         let mut asked = Vec::new();
@@ -305,11 +319,7 @@ impl<'c> Session<'c> {
     }
 
     /// What is not in the store yet, with what is in the quarantine of it.
-    #[allow(clippy::type_complexity, reason = "a pair, in a list, that can fail")]
-    fn look_for(
-        &self,
-        files: &[usize],
-    ) -> Result<Vec<(&'static Content, Partial<SimDisk<'c>>)>, Refusal> {
+    fn look_for(&self, files: &[usize]) -> Result<Lacking<'c>, Refusal> {
         let mut partials = Vec::new();
         // Files of equal content count once.
         for file in files.iter().collect::<BTreeSet<_>>() {
@@ -330,12 +340,14 @@ impl<'c> Session<'c> {
         Ok(partials)
     }
 
-    fn wanted(&self, partials: &[(&'static Content, Partial<SimDisk<'c>>)]) -> Vec<Wanted> {
+    fn wanted(&self, partials: &Lacking<'c>) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for (content, partial) in partials {
             let (stem, ranges) = (quarantine(content), partial.missing());
             self.cpu.world(|world| {
-                invariant_no_verified_byte_is_sent_twice(world, SERVER, &stem, content, &ranges);
+                let held = held(world, SERVER, &stem, content);
+                world.tally.resumed += u64::from(held.contains(&true));
+                invariant_no_verified_byte_is_sent_twice(world, content, &held, &ranges);
             });
             if !ranges.is_empty() {
                 wanted.push(Wanted { blake3: content.file.blake3, ranges });
@@ -347,8 +359,8 @@ impl<'c> Session<'c> {
     fn receive(
         &self,
         content: &Content,
-        partial: &mut Partial<SimDisk<'c>>,
         missing: &Ranges,
+        receive: Receive<'_>,
         incoming: &mut Incoming<'c>,
         mut tell: impl FnMut(u64),
     ) -> Result<(), Refusal> {
@@ -357,8 +369,8 @@ impl<'c> Session<'c> {
             SERVER,
             &quarantine(content),
             content,
-            partial,
             missing,
+            receive,
             incoming,
             &mut |bytes| {
                 let told = self.cpu.world(|world| {
@@ -442,7 +454,7 @@ impl<'c> Session<'c> {
                 }
                 if turn.holder.is_none() {
                     turn.holder = Some(self.link);
-                    return Some(Held { memory: self.memory, key: key.to_owned() });
+                    return Some(Held { memory: self.memory, key: key.to_owned(), mine });
                 }
             }
             self.cpu.sleep(1000);
@@ -453,6 +465,14 @@ impl<'c> Session<'c> {
 struct Held<'c> {
     memory: &'c Shared,
     key: String,
+    mine: u64,
+}
+
+impl Held<'_> {
+    /// Whether nobody newer came.
+    fn is_newest(&self) -> bool {
+        self.memory.borrow().turns.get(&self.key).is_some_and(|turn| turn.newest == self.mine)
+    }
 }
 
 impl Drop for Held<'_> {

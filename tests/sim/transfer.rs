@@ -5,13 +5,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use potluck_core::{Code, Refusal};
-use potluck_net::blob::{Partial, ReceiveError};
+use potluck_net::blob::ReceiveError;
 use potluck_wire::Ranges;
 use potluck_wire::frame::Decoder;
 use potluck_wire::ranges::GROUP;
 
 use crate::content::Content;
-use crate::disk::SimDisk;
 use crate::invariants::invariant_only_verified_bytes_are_kept;
 use crate::program::Cpu;
 
@@ -37,21 +36,25 @@ pub(crate) fn next_frame(
     }
 }
 
+/// The way into a partial file: takes a verified stream, and says the length of each group that verified.
+pub(crate) type Receive<'a> =
+    &'a mut dyn FnMut(&mut dyn Read, &mut dyn FnMut(u64)) -> Result<(), ReceiveError>;
+
 /// Takes in what is missing of a file, and looks at each group that is said to have verified.
 #[allow(clippy::too_many_arguments, reason = "called by either side, which share nothing else")]
-pub(crate) fn take_in<'c>(
-    cpu: &'c Cpu<'c>,
+pub(crate) fn take_in(
+    cpu: &Cpu<'_>,
     machine: usize,
     stem: &Path,
     content: &Content,
-    partial: &mut Partial<SimDisk<'c>>,
     missing: &Ranges,
+    receive: Receive<'_>,
     from: &mut dyn Read,
     verified: &mut dyn FnMut(u64),
 ) -> Result<(), ReceiveError> {
     let numbers = |span: &Range<u64>| span.start / GROUP..span.end.div_ceil(GROUP);
     let mut expected = missing.spans().iter().flat_map(numbers);
-    let received = partial.receive(missing, from, &mut |bytes| {
+    let received = receive(from, &mut |bytes| {
         let number = expected.next().unwrap_or(u64::MAX) as usize;
         cpu.note("verified", number as u64, bytes);
         cpu.world(|world| {

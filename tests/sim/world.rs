@@ -2,13 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt;
 use std::io;
 
 use support::random::Random;
 
 use crate::disk::Platters;
 use crate::link::{Link, LinkId};
-use crate::program::ProgramId;
+use crate::program::{Cpu, ProgramId};
 
 /// Virtual time, in millionths of a second.
 pub(crate) type Micros = u64;
@@ -68,8 +69,10 @@ pub(crate) struct Tally {
     pub(crate) compared: u64,
     /// Groups that were copied from other files.
     pub(crate) copied: u64,
-    /// Uploads at whose end it was found that what had come before was damaged.
+    /// Transfers at whose end it was found that what had come before was damaged.
     pub(crate) damaged: u64,
+    /// Pieces of uploads that somebody was asked to bring.
+    pub(crate) pieces: u64,
     /// Uploads that were acknowledged.
     pub(crate) uploads: u64,
     /// Downloads that came whole.
@@ -111,11 +114,22 @@ pub(crate) struct World {
     pub(crate) tally: Tally,
     /// Whether the server is to end, because its disk failed it.
     pub(crate) server_failed: bool,
+    /// Programs that a program began, with their machine.
+    pub(crate) begun: Vec<(usize, Main)>,
     events: BinaryHeap<Reverse<(Micros, u64, Event)>>,
     came: u64,
     /// What each program waits for: a number that changes each time.
     waits: BTreeMap<ProgramId, u64>,
     trace: Trace,
+}
+
+/// What a program does.
+pub(crate) struct Main(pub(crate) Box<dyn FnOnce(&Cpu)>);
+
+impl fmt::Debug for Main {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("Main")
+    }
 }
 
 #[derive(Debug)]
@@ -145,6 +159,7 @@ impl World {
             broken: None,
             tally: Tally::default(),
             server_failed: false,
+            begun: Vec::new(),
             events: BinaryHeap::new(),
             came: 0,
             waits: BTreeMap::new(),

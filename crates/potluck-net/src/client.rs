@@ -330,7 +330,12 @@ impl Client {
     }
 
     fn lost(&self, reason: &dyn std::fmt::Display) -> CallError {
-        CallError::Lost { address: self.address.clone(), reason: reason.to_string() }
+        // What ended the connection says more than what a stream saw of it.
+        let reason = match self.connection.close_reason() {
+            Some(closed) => closed.to_string(),
+            None => reason.to_string(),
+        };
+        CallError::Lost { address: self.address.clone(), reason }
     }
 }
 

@@ -14,12 +14,12 @@ pub mod archive;
 pub mod bare;
 pub mod blob;
 pub mod client;
+pub mod pieces;
 pub mod server;
 pub mod service;
 pub mod tcp;
 
 mod bridge;
-mod pieces;
 mod request;
 mod runtime;
 mod stream;

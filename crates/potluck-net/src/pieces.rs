@@ -2,14 +2,16 @@
 //! download.
 //!
 //! Pieces become smaller towards the end, so that all connections are through at about the same time, however fast each is.
-//! What a connection could not bring goes to whoever asks next.
+//! What a connection could not bring goes to whoever asks next. Public for the simulation (`tests/sim`), in which programs wait
+//! by polling.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use potluck_wire::Ranges;
 use potluck_wire::ranges::GROUP;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// A piece is this part of what is left: with up to eight connections none waits long for another in the end.
 const PART: u64 = 8;
@@ -22,7 +24,8 @@ const MOST: u64 = 64 << 20;
 
 /// What is left, and what is out.
 #[derive(Debug)]
-pub(crate) struct Pieces {
+pub struct Pieces {
+    sizes: RangeInclusive<u64>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -37,29 +40,38 @@ struct State {
 
 /// A piece of a file, which somebody is to bring. Dropped, it is missing again.
 #[derive(Debug)]
-pub(crate) struct Piece {
+pub struct Piece {
     /// The file's number.
-    pub(crate) file: usize,
-    /// What is meant of it.
-    pub(crate) span: Range<u64>,
+    pub file: usize,
+    /// What is meant of it, in bytes, at bounds of groups.
+    pub span: Range<u64>,
     came: bool,
     pieces: Arc<Pieces>,
 }
 
 impl Pieces {
     /// Of files of which this is missing.
-    pub(crate) fn of<'a>(missing: impl IntoIterator<Item = &'a Ranges>) -> Arc<Self> {
+    pub fn of<'a>(missing: impl IntoIterator<Item = &'a Ranges>) -> Arc<Self> {
+        Self::sized(missing, LEAST..=MOST)
+    }
+
+    /// As [`Self::of`], in pieces of such sizes, whole groups each.
+    pub fn sized<'a>(
+        missing: impl IntoIterator<Item = &'a Ranges>,
+        sizes: RangeInclusive<u64>,
+    ) -> Arc<Self> {
         let left = missing.into_iter().map(|ranges| ranges.spans().to_vec()).collect();
-        Arc::new(Self { state: Mutex::new(State { left, out: 0 }), changed: Notify::new() })
+        let state = Mutex::new(State { left, out: 0 });
+        Arc::new(Self { sizes, state, changed: Notify::new() })
     }
 
     /// The next piece; waits while none is left and some are out, and says nothing once all came. Dropped without loss.
-    pub(crate) async fn next(self: &Arc<Self>) -> Option<Piece> {
+    pub async fn next(self: &Arc<Self>) -> Option<Piece> {
         loop {
             let changed = self.changed.notified();
             {
                 let mut state = self.lock();
-                if let Some((file, span)) = state.cut() {
+                if let Some((file, span)) = state.cut(&self.sizes) {
                     state.out += 1;
                     return Some(Piece { file, span, came: false, pieces: Arc::clone(self) });
                 }
@@ -72,19 +84,30 @@ impl Pieces {
     }
 
     /// Whether all came.
-    pub(crate) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         let state = self.lock();
         state.out == 0 && state.left.iter().all(Vec::is_empty)
     }
 
     /// How many are out.
-    pub(crate) fn out(&self) -> usize {
+    pub fn out(&self) -> usize {
         self.lock().out
     }
 
-    /// Completes when a piece came or failed.
-    pub(crate) async fn change(&self) {
-        self.changed.notified().await;
+    /// Completes once a piece comes or fails after this call, whenever it is awaited: to be called before the state is looked at.
+    pub fn change(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Completes once none is out.
+    pub async fn idle(&self) {
+        loop {
+            let changed = self.change();
+            if self.out() == 0 {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// The state is whole between any two statements, so that a panic elsewhere cannot have torn it.
@@ -94,10 +117,10 @@ impl Pieces {
 }
 
 impl State {
-    fn cut(&mut self) -> Option<(usize, Range<u64>)> {
+    fn cut(&mut self, sizes: &RangeInclusive<u64>) -> Option<(usize, Range<u64>)> {
         // Parts of files whose sizes are bounded far below what would overflow.
         let left: u64 = self.left.iter().flatten().map(|span| span.end - span.start).sum();
-        let most = (left / PART).clamp(LEAST, MOST) / GROUP * GROUP;
+        let most = (left / PART).clamp(*sizes.start(), *sizes.end()) / GROUP * GROUP;
         let (file, spans) = self.left.iter_mut().enumerate().find(|(_, it)| !it.is_empty())?;
         let first = spans.first_mut()?;
         let end = first.end.min(first.start + most);
@@ -113,7 +136,7 @@ impl State {
 
 impl Piece {
     /// What of it came is what is not missing of its file; the rest is somebody's to bring again.
-    pub(crate) fn end(mut self, missing: &Ranges) {
+    pub fn end(mut self, missing: &Ranges) {
         self.came = true;
         let rest = missing
             .spans()

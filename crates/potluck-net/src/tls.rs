@@ -172,7 +172,8 @@ fn verify(
     Ok(HandshakeSignatureValid::assertion())
 }
 
-fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
+/// What a verifier says to what only TLS 1.2 would ask.
+pub(crate) fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
     Err(PeerIncompatible::ServerDoesNotSupportTls12Or13.into())
 }
 

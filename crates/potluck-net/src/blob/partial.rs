@@ -109,7 +109,15 @@ impl Partial {
     /// # Errors
     /// As [`Self::at`].
     pub fn open_early(dir: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
-        Self::early_on(System, &dir.join(blake3.to_string()), blake3, size, LONG)
+        Self::early(&dir.join(blake3.to_string()), blake3, size)
+    }
+
+    /// As [`Self::open_early`], of `<stem>.part` and `<stem>.obao`.
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub fn early(stem: &Path, blake3: &Blake3, size: u64) -> io::Result<Self> {
+        Self::early_on(System, stem, blake3, size, LONG)
     }
 
     /// Creates or reopens `<stem>.part` and `<stem>.obao`, and finds out what of it is valid, which reads

@@ -26,8 +26,8 @@ pub(super) struct Way<'a, F> {
 }
 
 impl<F: WriteAt> Way<'_, F> {
-    /// Takes the verified stream of `ranges`, and no byte more. What of it verified and is written, in bytes of the file, even
-    /// where it broke off.
+    /// Takes the verified stream of `ranges`, and no byte more. What of it verified and is written with its hashes, in bytes of
+    /// the file, even where it broke off.
     pub(super) fn receive(
         mut self,
         ranges: &Ranges,
@@ -39,15 +39,20 @@ impl<F: WriteAt> Way<'_, F> {
         thread::scope(|scope| {
             let mut content = Content::new(scope, direct);
             let received = self.decode(ranges, from, (&mut content, &mut hashes), on_group);
-            // Even where it broke off: what verified is kept.
-            let saved = hashes.flush(self.hashes);
+            // Even where it broke off: what verified is kept. But not content whose hashes may be lost, which would be worth
+            // nothing: those of all that was handed over before are written.
+            let saved = match received {
+                Err(ReceiveError::File(_)) => {
+                    content.discard();
+                    Ok(())
+                }
+                _ => hashes.flush(self.hashes).inspect_err(|_| content.discard()),
+            };
             let (written, ended) = content.finish();
-            if let Err(error) = saved.and(ended) {
-                return (Vec::new(), Err(ReceiveError::File(error)));
+            match saved.and(ended) {
+                Ok(()) => (written, received),
+                Err(error) => (written, Err(ReceiveError::File(error))),
             }
-            // Where hashes are lost, what is written may be worth nothing: the next rescan will see.
-            let is_sure = !matches!(received, Err(ReceiveError::File(_)));
-            (if is_sure { written } else { Vec::new() }, received)
         })
     }
 

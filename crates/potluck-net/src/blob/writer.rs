@@ -144,6 +144,11 @@ impl<'scope, 'env> Content<'scope, 'env> {
         Ok(())
     }
 
+    /// What is gathered and was not handed over is not to be written.
+    pub(super) fn discard(&mut self) {
+        self.block.length = 0;
+    }
+
     /// Writes what is left, and says what of all was written, in bytes of the file.
     pub(super) fn finish(mut self) -> (Vec<Range<u64>>, io::Result<()>) {
         let last = mem::replace(&mut self.block, Block::new(0));

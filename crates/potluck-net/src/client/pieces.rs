@@ -10,22 +10,19 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use potluck_core::{Blake3, Code, Envelope, FileEntry};
-use potluck_wire::session::client::{
-    BringCall, Ended, FetchCall, Offered, SendingCall, Step, SubmitCall,
-};
+use potluck_wire::session::client::{BringCall, Ended, Offered, SendingCall, Step, SubmitCall};
 use potluck_wire::{Compared, Ranges, Receipt, Wanted};
 use quinn::SendStream;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
-use super::fetch::{begin, explain};
+use super::fetch;
 use super::submit::{Source, blame, compare, hash, send_all, transfer};
 use super::{CallError, Client, Content, Transfer, joined};
 use crate::blob::Share;
 use crate::bridge;
 use crate::pieces::Pieces;
-use crate::stream::{Frames, Pace};
+use crate::stream::Frames;
 use crate::telling::{Passed, watched};
-use crate::transport::IDLE;
 
 type Sources = Arc<BTreeMap<Blake3, Source>>;
 
@@ -139,7 +136,10 @@ async fn until_answered(
             Ok(()) => all_came = true,
             Err(error) => {
                 tracing::info!(%error, "a connection brings no more");
-                first.get_or_insert(error);
+                // What the server says outweighs a connection that broke before.
+                if first.is_none() || matches!(error, CallError::Refused(_)) {
+                    first = Some(error);
+                }
             }
         }
         if bringing.is_empty() && !all_came {
@@ -191,71 +191,58 @@ pub(super) async fn fetch(
     clients: &[Client],
     file: &FileEntry,
     target: &Path,
-    mut progress: impl FnMut(Transfer) + Send,
+    progress: impl FnMut(Transfer) + Send,
     mut failed: impl FnMut(usize, &CallError) + Send,
 ) -> Result<(), CallError> {
-    let total = file.size;
-    let Some((partial, missing)) = begin(file.clone(), target.to_owned()).await? else {
-        progress(Transfer { done: total, total, resumed_from: total });
-        return Ok(());
-    };
-    let resumed_from = total.saturating_sub(missing.byte_count());
-    let mut report = |done| progress(Transfer { done, total, resumed_from });
-    report(resumed_from);
-    let (pieces, passed) = (Pieces::of([&missing]), Passed::default());
-    let mut fetching = JoinSet::new();
-    for (number, client) in clients.iter().cloned().enumerate() {
-        let (file, target, share) = (file.clone(), target.to_owned(), partial.share());
-        let (pieces, passed) = (Arc::clone(&pieces), passed.clone());
-        fetching.spawn(async move {
-            let fetched = fetch_all(&client, (&file, &target), &pieces, &share, &passed).await;
-            (number, fetched)
-        });
-    }
-    let fetching = async {
-        let mut first = None;
-        while let Some(ended) = fetching.join_next().await {
-            let (number, fetched) = joined(ended);
-            if let Err(error) = fetched {
-                failed(number, &error);
-                first.get_or_insert(error);
-            }
+    let mut begun = fetch::begin(file, target, progress).await?;
+    while let Some(mut coming) = begun {
+        let (pieces, passed) = (Pieces::of([&coming.missing()]), Passed::default());
+        let mut fetching = JoinSet::new();
+        for (number, client) in clients.iter().cloned().enumerate() {
+            let (file, target, share) = (file.clone(), target.to_owned(), coming.share());
+            let (pieces, passed) = (Arc::clone(&pieces), passed.clone());
+            fetching.spawn(async move {
+                let fetched = fetch_all(&client, (&file, &target), &pieces, &share, &passed).await;
+                (number, fetched)
+            });
         }
-        if pieces.is_done() { Ok(()) } else { first.map_or(Ok(()), Err) }
-    };
-    watched(fetching, &passed, |bytes| report(resumed_from.saturating_add(bytes).min(total)))
-        .await?;
-    let to = target.to_owned();
-    let finishing = spawn_blocking(move || partial.finish_data(&to));
-    joined(finishing.await).map_err(|source| CallError::File { path: target.to_owned(), source })
+        let fetching = until_fetched(fetching, &pieces, &mut failed);
+        watched(fetching, &passed, |bytes| coming.tell(bytes)).await?;
+        begun = coming.finish().await?;
+    }
+    Ok(())
+}
+
+/// Waits until all came, or nobody fetches any more.
+async fn until_fetched(
+    mut fetching: JoinSet<(usize, Result<(), CallError>)>,
+    pieces: &Pieces,
+    mut failed: impl FnMut(usize, &CallError),
+) -> Result<(), CallError> {
+    let mut first = None;
+    while let Some(ended) = fetching.join_next().await {
+        let (number, fetched) = joined(ended);
+        if let Err(error) = fetched {
+            failed(number, &error);
+            first.get_or_insert(error);
+        }
+    }
+    if pieces.is_done() { Ok(()) } else { first.map_or(Ok(()), Err) }
 }
 
 /// Fetches one piece after the other, until all came.
 async fn fetch_all(
     client: &Client,
-    (file, target): (&FileEntry, &Path),
+    at: (&FileEntry, &Path),
     pieces: &Arc<Pieces>,
     share: &Share,
     passed: &Passed,
 ) -> Result<(), CallError> {
     while let Some(piece) = pieces.next().await {
         let span = [piece.span.start, piece.span.end];
-        let ranges = Ranges::new(file.size, &[span]).expect("a piece is of whole groups");
-        let (mut call, request) = FetchCall::new(file.blake3, &ranges);
-        let mut frames = client.ask(&request).await?;
-        let mut reply = client.reply(&mut frames).await?;
-        while call.on(reply).map_err(|ended| client.ended(ended))? != Step::Done(()) {
-            reply = client.reply(&mut frames).await?;
-        }
-        let (first, recv) = frames.into_parts();
-        let (_leash, mut intake) = bridge::intake(first, recv, Pace::new(IDLE));
-        let (share, counted) = (share.clone(), passed.clone());
-        let receiving = spawn_blocking(move || {
-            let received = share.receive(&ranges, &mut intake, &mut |group| counted.add(group));
-            piece.end(&share.missing());
-            received
-        });
-        joined(receiving.await).map_err(|error| explain(client, target, error))?;
+        let ranges = Ranges::new(at.0.size, &[span]).expect("a piece is of whole groups");
+        let ended = move |share: &Share| piece.end(&share.missing());
+        fetch::receive(client, at, ranges, share.clone(), passed, ended).await?;
     }
     Ok(())
 }

@@ -7,6 +7,9 @@
 //! submit ─► wanted ───────────────────────────────────────────────► progress* ─► receipt
 //!             └─ Sharing: bring ─► wanted (a piece) ─► content ─► brought        └─ once all pieces came
 //! ```
+//!
+//! The upload itself, which holds its files, is kept here for as long as anybody brings pieces of it: whoever takes it next, a newer
+//! upload of the same envelope or a sweep of what is abandoned, finds files that nobody writes any more.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -18,6 +21,7 @@ use potluck_wire::{Ranges, Wanted};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::pool::Place;
 use crate::pieces::{Piece, Pieces};
 use crate::service::{Share, Upload};
 
@@ -29,16 +33,21 @@ type Map = Arc<Mutex<BTreeMap<Key, Arc<Sharing>>>>;
 #[derive(Default)]
 pub(super) struct Sharings(Map);
 
+/// An upload, with its place.
+pub(super) type Placed = (Box<dyn Upload>, Place);
+
 /// One of them.
 pub(super) struct Sharing {
     files: Vec<(Blake3, u64, Box<dyn Share>)>,
     pieces: Arc<Pieces>,
     closed: watch::Sender<bool>,
+    /// Until it is taken back ([`Open::end`]), or the last who brings to it is gone.
+    upload: Mutex<Option<Placed>>,
 }
 
 /// An upload's entry; dropped, nobody brings it any more pieces, and those under way break off.
 pub(super) struct Open {
-    pub(super) sharing: Arc<Sharing>,
+    sharing: Arc<Sharing>,
     key: Key,
     map: Map,
 }
@@ -49,13 +58,14 @@ impl Sharings {
         &self,
         peer: &PublicKey,
         envelope: Sha256,
-        upload: &dyn Upload,
+        upload: Placed,
         wanted: &[Wanted],
     ) -> Option<Open> {
-        let file = |it: &Wanted| Some((it.blake3, it.ranges.size(), upload.share(&it.blake3)?));
+        let file = |it: &Wanted| Some((it.blake3, it.ranges.size(), upload.0.share(&it.blake3)?));
         let files = wanted.iter().map(file).collect::<Option<Vec<_>>>()?;
         let pieces = Pieces::of(wanted.iter().map(|wanted| &wanted.ranges));
-        let sharing = Arc::new(Sharing { files, pieces, closed: watch::Sender::new(false) });
+        let (closed, upload) = (watch::Sender::new(false), Mutex::new(Some(upload)));
+        let sharing = Arc::new(Sharing { files, pieces, closed, upload });
         let key = (*peer.as_bytes(), envelope);
         // One upload of an envelope is under way at a time: see `turns`.
         lock(&self.0).insert(key, Arc::clone(&sharing));
@@ -68,8 +78,25 @@ impl Sharings {
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
+impl Open {
+    /// As [`Sharing::complete`].
+    pub(super) async fn complete(&self, idle: Duration) -> Result<(), Refusal> {
+        self.sharing.complete(idle).await
+    }
+
+    /// As [`Sharing::lacking`].
+    pub(super) fn lacking(&self) -> u64 {
+        self.sharing.lacking()
+    }
+
+    /// Breaks off what is still brought, and gives the upload back once nobody writes its files any more.
+    pub(super) async fn end(self) -> Option<Placed> {
+        self.close();
+        self.sharing.pieces.idle().await;
+        lock(&self.sharing.upload).take()
+    }
+
+    fn close(&self) {
         self.sharing.closed.send_replace(true);
         let mut map = lock(&self.map);
         if map.get(&self.key).is_some_and(|it| Arc::ptr_eq(it, &self.sharing)) {
@@ -78,10 +105,20 @@ impl Drop for Open {
     }
 }
 
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl Sharing {
-    /// The next piece to be brought, as it is asked for; nothing once all came.
+    /// The next piece to be brought, as it is asked for; nothing once all came, or the upload is over.
     pub(super) async fn next(&self) -> Option<(Piece, Wanted)> {
         let piece = self.pieces.next().await?;
+        // It counts as out already: either this sees that the upload is over, or its end waits for this piece.
+        if *self.closed.borrow() {
+            return None;
+        }
         let (blake3, size, _) = self.files.get(piece.file)?;
         let span = [piece.span.start, piece.span.end];
         let ranges = Ranges::new(*size, &[span]).expect("a piece is of whole groups of its file");
@@ -102,16 +139,20 @@ impl Sharing {
     }
 
     /// Completes once all came, or nobody has brought anything for so long.
-    pub(super) async fn complete(&self, idle: Duration) -> Result<(), Refusal> {
-        while !self.pieces.is_done() {
+    async fn complete(&self, idle: Duration) -> Result<(), Refusal> {
+        loop {
+            // Before it is looked at, or the last piece might come in between and nobody be told.
+            let change = self.pieces.change();
+            if self.pieces.is_done() {
+                return Ok(());
+            }
             // Who brings a piece is held to its own pace; without anybody the time runs.
-            let is_over = timeout(idle, self.pieces.change()).await.is_err();
+            let is_over = timeout(idle, change).await.is_err();
             if is_over && self.pieces.out() == 0 && !self.pieces.is_done() {
                 let sentence = "nobody brings the content; send the rest again, what came is kept";
                 return Err(Refusal::new(Code::TooSlow, sentence));
             }
         }
-        Ok(())
     }
 
     /// Completes once pieces are of no use any more.
@@ -121,13 +162,80 @@ impl Sharing {
     }
 
     /// Bytes that are lacking.
-    pub(super) fn lacking(&self) -> u64 {
+    fn lacking(&self) -> u64 {
         let missing = self.files.iter().map(|(.., share)| share.missing().byte_count());
         missing.fold(0, u64::saturating_add)
     }
 }
 
-/// The map is whole between any two statements, so that a panic elsewhere cannot have torn it.
-fn lock(map: &Mutex<BTreeMap<Key, Arc<Sharing>>>) -> MutexGuard<'_, BTreeMap<Key, Arc<Sharing>>> {
-    map.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is locked here is whole between any two statements, so that a panic elsewhere cannot have torn it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    use potluck_core::PrivateKey;
+    use potluck_wire::Receipt;
+    use potluck_wire::ranges::GROUP;
+
+    use super::super::Limits;
+    use super::super::pool::{Lane, Pool};
+    use super::*;
+
+    /// Bytes that go nowhere.
+    struct Nowhere(Ranges);
+
+    impl Upload for Nowhere {
+        fn wanted(&self) -> Vec<Wanted> {
+            vec![Wanted { blake3: Blake3::of(b""), ranges: self.0.clone() }]
+        }
+
+        fn share(&self, _blob: &Blake3) -> Option<Box<dyn Share>> {
+            Some(Box::new(Self(self.0.clone())))
+        }
+
+        fn receive(self: Box<Self>, _content: &mut dyn Read) -> Result<Receipt, Refusal> {
+            Err(Refusal::new(Code::Busy, "nothing is kept"))
+        }
+    }
+
+    impl Share for Nowhere {
+        fn missing(&self) -> Ranges {
+            self.0.clone()
+        }
+
+        fn receive(&self, _ranges: &Ranges, _content: &mut dyn Read) -> Result<(), Refusal> {
+            Ok(())
+        }
+    }
+
+    fn poll<T>(future: &mut Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+        future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_given_back_once_nobody_writes_its_files() {
+        let peer = PrivateKey::from_seed(&[1; 32]).public();
+        let pool = Pool::new(&Limits::default());
+        let place = pool.enter(Lane::Upload, &peer).await.unwrap();
+        let (sharings, envelope) = (Sharings::default(), Sha256::of(b"envelope"));
+        let upload = Box::new(Nowhere(Ranges::all(100 * GROUP).unwrap()));
+        let wanted = upload.wanted();
+        let open = sharings.open(&peer, envelope, (upload, place), &wanted).unwrap();
+
+        let sharing = sharings.find(&peer, envelope).unwrap();
+        let (piece, _) = sharing.next().await.unwrap();
+        let mut ending = pin!(open.end());
+        assert!(poll(&mut ending).is_pending(), "somebody brings a piece");
+        assert!(sharings.find(&peer, envelope).is_none());
+        sharing.closed().await;
+        assert!(sharing.next().await.is_none(), "no more is handed out");
+        assert!(poll(&mut ending).is_pending());
+        drop(piece);
+        let Poll::Ready(Some(_)) = poll(&mut ending) else { panic!("nobody brings any more") };
+    }
 }

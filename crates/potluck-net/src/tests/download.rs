@@ -1,6 +1,7 @@
 //! Fetches: whole, interrupted, of content that rotted.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use potluck_core::Code;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use super::toy::content;
 use super::*;
 use crate::blob::{self, Partial};
-use crate::{CallError, Ranges, Transfer};
+use crate::{CallError, Content, Ranges, Transfer};
 
 const MIB: usize = 1 << 20;
 
@@ -83,6 +84,54 @@ async fn a_fetch_asks_only_for_what_is_missing() {
     client.fetch(file, &target, |at| first = first.or(Some(at))).await.unwrap();
     assert_eq!(first.unwrap().resumed_from, 2 * mib);
     assert_eq!(fs::read(&target).unwrap(), fs::read(&source.path).unwrap());
+    running.stop().await;
+}
+
+/// The head of a file, long enough not to be read before anything is asked for, and of one group of it other bytes.
+fn leave_damaged(source: &Content, target: &Path, head: u64) {
+    let file = &source.file;
+    let there = Ranges::new(file.size, &[[0, head]]).unwrap();
+    let mut stream = Vec::new();
+    blob::send(&source.path, None, &file.blake3, &there, &mut stream).unwrap();
+    let mut partial = Partial::at(target, &file.blake3, file.size).unwrap();
+    partial.receive(&there, &mut stream.as_slice(), &mut |_| ()).unwrap();
+    drop(partial);
+    let part = target.with_extension("part");
+    let mut bytes = fs::read(&part).unwrap();
+    bytes[3 * MIB + 5] ^= 1;
+    fs::write(&part, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_fetch_asks_at_once_for_what_was_never_written_and_later_for_what_is_damaged() {
+    let running = Running::start(Limits::default());
+    let folder = TempDir::new().unwrap();
+    let source = content(folder.path(), "source", 40 * MIB + 1);
+    running.toy.store(&source);
+    let clients = [running.client().await, running.client().await];
+    for several in [false, true] {
+        let (target, file) = (folder.path().join(format!("target-{several}")), &source.file);
+        let head = 34 * MIB as u64;
+        leave_damaged(&source, &target, head);
+        let before = running.toy.fetches.load(Ordering::Relaxed);
+        let mut told = Vec::new();
+        let progress = |at: Transfer| told.push(at);
+        if several {
+            let failed = |_, error: &CallError| panic!("{error}");
+            Client::fetch_from(&clients, file, &target, progress, failed).await.unwrap();
+        } else {
+            clients[0].fetch(file, &target, progress).await.unwrap();
+            let asked = running.toy.fetches.load(Ordering::Relaxed) - before;
+            assert_eq!(asked, 2, "the tail, and then the damaged group");
+        }
+        assert_eq!(told[0].resumed_from, head, "nobody had looked yet");
+        let last = told.last().unwrap();
+        let damaged = blob::GROUP;
+        assert_eq!((last.done, last.resumed_from), (file.size, head - damaged));
+        assert!(fs::read(&target).unwrap() == fs::read(&source.path).unwrap());
+        let left = [target.with_extension("part"), target.with_extension("obao")];
+        assert!(left.iter().all(|left| !left.exists()));
+    }
     running.stop().await;
 }
 

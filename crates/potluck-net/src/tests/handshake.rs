@@ -173,6 +173,7 @@ async fn the_newest_connection_of_a_key_ends_its_oldest() {
     within(first.connection.closed()).await;
     let lost = first.ledger(0).await.unwrap_err();
     assert!(matches!(lost, CallError::Lost { .. }), "{lost:?}");
+    assert!(lost.to_string().contains("replaced by a newer connection of this key"), "{lost}");
     second.ledger(0).await.unwrap();
     running.stop().await;
 }

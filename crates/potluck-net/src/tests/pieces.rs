@@ -1,7 +1,8 @@
 //! Content over several connections at once, up and down.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use potluck_core::{Code, FileEntry};
 use potluck_wire::session::client::{BringCall, Ended};
@@ -89,6 +90,71 @@ async fn what_several_left_is_not_sent_again_by_one() {
     // What was on its way to the disk when all broke, of three connections, may have been too late to be seen.
     let stored = fs::read(running.toy.data(&files[0].file.blake3)).unwrap();
     assert!(stored == fs::read(&files[0].path).unwrap());
+    running.stop().await;
+}
+
+/// A small file system over a folder; nothing where this user may not mount one.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(at: &Path, megabytes: u32) -> Option<Self> {
+        let small = Self(at.to_owned());
+        let mounted = small.sized("", megabytes);
+        if !mounted {
+            eprintln!("no small file system here: this user may not mount one");
+        }
+        mounted.then_some(small)
+    }
+
+    fn sized(&self, how: &str, megabytes: u32) -> bool {
+        let options = format!("{how}size={megabytes}m");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "none"]).arg(&self.0);
+        mount.output().is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // Where it fails the folder stays, for whoever looks.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// What of a connection's content may be on its way to the disk, and is lost where that takes no more.
+const UNWRITTEN: u64 = 3 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_under_pieces_keeps_what_came_and_the_next_attempt_sends_the_rest() {
+    let toy = Toy::admitting([party_key().public()]);
+    let Some(small) = Small::mount(toy.folder.path(), 24) else { return };
+    let running = Running::with(toy, Limits::default());
+    let folder = TempDir::new().unwrap();
+    let stored = content(folder.path(), "stored", MIB);
+    running.toy.store(&stored);
+    let files = [content(folder.path(), "expert", 40 * MIB)];
+    let envelope = envelope(&files, &party_key());
+    let clients = clients(&running, 3).await;
+    let refused = clients[0].submit_over(&clients[1..], &envelope, &files, |_| ()).await;
+    let Err(CallError::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!((refusal.code, refusal.retry_after), (Code::StorageFull, Some(600)));
+    assert!(refusal.sentence.contains("is kept"), "{}", refusal.sentence);
+    let before = running.toy.arrived();
+    assert!(before > 16 << 20, "{before}");
+
+    // The same connections, and who wants no room, go on.
+    let target = folder.path().join("pulled");
+    clients[1].fetch(&stored.file, &target, |_| ()).await.unwrap();
+
+    assert!(small.sized("remount,", 100));
+    let mut first = None;
+    let progress = |at: Transfer| _ = first.get_or_insert(at.resumed_from);
+    clients[0].submit_over(&clients[1..], &envelope, &files, progress).await.unwrap();
+    let (resumed, total) = (first.unwrap(), 40 * MIB as u64);
+    assert!(resumed + 3 * UNWRITTEN >= before, "{resumed} of {before} were kept");
+    assert_eq!(running.toy.arrived() - before, total - resumed, "only what was missing came");
+    let came = fs::read(running.toy.data(&files[0].file.blake3)).unwrap();
+    assert!(came == fs::read(&files[0].path).unwrap());
     running.stop().await;
 }
 

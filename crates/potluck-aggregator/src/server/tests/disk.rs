@@ -5,6 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
+use potluck_net::blob::GROUP;
+use potluck_net::{Ranges, Wanted};
+
 use super::*;
 
 fn admitted(folder: &Folder) -> Aggregator {
@@ -35,6 +38,47 @@ fn a_disk_that_fills_up_in_the_middle_keeps_what_came_and_stops_nobody() {
     pushed(&aggregator, "readers", &expert(2)).unwrap();
     fs::remove_file(&part).unwrap();
     pushed(&aggregator, "agency", &content).unwrap();
+    fetched(&aggregator, &operator(), &content).unwrap();
+    invariant_the_served_ledger_verifies(&aggregator);
+}
+
+#[test]
+fn a_disk_that_fills_up_between_two_pieces_keeps_the_first_and_asks_for_the_rest() {
+    let folder = Folder::new();
+    let aggregator = admitted(&folder);
+    let content = expert(1);
+    let (blake3, size) = (Blake3::of(&content), content.len() as u64);
+    let body = submission(&aggregator.standing().federation, &content);
+    let (envelope, agency) = (aggregator.signed(party("agency"), body), party_key("agency"));
+    let submit = || aggregator.submit(&agency.public(), &envelope);
+    let ranges = |pair| Ranges::new(size, &[pair]).unwrap();
+    let bring = |share: &dyn potluck_net::Share, ranges: &Ranges| {
+        let wanted = Wanted { blake3, ranges: ranges.clone() };
+        share.receive(ranges, &mut stream_of(&[wanted], &content).as_slice())
+    };
+    let (first, rest) = (ranges([0, 2 * GROUP]), ranges([2 * GROUP, size]));
+    let Ok(Offer::Wanted(upload)) = submit() else { panic!() };
+    let share = upload.share(&blake3).unwrap();
+    bring(&*share, &first).unwrap();
+
+    let part = aggregator.store.quarantine.part(blake3);
+    let aside = part.with_extension("aside");
+    fs::rename(&part, &aside).unwrap();
+    symlink("/dev/full", &part).unwrap();
+    let refusal = bring(&*share, &rest).unwrap_err();
+    assert_eq!((refusal.code, refusal.retry_after), (Code::StorageFull, Some(600)));
+    assert!(refusal.sentence.contains("is kept"), "{}", refusal.sentence);
+    assert!(aggregator.fault.first().is_none(), "only the upload failed");
+    pushed(&aggregator, "readers", &expert(2)).unwrap();
+
+    // There is room again: in the same upload and in the next, only the rest is asked for.
+    fs::rename(&aside, &part).unwrap();
+    assert_eq!(share.missing(), rest);
+    drop((share, upload));
+    let Ok(Offer::Wanted(upload)) = submit() else { panic!() };
+    assert_eq!(upload.wanted(), [Wanted { blake3, ranges: rest.clone() }]);
+    bring(&*upload.share(&blake3).unwrap(), &rest).unwrap();
+    upload.receive(&mut std::io::empty()).unwrap();
     fetched(&aggregator, &operator(), &content).unwrap();
     invariant_the_served_ledger_verifies(&aggregator);
 }

@@ -18,7 +18,7 @@ use super::ReceiveError;
 
 /// A second way into a [`Partial`](super::Partial).
 #[derive(Debug, Clone)]
-pub struct Share<D: Disk = System> {
+pub struct Share<D = System> {
     pub(super) disk: D,
     /// Where content and hashes lie.
     pub(super) paths: (PathBuf, PathBuf),
@@ -29,12 +29,27 @@ pub struct Share<D: Disk = System> {
     pub(super) came: Arc<Mutex<ChunkRanges>>,
 }
 
-impl<D: Disk> Share<D> {
+impl<D> Share<D> {
     /// What has not come by any of the ways yet.
     pub fn missing(&self) -> Ranges {
         super::missing(self.tree, &(&self.before | &*lock(&self.came)))
     }
 
+    /// The same way on a disk of the caller's, which must be the same disk: each program of the simulation has a handle of its own
+    /// to it.
+    pub fn on<E>(&self, disk: E) -> Share<E> {
+        Share {
+            disk,
+            paths: self.paths.clone(),
+            root: self.root,
+            tree: self.tree,
+            before: self.before.clone(),
+            came: Arc::clone(&self.came),
+        }
+    }
+}
+
+impl<D: Disk> Share<D> {
     /// As [`Partial::receive`](super::Partial::receive).
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use potluck_core::{Blake3, Code, Envelope, PublicKey, Refusal, Sha256};
+use potluck_wire::message::Reply;
 use potluck_wire::session::server::{AwaitContent, AwaitOffer, AwaitPiece};
 use potluck_wire::{ABANDONED, STORED_CONTENT_CORRUPT, TOO_SLOW};
 use quinn::Connection;
@@ -12,7 +13,7 @@ use tokio::time::sleep;
 
 use super::super::Shared;
 use super::super::pool::{Lane, Place};
-use super::super::sharing::Sharings;
+use super::super::sharing::{Open, Placed, Sharings};
 use super::super::turns::Taken;
 use super::work::{BEAT, Steps, attend};
 use super::{Exchange, Fault, Told};
@@ -123,35 +124,21 @@ async fn receive(
     let total = wanted.iter().map(|wanted| wanted.ranges.byte_count());
     let total = total.fold(0, u64::saturating_add);
     steps.set(0, total);
-    // Before the peer hears of it, and brings pieces.
-    let open = in_pieces.map(|(sharings, peer, id)| {
-        let cannot = || Refusal::new(Code::ProtocolError, "this content cannot come in pieces");
-        sharings.open(&peer, id, &*upload, &wanted).ok_or_else(cannot)
-    });
-    let open = open.transpose()?;
-    exchange.reply(&reply).await?;
-    if let Some(open) = open {
-        let idle = exchange.idle;
-        let came = async {
-            let counted = async {
-                loop {
-                    sleep(BEAT).await;
-                    steps.set(total.saturating_sub(open.sharing.lacking()), total);
-                }
-            };
-            tokio::select! {
-                came = open.sharing.complete(idle) => came,
-                // It never completes.
-                () = counted => Ok(()),
-            }
-        };
-        let progress = |done, total| state.progress(done, total);
-        tokio::select! {
-            came = attend(came, &steps, Told { exchange, progress }) => came?,
-            // Dropped without loss: it only waits. The pieces under way break off.
-            () = taken.superseded() => return Err(Fault::Superseded),
+    let (upload, place) = match in_pieces {
+        None => {
+            exchange.reply(&reply).await?;
+            (upload, place)
         }
-    }
+        Some((sharings, peer, id)) => {
+            // Before the peer hears of it, and brings pieces.
+            let open = sharings.open(&peer, id, (upload, place), &wanted).ok_or_else(|| {
+                Refusal::new(Code::ProtocolError, "this content cannot come in pieces")
+            })?;
+            exchange.reply(&reply).await?;
+            let progress = |done, total| state.progress(done, total);
+            brought(open, (&steps, total), Told { exchange, progress }, taken).await?
+        }
+    };
     let mut content = Counted { content: intake, steps: steps.clone() };
     let receiving = place.run(move || upload.receive(&mut content));
     let (_, receipt) = {
@@ -160,6 +147,38 @@ async fn receive(
         reading(attend(receiving, &steps, listener), &mut leash, taken).await
     };
     exchange.reply(&state.recorded(receipt?)).await
+}
+
+/// Waits until all of an upload came in pieces.
+async fn brought<F: Fn(u64, u64) -> Reply + Send>(
+    open: Open,
+    (steps, total): (&Steps, u64),
+    listener: Told<'_, F>,
+    taken: &Taken,
+) -> Result<Placed, Fault> {
+    let idle = listener.exchange.idle;
+    let came = async {
+        let counted = async {
+            loop {
+                sleep(BEAT).await;
+                steps.set(total.saturating_sub(open.lacking()), total);
+            }
+        };
+        tokio::select! {
+            came = open.complete(idle) => came,
+            // It never completes.
+            () = counted => Ok(()),
+        }
+    };
+    let came = tokio::select! {
+        came = attend(came, steps, listener) => came.map_err(Fault::from),
+        // Dropped without loss: it only waits.
+        () = taken.superseded() => Err(Fault::Superseded),
+    };
+    // However it went: the turn is given on once nobody writes the files any more.
+    let upload = open.end().await;
+    came?;
+    Ok(upload.ok_or_else(no_place)?)
 }
 
 /// a piece → its content → that it is here.

@@ -3,7 +3,9 @@
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+
+use crate::tls::no_tls12;
 
 /// Takes any certificate whose key the server holds.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl ServerCertVerifier for Whoever {
         _leaf: &CertificateDer<'_>,
         _signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::ServerDoesNotSupportTls12Or13.into())
+        no_tls12()
     }
 
     fn verify_tls13_signature(

@@ -193,3 +193,50 @@ fn a_disk_that_is_full_at_any_write_costs_nothing_that_was_verified() {
 fn a_disk_that_dies_at_any_change_publishes_nothing_that_is_not_whole() {
     at_every_change(Fault::Dead);
 }
+
+/// Has the pieces of a file brought by one way after the other, each once, whatever becomes of it. Says what verified.
+fn take_pieces(setting: &Setting, disk: &Faulty, pieces: &[Ranges]) -> Option<(Ranges, u64)> {
+    let stem = setting.path("target");
+    let partial = Partial::on(disk.clone(), &stem, &setting.blake3, setting.size()).ok()?;
+    let (ways, mut verified) = ([partial.share(), partial.share()], 0);
+    for (piece, way) in pieces.iter().zip(ways.iter().cycle()) {
+        let stream = setting.stream(piece);
+        match way.receive(piece, &mut stream.as_slice(), &mut |bytes| verified += bytes) {
+            Ok(()) | Err(ReceiveError::File(_)) => (),
+            Err(error) => panic!("the sender is not to blame: {error}"),
+        }
+    }
+    Some((partial.missing(), verified))
+}
+
+#[test]
+fn of_pieces_that_a_disk_refuses_all_that_was_verified_and_written_counts() {
+    let size = 11 * GROUP + 1000;
+    let bounds = [0, 4 * GROUP, 7 * GROUP, 10 * GROUP, size];
+    for fault in [Fault::Full, Fault::Dead] {
+        let mut good = 0;
+        loop {
+            let setting = Setting::new(size as usize);
+            let piece = |ends: &[u64]| Ranges::new(size, &[[ends[0], ends[1]]]).unwrap();
+            let pieces: Vec<_> = bounds.windows(2).map(piece).collect();
+            let disk = Faulty::new(fault, good);
+            let taken = take_pieces(&setting, &disk, &pieces);
+            let there = setting.open().missing();
+            if let Some((missing, verified)) = taken {
+                // No more and no less than what a look at the disk finds: whoever asks next asks for no group twice.
+                assert_eq!(missing, there, "{fault:?} from change {good} on");
+                assert_eq!(missing.byte_count(), size - verified, "change {good}");
+            }
+            if disk.changes() <= good {
+                assert!(there.is_empty());
+                break;
+            }
+            let mut partial = setting.open();
+            receive(&mut partial, &there, &setting.stream(&there)).unwrap();
+            partial.finish(&setting.path("data"), &setting.path("hashes")).unwrap();
+            assert_eq!(fs::read(setting.path("data")).unwrap(), setting.bytes, "change {good}");
+            good += 1;
+        }
+        assert!(good > 20, "{good}");
+    }
+}
