@@ -18,7 +18,7 @@ use potluck_train::tokenizer::Tokenizer;
 use serde_json::{Value, json};
 
 use crate::labels;
-use crate::task::{Split, Task, Training};
+use crate::task::{Answer, Split, Task, Training};
 
 /// The texts that the tokenizer is learned from have a seed of their own, so that bases of different seeds
 /// have one vocabulary.
@@ -29,6 +29,9 @@ const TOKENIZER_TEXTS: u64 = 2000;
 
 /// Held-out prompts that are written; how many are used, an evaluation says.
 const HELD_OUT: u64 = 2048;
+
+/// References whose scores stand for how a task judges.
+const SAMPLED: u64 = 200;
 
 /// Writes the folder, and returns what `study.json` says.
 ///
@@ -56,6 +59,7 @@ pub fn make(task: &dyn Task, seed: u64, out: &Path, quick: bool) -> Result<Value
     let agreement = labels::write(task, seed, &out.join("pairs"), quick)?;
     let mut study = describe(task, &training, (seed, parameters), &agreement);
     study["digest"] = json!(digest(out)?);
+    study["judged"] = json!(judged(task, seed));
     fs::write(out.join("study.json"), format!("{study:#}\n"))?;
     Ok(study)
 }
@@ -77,6 +81,25 @@ fn digest(out: &Path) -> Result<String> {
         hasher.update(blake3::hash(&fs::read(path)?).as_bytes());
     }
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// A digest of how the task judges, which no file of the folder tells: of the scores of some references. They answer
+/// other prompts than those whose columns they are held against, so that right and wrong ones are among them.
+fn judged(task: &dyn Task, seed: u64) -> String {
+    let parties = task.parties();
+    let names = parties.iter().map(|(name, _)| *name).chain(task.measures().iter().copied());
+    let mut hasher = blake3::Hasher::new();
+    for name in names {
+        hasher.update(name.as_bytes());
+        for index in 0..SAMPLED {
+            let (_, completion) = task.reference(seed, index);
+            let columns = task.item(Split::HeldOut, seed, index).columns;
+            let answer = Answer { completion: &completion, is_finished: true, columns: &columns };
+            let score = task.judge(name, &answer).unwrap_or(f64::NAN);
+            hasher.update(&score.to_bits().to_le_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 fn describe(

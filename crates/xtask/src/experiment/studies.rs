@@ -77,7 +77,7 @@ fn review() -> Text {
                     for other tasks.",
             figures: "Its front is a picture; no data were released.",
             falls: Some("words"),
-            limits: "Labellers are formulas with noise; people are not. That labellers have seen writers who lean far to either side matters: \
+            limits: "Labellers are formulas with noise; people are not. The task is in its second form, made after C had failed in the first. That labellers have seen writers who lean far to either side matters: \
                      scores of reward models flatten beyond what was labelled, and of reviews by writers without a leaning each expert \
                      was nearly as good by the other's model as by its own, so that little was traded. \
                      By what the groups really think the experts trade more still, as the table shows.",
@@ -125,17 +125,18 @@ fn qa() -> Text {
             averaging: TOKENS,
             rewards: [
                 "engineers: right, less .003 times the square of the words that it would not take",
-                "learners: right, explained and kind",
+                "learners: right, explained, and kind: the second courtesy counts less than the first",
             ],
             paper: "The paper answers questions of Stack Exchange with LLaMA-7B, PPO, and two reward models from the Hub.",
             figures: "Its front is a picture; no data were released.",
             falls: None,
-            limits: "The questions are made up and have one answer each. How far soups lie above the chord depends on what the \
-                     base still gets wrong, which both rewards then teach. Of the three bases here those of seeds 1 and 2 give \
-                     .78 and .84 of right answers by their likeliest words, and their soups lie above; that of seed 3 gives \
-                     .98, the experts have only style to learn, which they want opposed, and soups near the engineers' expert \
-                     lie below the chord. To compare digits is found out suddenly, so that pretraining alone does not set \
-                     how far a base gets.",
+            limits: "The questions are made up and have one answer each. The task is in its second form: in the first, soups of seed 3, whose \
+                     base had only style to learn, lay up to .17 below the chord, since what the two sides wanted of style was opposed \
+                     and both rewards were linear in it. Here the first words too many cost little and the second courtesy counts less \
+                     than the first, which is what bends the front up; the figures were set on seeds 101 and 104, after seeds 1 to 3 \
+                     had shown that milder ones left one of them at −.02. To compare digits is found out suddenly, so that \
+                     pretraining alone does not set how far a base gets: the likeliest answers of the three bases here are right in .77, .97 \
+                     and .91 of the cases.",
         },
         prompts: 2048,
         shares_noise: true,

@@ -291,7 +291,7 @@ fn evaluate(
     let inputs = json!({
         "recipe": recipe, "lambdas": lambdas, "prompts": prompts, "digests": order.digests,
         "models": order.models.iter().chain(&order.adapters).map(|(_, path)| path).collect::<Vec<_>>(),
-        "task": recipes.study["digest"],
+        "task": recipes.study["digest"], "judged": recipes.study["judged"],
     });
     let dir = shop.dir.join(format!("scores-{judge}"));
     let told = piece(&dir, &inputs, |dir| {

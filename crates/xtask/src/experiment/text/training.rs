@@ -136,7 +136,10 @@ pub(super) fn all(shop: &Shop, recipes: &Recipes, jobs: &[Job]) -> Result<BTreeM
     order.sort_by(|a, b| b.way.times.total_cmp(&a.way.times));
     let made = beside(&order, |job| {
         let recipe = recipes.rl(&job.base, &job.weights, job.seed, job.way)?;
-        let inputs = json!({"recipe": recipe, "from": job.from, "task": recipes.study["digest"]});
+        let inputs = json!({
+            "recipe": recipe, "from": job.from,
+            "task": recipes.study["digest"], "judged": recipes.study["judged"],
+        });
         let said = follow(shop, &job.name, &recipe, &inputs)?;
         let outbox = said["outbox"].as_str().context("a training without an outbox")?;
         let run = shop.dir.join(&job.name).join("run");
