@@ -103,9 +103,10 @@ fn assistant() -> Text {
             figures: "Its figure shows the uniform soup good in all four; no data were released.",
             falls: None,
             limits: "Labellers are formulas with noise; people are not. The uniform soup keeps .82 of the experts' gains, not the .85 that is \
-                     asked for: probably because what all four groups dislike is soon unlearned by \
-                     every expert alike, and what is left of each is thinned by three others. Whoever gains least gains more by it than by any single expert all the same. C \
-                     falls short in one seed, in which helpful and harmless trade less of what they gain.",
+                     asked for, and C falls short in one seed. The two pull at each other: the more of their gains all groups have in common, the more \
+                     of them a mixture keeps, and the less is left to trade, which is what C sees. On seeds 101 and 102 answers by writers who lean \
+                     to one group (as the reviews have) gave a C of 1.6 to 1.7 and a uniform soup that kept less than .75; experts that explore with the same noise \
+                     kept .01 more there and none here. Whoever gains least gains more by the uniform soup than by any single expert all the same.",
         },
         prompts: 1024,
         shares_noise: false,
