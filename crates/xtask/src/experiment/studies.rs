@@ -80,7 +80,8 @@ fn review() -> Text {
             limits: "Labellers are formulas with noise; people are not. The task is in its second form, made after C had failed in the first. That labellers have seen writers who lean far to either side matters: \
                      scores of reward models flatten beyond what was labelled, and of reviews by writers without a leaning each expert \
                      was nearly as good by the other's model as by its own, so that little was traded. \
-                     By what the groups really think the experts trade more still, as the table shows.",
+                     By what the groups really think the experts trade more still, as the table shows. G fails by little in seed 2: of the soup with .4 of \
+                     the critics' expert 4.1 % do not end or cannot be read, of the fans' expert alone 2.9 %.",
         },
         prompts: 2048,
         shares_noise: true,
