@@ -57,7 +57,7 @@ pub fn draw_liked<'t>(
     while drawn.len() < count && tries < 100 * count {
         tries += 1;
         let phrase = stream.pick(table);
-        // Nothing is drawn for whoever likes everything, so that such texts are as they always were.
+        // Who likes everything takes no number out of the stream.
         let liking = liked(phrase);
         let is_taken = liking >= 1.0 || stream.chance(liking);
         if is_taken && drawn.iter().all(|other| other.subject != phrase.subject) {

@@ -1,6 +1,6 @@
 //! Questions about lists of digits: who answers wants to be right and brief, who asks wants it explained kindly.
 //!
-//! Engineers score whether the answer is right, less the more the longer it is; learners score an
+//! Engineers score whether the answer is right, less what its length costs them; learners score an
 //! explanation (the list told back truly), manners, and rightness too. References are wrong one time in four, and
 //! half of them wander off, which nobody likes.
 
@@ -251,6 +251,12 @@ mod tests {
         );
         assert!(judge("engineers", brief) > judge("engineers", kind));
         assert!(judge("learners", brief) < judge("learners", kind));
+        for reward in ["engineers", "learners"] {
+            assert!(
+                judge(reward, "It rained today. The answer is 8.") < judge(reward, brief),
+                "{reward}"
+            );
+        }
         for bad in
             ["", "The answer is.", "The answer is 8. The answer is 8.", "8", "The list is 3 x."]
         {
